@@ -1,0 +1,364 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * Child processes as workers: {@linkcode startCommand} runs a command, its
+ * output is the results, and every chunk of it is a sign of life.
+ *
+ * Needs Deno and its `run` permission.
+ *
+ * @module
+ */
+
+import { checkDuration, LONGEST_DELAY } from "./_duration.ts";
+import { startWorker, type WorkerStreams } from "./worker.ts";
+
+/** A chunk of a command's output. */
+export interface CommandOutput {
+  /** Where the command wrote it. */
+  from: "stdout" | "stderr";
+  /** What it wrote. */
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** What is known when a {@linkcode CommandError} is made. */
+export interface CommandErrorOptions extends ErrorOptions {
+  /** The exit code; 128 + n if a signal n ended it. */
+  code: number;
+  /** The signal that ended it, if one did. */
+  signal?: Deno.Signal | null | undefined;
+}
+
+/**
+ * A command ended by itself with an exit code other than 0, or by a signal.
+ *
+ * @example Usage
+ * ```ts
+ * import { CommandError } from "@heartbeat/heartbeat/command";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new CommandError("make", { code: 2 });
+ *
+ * assertEquals(error.message, "Command 'make' ended with exit code 2");
+ * assertEquals(error.signal, null);
+ * ```
+ */
+export class CommandError extends Error {
+  /** The name of the error, `"CommandError"`. */
+  override readonly name = "CommandError";
+  /** The exit code; 128 + n if a signal n ended the command. */
+  readonly code: number;
+  /** The signal that ended the command, `null` if none did. */
+  readonly signal: Deno.Signal | null;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param command The command that was run.
+   * @param options How it ended.
+   */
+  constructor(command: string, options: CommandErrorOptions) {
+    const { code, signal = null } = options;
+    super(
+      `Command '${command}' ended ${
+        signal ? `by ${signal}` : `with exit code ${code}`
+      }`,
+      options,
+    );
+    this.code = code;
+    this.signal = signal;
+  }
+}
+
+/** Options of {@linkcode startCommand}. */
+export interface StartCommandOptions {
+  /**
+   * The arguments.
+   *
+   * @default {[]}
+   */
+  args?: readonly string[] | undefined;
+  /** The working directory; this process's own where it is not given. */
+  cwd?: string | URL | undefined;
+  /** Environment variables, besides those of this process. */
+  env?: Record<string, string> | undefined;
+  /**
+   * What the command reads: this process's own input, nothing, or a stream.
+   *
+   * @default {"null"}
+   */
+  stdin?: "inherit" | "null" | ReadableStream<Uint8Array> | undefined;
+  /**
+   * Asks the command to end. What it still prints is delivered, then both
+   * streams close, whatever its exit code is.
+   */
+  signal?: AbortSignal | undefined;
+  /**
+   * The signal that asks the command to end, or a function that chooses it by
+   * the reason of the abort or the stall.
+   *
+   * @default {"SIGTERM"}
+   */
+  killSignal?: Deno.Signal | ((reason: unknown) => Deno.Signal) | undefined;
+  /**
+   * How long the command's processes may take to end after they were asked,
+   * before they are killed, in milliseconds: a positive number, `Infinity` for
+   * never.
+   *
+   * @default {5000}
+   */
+  killAfter?: number | undefined;
+  /**
+   * The name that the heartbeats carry.
+   *
+   * @default {command}
+   */
+  name?: string | undefined;
+  /**
+   * The time between two heartbeats, in milliseconds: a positive number. Output
+   * is told by the next heartbeat.
+   *
+   * @default {1000}
+   */
+  interval?: number | undefined;
+}
+
+/** Sends a signal to a whole process tree; says whether anything of it was there. */
+function signalTree(pid: number, signal: Deno.Signal | 0): boolean {
+  try {
+    if (Deno.build.os !== "windows") {
+      Deno.kill(-pid, signal);
+    } else if (signal !== 0) {
+      const args = ["/T", "/F", "/PID", String(pid)];
+      new Deno.Command("taskkill", { args, stdout: "null", stderr: "null" })
+        .outputSync();
+    }
+    return Deno.build.os !== "windows";
+  } catch {
+    return false;
+  }
+}
+
+/** How often (ms) a tree that was asked to end is looked at. */
+const LOOK = 50;
+
+/** Kills what is left of a process tree after `grace` ms, or once `hurry` aborts; resolves when it has ended. */
+async function seeOff(
+  { pid, status }: Deno.ChildProcess,
+  grace: number,
+  hurry: AbortSignal,
+) {
+  const start = performance.now();
+  let gone = false;
+  status.then(() => gone = true);
+  while (!gone || signalTree(pid, 0)) {
+    if (hurry.aborted || performance.now() - start >= grace) {
+      signalTree(pid, "SIGKILL");
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK, grace)));
+  }
+  await status;
+}
+
+/** Feeds a command; throws what the input throws. A command may stop reading. */
+async function feed(
+  input: ReadableStreamDefaultReader<Uint8Array>,
+  output: WritableStreamDefaultWriter<Uint8Array>,
+) {
+  try {
+    for (;;) {
+      const { done, value } = await input.read();
+      const told = done ? output.close() : output.write(value);
+      if (done || !await told.then(() => true, () => false)) break;
+    }
+  } finally {
+    input.cancel().catch(() => {});
+    output.close().catch(() => {});
+  }
+}
+
+/**
+ * Runs a command as a worker. Its output is the results, in the order of
+ * arrival and with backpressure to the command; every chunk is a sign of life.
+ *
+ * How it ends:
+ *
+ * | what ends it | `results` | the process tree |
+ * | --- | --- | --- |
+ * | exit code 0 | close, after all output | is left alone |
+ * | another exit code, or a signal | error with a {@linkcode CommandError}, after all output | is left alone |
+ * | it cannot be started | error with Deno's own error, such as `Deno.errors.NotFound` | |
+ * | `signal` aborts | close, after all output | is asked to end, and killed after `killAfter` |
+ * | `heartbeats` is cancelled (a stall) | error with that reason, at once | is asked to end, and killed after `killAfter` |
+ * | `results` is cancelled | closed | is asked to end, and killed after `killAfter` |
+ * | asked a second time, such as by a stall after an abort | as above | is killed at once |
+ *
+ * The tree is the command's process group; on Windows, where no process can be
+ * asked, it is ended by `taskkill`. `finished` resolves when all of it has
+ * ended. A background process that keeps the output open after the command
+ * ended is waited for `killAfter` milliseconds without output, and then left
+ * alone.
+ *
+ * @param command The command: a path, or a name that is looked up.
+ * @param options Arguments, surroundings, and how to end it.
+ * @returns The worker's streams.
+ * @throws {TypeError} If an option is of the wrong kind.
+ * @throws {RangeError} If `killAfter` or `interval` is `NaN`, zero or negative.
+ *
+ * @example Usage
+ * ```ts
+ * import { watch } from "@heartbeat/heartbeat";
+ * import { startCommand } from "@heartbeat/heartbeat/command";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const command = startCommand(Deno.execPath(), { args: ["eval", "console.log('alive')"] });
+ * let text = "";
+ * for await (const { bytes } of watch(command, { timeout: 60_000 })) {
+ *   text += new TextDecoder().decode(bytes);
+ * }
+ *
+ * assertEquals(text, "alive\n");
+ * ```
+ */
+export function startCommand(
+  command: string | URL,
+  options: StartCommandOptions = {},
+): WorkerStreams<CommandOutput> {
+  const {
+    args = [],
+    cwd,
+    env,
+    stdin = "null",
+    signal,
+    killSignal = "SIGTERM",
+    killAfter = 5000,
+    name = String(command),
+    interval,
+  } = options;
+  if (
+    stdin !== "inherit" && stdin !== "null" &&
+    !(stdin instanceof ReadableStream)
+  ) {
+    throw new TypeError(
+      `Cannot start command as 'stdin' must be "inherit", "null" or a ReadableStream: current value is ${
+        String(stdin)
+      }`,
+    );
+  }
+  checkDuration("start command", "killAfter", killAfter);
+
+  async function* run(stopped: AbortSignal): AsyncGenerator<CommandOutput> {
+    if (signal?.aborted) return;
+    const child = new Deno.Command(command, {
+      args: [...args],
+      ...(cwd !== undefined && { cwd }),
+      ...(env !== undefined && { env }),
+      stdin: typeof stdin === "string" ? stdin : "piped",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true,
+    }).spawn();
+
+    const hurry = new AbortController();
+    let ending: Promise<void> | undefined;
+    let failure: { error: unknown } | undefined;
+    let exited = false;
+    let open = 0;
+    let wake = () => {};
+    const waiting: { chunk: CommandOutput; taken: () => void }[] = [];
+
+    function end(reason: unknown) {
+      if (ending) return hurry.abort();
+      let asked: Deno.Signal = "SIGTERM";
+      try {
+        asked = typeof killSignal === "function"
+          ? killSignal(reason)
+          : killSignal;
+      } finally {
+        signalTree(child.pid, asked);
+        signalTree(child.pid, "SIGCONT");
+        ending = seeOff(child, killAfter, hurry.signal);
+      }
+    }
+    function onAbort(event: Event) {
+      end((event.target as AbortSignal).reason);
+      wake();
+    }
+    async function pump(
+      from: CommandOutput["from"],
+      reader: ReadableStreamDefaultReader,
+    ) {
+      open++;
+      for (;;) {
+        const { done, value: bytes } = await reader.read();
+        if (done) break;
+        await new Promise<void>((taken) => {
+          waiting.push({ chunk: { from, bytes }, taken });
+          wake();
+        });
+      }
+      open--;
+      wake();
+    }
+    function fail(error: unknown) {
+      failure ??= { error };
+      end(error);
+      wake();
+    }
+
+    const readers = [
+      child.stdout.getReader(),
+      child.stderr.getReader(),
+    ] as const;
+    const input = typeof stdin === "string" ? undefined : stdin.getReader();
+    child.status.then(() => {
+      exited = true;
+      wake();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+    stopped.addEventListener("abort", onAbort, { once: true });
+    pump("stdout", readers[0]).catch(fail);
+    pump("stderr", readers[1]).catch(fail);
+    if (input) feed(input, child.stdin.getWriter()).catch(fail);
+
+    try {
+      for (;;) {
+        if (stopped.aborted || failure) break;
+        const first = waiting.shift();
+        if (first) {
+          yield first.chunk;
+          first.taken();
+        } else if (open > 0) {
+          let timer: ReturnType<typeof setTimeout> | undefined;
+          let left = false;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            if (!exited || killAfter === Infinity) return;
+            timer = setTimeout(
+              () => resolve(void (left = true)),
+              Math.min(killAfter, LONGEST_DELAY),
+            );
+          });
+          clearTimeout(timer);
+          if (left) break;
+        } else break;
+      }
+      if (failure) throw failure.error;
+      if (!stopped.aborted) {
+        const status = await child.status;
+        if (!ending && !status.success) {
+          throw new CommandError(String(command), status);
+        }
+      }
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      for (const { taken } of waiting) taken();
+      for (const reader of readers) reader.cancel().catch(() => {});
+      input?.cancel().catch(() => {});
+      await ending;
+      if (ending) await child.status;
+    }
+  }
+
+  return startWorker(({ signal: stopped }) => run(stopped), { name, interval });
+}

@@ -1,0 +1,548 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * The command line: a demo of the pattern, a guard for commands and a guard
+ * for pipes. `--help` tells the options and the exit codes.
+ *
+ * ```sh
+ * deno run jsr:@heartbeat/heartbeat/main --hang-after 3
+ * deno run --allow-run jsr:@heartbeat/heartbeat/main --timeout 30s -- make test
+ * producer | deno run jsr:@heartbeat/heartbeat/main --timeout 10s -
+ * ```
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { parseArgs } from "@std/cli/parse-args";
+import { CommandError, type CommandOutput, startCommand } from "./command.ts";
+import config from "./deno.json" with { type: "json" };
+import { LONGEST_DELAY } from "./_duration.ts";
+import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "./monitor.ts";
+import { startWorker } from "./worker.ts";
+
+const HELP =
+  `heartbeat ${config.version}: know when async work hangs, not just when it fails
+
+Usage:
+  heartbeat [OPTIONS]                     the demo: a worker, its heartbeats, and their monitor
+  heartbeat [OPTIONS] -- COMMAND [ARG…]   run a command, end it when it prints nothing for too long
+  heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long
+
+Options:
+  --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit
+  --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
+  --retries N           start a command that went silent again, at most N times (0)
+  --interval DURATION   demo: the time between two heartbeats (1s)
+  --work DURATION       demo: the time that one result takes (500ms)
+  --hang-after N        demo: hang after N results
+  --quiet               demo: only alarms and the summary; otherwise: no notices, only errors
+  --json                one JSON object a line: the demo's lines, or the notices on standard error
+  --help, --version     print this, or the version
+
+  A DURATION is 250ms, 3s, 1.5m, 1h, or a plain number of milliseconds.
+
+Exit codes:
+  0        the input ended, the demo ended; otherwise the command's own code
+  2        bad usage
+  124      ended for its silence or its runtime
+  125      heartbeat itself failed
+  126      the command cannot be run
+  127      the command was not found
+  128 + n  ended by signal n, such as 130 for SIGINT (a second one ends at once)
+           and 141 for SIGPIPE (nobody reads the output any more)
+`;
+
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 } as const;
+
+/** What the user said, checked. */
+interface Settings {
+  mode: "demo" | "command" | "pipe";
+  command: string[];
+  timeout: number;
+  runtime: number;
+  retries: number;
+  interval: number;
+  work: number;
+  hangAfter: number;
+  quiet: boolean;
+  json: boolean;
+}
+
+/** Something is wrong with what the user said. */
+class UsageError extends Error {}
+
+/** The reason of an abort by a signal that came. */
+interface Interruption {
+  signal: "SIGINT" | "SIGTERM";
+}
+
+const UNITS: Record<string, number> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+function parseDuration(flag: string, text: string, limit: boolean): number {
+  const [, figure, unit = "ms"] = /^(\d+\.?\d*|\.\d+)(ms|s|m|h)?$/.exec(text) ??
+    [];
+  const value = text === "none" ? 0 : Number(figure) * UNITS[unit]!;
+  if (value > 0 && value <= LONGEST_DELAY) return value;
+  if (value === 0 && limit) return Infinity;
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes 250ms, 3s, 1.5m, 1h or plain milliseconds, up to 596h${
+      limit ? ", and 0 or none for no limit" : ", more than 0"
+    }`,
+  );
+}
+
+function parseCount(flag: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes a whole number, 0 or more`,
+  );
+}
+
+/** Which modes an option is for; those not named are for all. */
+const ONLY: Record<string, Settings["mode"]> = {
+  interval: "demo",
+  work: "demo",
+  "hang-after": "demo",
+  retries: "command",
+};
+
+function parse(args: string[]): Settings | "help" | "version" {
+  const strings = [
+    "timeout",
+    "runtime",
+    "retries",
+    "interval",
+    "work",
+    "hang-after",
+  ] as const;
+  const booleans = ["quiet", "json", "help", "version"] as const;
+  const cut = args.indexOf("--");
+  const own = cut < 0 ? args : args.slice(0, cut);
+  for (const arg of own) {
+    // parseArgs() takes these silently: a flag said twice, a value given to a switch
+    const [name, value] = arg.replace(/^--/, "").split("=", 2);
+    if (
+      arg.startsWith("--") && value !== undefined &&
+      booleans.some((flag) => flag === name)
+    ) {
+      throw new UsageError(
+        `invalid value '${value}' for --${name}: it takes no value`,
+      );
+    }
+  }
+  const flags = parseArgs(own, {
+    string: strings,
+    boolean: booleans,
+    alias: { h: "help" },
+    unknown(arg: string, key?: string) {
+      if (key !== undefined) {
+        throw new UsageError(
+          `unknown option '${arg}': the options are ${
+            [...strings, ...booleans].map((flag) => `--${flag}`).join(", ")
+          }`,
+        );
+      }
+    },
+  });
+  if (flags.help) return "help";
+  if (flags.version) return "version";
+
+  const command = cut < 0 ? [] : args.slice(cut + 1);
+  const words = flags._.map(String);
+  const piped = words[0] === "-" && words.length === 1 && cut < 0;
+  if (words.length > 0 && !piped) {
+    throw new UsageError(
+      `unexpected argument '${
+        words[0]
+      }': a command is given after --, as in heartbeat -- ${words.join(" ")}`,
+    );
+  }
+  if (cut >= 0 && !command[0]) {
+    throw new UsageError(
+      "missing command after --: give one, as in heartbeat -- make test",
+    );
+  }
+  const mode = cut >= 0 ? "command" : piped ? "pipe" : "demo";
+  for (const [flag, only] of Object.entries(ONLY)) {
+    if (flags[flag] !== undefined && only !== mode) {
+      throw new UsageError(
+        `--${flag} '${flags[flag]}' is not for this use: it goes with ${
+          only === "demo" ? "the demo" : "-- COMMAND"
+        } only`,
+      );
+    }
+  }
+  const demo = mode === "demo";
+  return {
+    mode,
+    command,
+    timeout: parseDuration(
+      "timeout",
+      flags.timeout ?? (demo ? "3s" : "10m"),
+      true,
+    ),
+    runtime: parseDuration(
+      "runtime",
+      flags.runtime ?? (demo ? "10s" : "none"),
+      true,
+    ),
+    retries: parseCount("retries", flags.retries ?? "0"),
+    interval: parseDuration("interval", flags.interval ?? "1s", false),
+    work: parseDuration("work", flags.work ?? "500ms", false),
+    hangAfter: flags["hang-after"] === undefined
+      ? Infinity
+      : parseCount("hang-after", flags["hang-after"]),
+    quiet: flags.quiet,
+    json: flags.json,
+  };
+}
+
+function format(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  return ms < 60_000
+    ? `${+(ms / 1_000).toFixed(1)}s`
+    : `${+(ms / 60_000).toFixed(1)}m`;
+}
+
+async function write(
+  stream: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+) {
+  for (let rest = bytes; rest.length > 0;) {
+    rest = rest.subarray(await stream.write(rest));
+  }
+}
+
+const encoder = new TextEncoder();
+
+function tell(line: string) {
+  return write(Deno.stderr, encoder.encode(`${line}\n`)).catch(() => {});
+}
+
+/** Says on stderr what happens to what is guarded. */
+function notify(
+  { json, quiet }: Settings,
+  type: string,
+  text: string,
+  more: object = {},
+) {
+  if (json) return tell(JSON.stringify({ type, time: Date.now(), ...more }));
+  if (!quiet || ["stalled", "deadline", "error"].includes(type)) {
+    return tell(`heartbeat: ${text}`);
+  }
+}
+
+async function demo(settings: Settings, signal: AbortSignal): Promise<number> {
+  const { timeout, interval, work, hangAfter, quiet, json } = settings;
+  const start = performance.now();
+  const colour = Deno.stdout.isTerminal() && !Deno.noColor && !json;
+  let results = 0;
+  let beats = 0;
+  let unwritable: { error: unknown } | undefined;
+
+  async function print(
+    style: number,
+    type: string,
+    text: string,
+    more: object,
+    always = false,
+  ) {
+    if (quiet && !always) return;
+    const elapsed = Math.round(performance.now() - start);
+    const line = json
+      ? JSON.stringify({ type, elapsed, ...more })
+      : `${(elapsed / 1000).toFixed(1).padStart(6)}s  ${
+        colour ? `\x1b[${style}m${type.padEnd(9)}\x1b[0m` : type.padEnd(9)
+      }  ${text}`;
+    try {
+      await write(Deno.stdout, encoder.encode(`${line}\n`));
+    } catch (error) {
+      unwritable = { error };
+      throw error;
+    }
+  }
+
+  await print(
+    1,
+    "start",
+    `a result every ${format(work)}, a heartbeat every ${
+      format(interval)
+    }, an alarm after ${format(timeout)} without one`,
+    { work, interval, timeout, runtime: settings.runtime },
+  );
+  const worker = startWorker(async function* demo({ signal, beat }) {
+    for (let item = 1;; item++) {
+      beat({ item });
+      if (item > hangAfter) await new Promise(() => {});
+      await delay(work, { signal });
+      yield item;
+    }
+  }, { interval, signal });
+
+  let stall: HeartbeatTimeoutError | undefined;
+  try {
+    await Promise.all([
+      (async () => {
+        for await (const item of worker.results) {
+          results++;
+          await print(32, "result", String(item), { value: item });
+        }
+      })(),
+      (async () => {
+        for await (
+          const beat of worker.heartbeats.pipeThrough(
+            new HeartbeatMonitor({ timeout }),
+          )
+        ) {
+          beats++;
+          await print(36, "heartbeat", `${beat.seq}`, beat);
+        }
+      })(),
+    ]);
+  } catch (error) {
+    if (unwritable) throw unwritable.error;
+    if (!(error instanceof HeartbeatTimeoutError)) throw error;
+    stall = error;
+    const { elapsed, count, last } = error;
+    await print(
+      31,
+      "alarm",
+      `${error.message}; it hung at ${JSON.stringify(last?.detail)}`,
+      { silence: elapsed, timeout, count, last },
+      true,
+    );
+  }
+  await print(
+    1,
+    "end",
+    `${results} results, ${beats} heartbeats, ${
+      stall ? "1 alarm" : "no alarm"
+    }`,
+    { results, heartbeats: beats, alarms: stall ? 1 : 0 },
+    true,
+  );
+  return stall ? 124 : 0;
+}
+
+/** Passes the output on until `stop` aborts, and says when it goes silent and when it comes back. */
+async function passOn(
+  settings: Settings,
+  output: ReadableStream<CommandOutput | Uint8Array>,
+  stop: AbortSignal,
+) {
+  const half = settings.timeout / 2;
+  const reader = output.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let silent = 0;
+  function listen() {
+    if (half === Infinity) return;
+    timer = setTimeout(() => {
+      silent = Date.now() - half;
+      notify(
+        settings,
+        "silent",
+        `no output for ${format(half)}: ended at ${format(settings.timeout)}`,
+        { silence: half, timeout: settings.timeout },
+      );
+    }, half);
+  }
+  function leave() {
+    reader.cancel(stop.reason).catch(() => {});
+  }
+  if (stop.aborted) leave();
+  stop.addEventListener("abort", leave, { once: true });
+  listen();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      clearTimeout(timer);
+      if (silent) {
+        const silence = Date.now() - silent;
+        silent = 0;
+        await notify(
+          settings,
+          "resumed",
+          `output again after ${format(silence)}`,
+          { silence },
+        );
+      }
+      if (value instanceof Uint8Array) await write(Deno.stdout, value);
+      else await write(Deno[value.from], value.bytes);
+      listen();
+    }
+  } finally {
+    clearTimeout(timer);
+    stop.removeEventListener("abort", leave);
+    leave();
+  }
+}
+
+/** Tells of a stall; throws what is none. */
+async function tellStall(settings: Settings, what: string, error: unknown) {
+  if (!(error instanceof HeartbeatTimeoutError)) throw error;
+  const { elapsed: silence, timeout } = error;
+  await notify(
+    settings,
+    "stalled",
+    `${what} was silent for ${format(timeout)}: ended`,
+    {
+      silence,
+      timeout,
+    },
+  );
+}
+
+async function guardCommand(
+  settings: Settings,
+  signal: AbortSignal,
+  hurry: AbortSignal,
+): Promise<number> {
+  const { command: [command = "", ...args], timeout, retries } = settings;
+  for (let attempt = 1;; attempt++) {
+    const worker = startCommand(command, {
+      args,
+      stdin: "inherit",
+      signal,
+      killSignal: (reason) =>
+        (reason as Partial<Interruption>)?.signal ?? "SIGTERM",
+      interval: Math.max(Math.min(timeout / 20, 1_000), 1),
+    });
+    try {
+      await passOn(settings, watch(worker, { timeout }), hurry);
+      return 0;
+    } catch (error) {
+      if (error instanceof CommandError) return error.code;
+      const failure = cannotRun(command, error);
+      if (failure) {
+        await notify(settings, "error", failure.message, failure);
+        return failure.code;
+      }
+      await tellStall(settings, `'${command}'`, error);
+    } finally {
+      // nothing of it may outlive this process
+      await worker.finished;
+    }
+    if (attempt > retries || signal.aborted) return 124;
+    await notify(
+      settings,
+      "restarting",
+      `starting it again (${attempt} of ${retries})`,
+      {
+        attempt,
+        retries,
+      },
+    );
+  }
+}
+
+/** What is said of a command that could not be started. */
+function cannotRun(command: string, error: unknown) {
+  if (error instanceof Deno.errors.NotFound) {
+    return { code: 127, message: `cannot find the command '${command}'` };
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    return {
+      code: 125,
+      message: `cannot run a command without --allow-run: ${error.message}`,
+    };
+  }
+  if (
+    error instanceof HeartbeatTimeoutError ||
+    error instanceof Deno.errors.BrokenPipe
+  ) return;
+  return {
+    code: 126,
+    message: `cannot run the command '${command}': ${(error as Error).message}`,
+  };
+}
+
+async function guardPipe(
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<number> {
+  const { timeout } = settings;
+  try {
+    const input = Deno.stdin.readable.pipeThrough(
+      new HeartbeatMonitor({ timeout }),
+    );
+    await passOn(settings, input, signal);
+    return 0;
+  } catch (error) {
+    await tellStall(settings, "standard input", error);
+    return 124;
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  let settings: ReturnType<typeof parse>;
+  try {
+    settings = parse(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    await tell(`heartbeat: ${error.message} (see --help)`);
+    return 2;
+  }
+  if (typeof settings === "string") {
+    const text = settings === "help" ? HELP : `heartbeat ${config.version}\n`;
+    await write(Deno.stdout, encoder.encode(text));
+    return 0;
+  }
+
+  const { mode, runtime } = settings;
+  const interruption = new AbortController();
+  const hurry = new AbortController();
+  const deadline = runtime === Infinity
+    ? undefined
+    : AbortSignal.timeout(runtime);
+  const signal = AbortSignal.any([
+    interruption.signal,
+    ...(deadline ? [deadline] : []),
+  ]);
+  let interrupted: Interruption | undefined;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    if (name === "SIGTERM" && Deno.build.os === "windows") continue;
+    Deno.addSignalListener(name, () => {
+      if (interrupted) hurry.abort(interrupted);
+      else interruption.abort(interrupted = { signal: name });
+    });
+  }
+  // a command is killed within that time; output that nobody takes is not waited for
+  const hurried = new Promise<number>((resolve) => {
+    hurry.signal.addEventListener("abort", () => setTimeout(resolve, 200, 0), {
+      once: true,
+    });
+  });
+  const guards = {
+    demo: () => demo(settings, signal),
+    command: () => guardCommand(settings, signal, hurry.signal),
+    pipe: () => guardPipe(settings, signal),
+  };
+  const code = await Promise.race([guards[mode](), hurried]);
+  if (interrupted) return 128 + SIGNAL_NUMBERS[interrupted.signal];
+  if (mode !== "demo" && deadline?.aborted) {
+    const text = `ended after its runtime of ${format(runtime)}`;
+    await notify(settings, "deadline", text, { runtime });
+    return 124;
+  }
+  return code;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    // as a process is ended whose output nobody reads
+    if (error instanceof Deno.errors.BrokenPipe) {
+      Deno.exit(128 + SIGNAL_NUMBERS.SIGPIPE);
+    }
+    await tell(`heartbeat: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(125);
+  }
+}

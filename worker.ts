@@ -1,0 +1,385 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Work that shows signs of life: {@linkcode startWorker} turns a function into
+ * a pair of streams, results and heartbeats.
+ *
+ * @module
+ */
+
+import { checkDuration, LONGEST_DELAY } from "./_duration.ts";
+
+/** Proof of progress: plain data, small, and worth nothing when late. */
+export interface Heartbeat {
+  /** The name of the worker. */
+  worker: string;
+  /** Counts every beat of the worker from 1, so that a gap tells how many were dropped unread. */
+  seq: number;
+  /** When the beat was made, in milliseconds since the epoch. */
+  time: number;
+  /** What the work last told with {@linkcode WorkContext.beat}; absent if it told nothing. */
+  detail?: unknown;
+}
+
+/**
+ * A worker is a pair of streams, whatever runs behind it: a function, a
+ * thread, a process, a remote host.
+ *
+ * @typeParam R The type of a result.
+ */
+export interface WorkerStreams<R> {
+  /** The results. Cancelling them stops the worker and closes `heartbeats`. */
+  readonly results: ReadableStream<R>;
+  /** The heartbeats. Cancelling them stops the worker at once: `results` errors with the reason. */
+  readonly heartbeats: ReadableStream<Heartbeat>;
+  /**
+   * Resolves when the work itself has really ended, however it ended; never
+   * rejects. It stays pending for work that was stopped and did not end.
+   */
+  readonly finished: Promise<void>;
+}
+
+/** What the work is given. */
+export interface WorkContext {
+  /** Aborts when the worker is to stop; the reason is the one that was given. */
+  readonly signal: AbortSignal;
+  /**
+   * Shows progress inside of a long unit. The next heartbeat carries the
+   * latest detail, such as a checkpoint or the name of a step.
+   */
+  readonly beat: (detail?: unknown) => void;
+  /** The detail of an earlier attempt's last heartbeat: where to resume. */
+  readonly lastDetail?: unknown;
+}
+
+/**
+ * The user's code: a function that returns an iterable of results. What
+ * happens between two results is a unit, the smallest thing that can hang.
+ *
+ * @typeParam R The type of a result.
+ * @param context What the work is given.
+ * @returns The results: an async iterable (an async generator, a
+ * `ReadableStream`, …) or an iterable, of values or of promises.
+ */
+export type Work<R> = (
+  context: WorkContext,
+) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>;
+
+/** Options of {@linkcode startWorker}. */
+export interface StartWorkerOptions {
+  /**
+   * The name that the heartbeats carry.
+   *
+   * @default {work.name || "worker"}
+   */
+  name?: string | undefined;
+  /**
+   * The time between two heartbeats, in milliseconds: a positive number,
+   * `Infinity` for one beat at the start and no more.
+   *
+   * @default {1000}
+   */
+  interval?: number | undefined;
+  /** Stops the worker gracefully: the unit in flight may finish, then both streams close. */
+  signal?: AbortSignal | undefined;
+  /** Handed to the work as `context.lastDetail`, and the detail of the first heartbeats. */
+  lastDetail?: unknown;
+}
+
+/** Where results come from, and how to make it end. */
+interface Source<R> {
+  next(): Promise<IteratorResult<R>>;
+  stop(reason: unknown): unknown;
+  /** Whether `stop()` may be called while `next()` is pending. */
+  interruptible: boolean;
+}
+
+function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
+  if (iterable instanceof ReadableStream) {
+    // its iterator would not cancel it while a read is pending
+    const reader = iterable.getReader();
+    return {
+      next: () => reader.read() as Promise<IteratorResult<R>>,
+      stop: (reason) => reader.cancel(reason),
+      interruptible: true,
+    };
+  }
+  const object = Object(iterable);
+  if (typeof object[Symbol.asyncIterator] === "function") {
+    const iterator: AsyncIterator<R> = object[Symbol.asyncIterator]();
+    return {
+      next: () => iterator.next(),
+      stop: () => iterator.return?.(),
+      interruptible: true,
+    };
+  }
+  if (typeof object[Symbol.iterator] === "function") {
+    const iterator: Iterator<R> = object[Symbol.iterator]();
+    return {
+      async next() {
+        const { done, value } = iterator.next();
+        return { done, value: await value } as IteratorResult<R>;
+      },
+      stop: () => iterator.return?.(),
+      interruptible: false,
+    };
+  }
+  throw new TypeError(
+    `Cannot start worker as 'work' must return an iterable or an async iterable: it returned ${
+      String(iterable)
+    }`,
+  );
+}
+
+/** Whether the work threw because it was told to stop. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted &&
+    (error === signal.reason || (error as Error | null)?.name === "AbortError");
+}
+
+/**
+ * Starts work and returns its results and its signs of life.
+ *
+ * What it promises:
+ *
+ * 1. A heartbeat proves progress. There is one at the start; then, at each
+ *    `interval`, one if since the last tick a unit settled or `beat()` was
+ *    called, or if the worker is idle because its consumer has not asked for
+ *    more. While a unit is in flight and silent there is none: a timer that
+ *    ticks beside hung work would hide it.
+ * 2. Heartbeats never block the work and never queue: an unread beat is
+ *    replaced by a newer one.
+ * 3. Results are lossless and backpressured: at most one unit runs ahead of
+ *    the consumer.
+ *
+ * How it ends:
+ *
+ * | what ends it | `results` | `heartbeats` | `context.signal` | the work | `finished` resolves |
+ * | --- | --- | --- | --- | --- | --- |
+ * | the work returns | close | close | stays | ended by itself | at once |
+ * | the work throws | error with what it threw | error with the same | stays | ended by itself | at once |
+ * | `signal` aborts, no unit in flight | close | close | aborts, same reason | its `finally` runs, then the streams close | with the streams |
+ * | `signal` aborts, a unit in flight | deliver its result, then close | close with them | aborts, same reason | the unit may finish, its `finally` runs, then the streams close | with the streams |
+ * | … and the work throws the reason or an `AbortError` | close | close | as above | ended by itself | with the streams |
+ * | … and the work throws anything else | error with it | error with it | as above | ended by itself | with the streams |
+ * | … and the work ignores it | stay open | stay open, silent: a monitor sees the hung shutdown | as above | goes on | when it ends |
+ * | `signal` was aborted before the start | close | close, empty | aborted | is not called | at once |
+ * | `heartbeats` is cancelled (a stall) | error with that reason, at once | closed | aborts, same reason | `return()` is called on its iterator, nothing waits for it | when the work ends, if ever |
+ * | `results` is cancelled | closed | close, at once | aborts, same reason | as above | as above |
+ *
+ * Work that computes without ever awaiting anything real blocks the event
+ * loop, the heartbeats and every monitor in it.
+ *
+ * The pattern is from *Concurrency in Go* by Katherine Cox-Buday.
+ *
+ * @typeParam R The type of a result.
+ * @param work The work; it is called once, and pulled as results are asked for.
+ * @param options The name, the interval and the signal.
+ * @returns The worker's streams.
+ * @throws {TypeError} If `work` is not a function, or an option is of the
+ * wrong kind.
+ * @throws {RangeError} If `interval` is `NaN`, zero or negative.
+ *
+ * @example Results and heartbeats
+ * ```ts
+ * import { startWorker } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { results, heartbeats } = startWorker(async function* double({ beat }) {
+ *   for (const n of [1, 2, 3]) {
+ *     beat({ n });
+ *     yield await Promise.resolve(2 * n);
+ *   }
+ * });
+ *
+ * assertEquals(await Array.fromAsync(results), [2, 4, 6]);
+ * const [first] = await Array.fromAsync(heartbeats);
+ * assertEquals(first?.worker, "double");
+ * ```
+ */
+export function startWorker<R>(
+  work: Work<R>,
+  options: StartWorkerOptions = {},
+): WorkerStreams<R> {
+  if (typeof work !== "function") {
+    throw new TypeError(
+      `Cannot start worker as 'work' must be a function: current value is ${work}`,
+    );
+  }
+  const { name = work.name || "worker", interval = 1000, signal, lastDetail } =
+    options;
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot start worker as 'name' must be a string: current value is ${
+        String(name)
+      }`,
+    );
+  }
+  checkDuration("start worker", "interval", interval);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(
+      `Cannot start worker as 'signal' must be an AbortSignal: current value is ${
+        String(signal)
+      }`,
+    );
+  }
+
+  const aborter = new AbortController();
+  let source: Source<R> | undefined;
+  let detail = lastDetail;
+  let seq = 0;
+  let inFlight = false;
+  let progress = false;
+  let ended = false;
+  let unread: Heartbeat | undefined;
+  let wanted = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let toResults!: ReadableStreamDefaultController<R>;
+  let toHeartbeats!: ReadableStreamDefaultController<Heartbeat>;
+  let finish!: () => void;
+  const finished = new Promise<void>((resolve) => finish = resolve);
+
+  function emit() {
+    const beat: Heartbeat = { worker: name, seq: ++seq, time: Date.now() };
+    if (detail !== undefined) beat.detail = detail;
+    if (wanted) toHeartbeats.enqueue(beat);
+    else unread = beat;
+    wanted = false;
+  }
+
+  function wait(rest: number) {
+    const delay = Math.ceil(Math.min(rest, LONGEST_DELAY));
+    timer = setTimeout(() => {
+      if (rest > delay) return wait(rest - delay);
+      wait(interval);
+      if (progress || !inFlight) emit();
+      progress = false;
+    }, delay);
+  }
+
+  function cleanup() {
+    ended = true;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+
+  function close() {
+    if (ended) return;
+    cleanup();
+    toResults.close();
+    closeHeartbeats();
+  }
+
+  function closeHeartbeats() {
+    if (unread) toHeartbeats.enqueue(unread);
+    toHeartbeats.close();
+  }
+
+  function fail(error: unknown) {
+    if (ended) return;
+    cleanup();
+    toResults.error(error);
+    toHeartbeats.error(error);
+  }
+
+  /** Ends the source between two units; a cleanup that hangs is silent, as a unit is. */
+  async function wind() {
+    inFlight = true;
+    try {
+      await source?.stop(signal!.reason);
+      close();
+    } catch (error) {
+      if (isAbort(error, aborter.signal)) close();
+      else fail(error);
+    }
+    finish();
+  }
+
+  function onAbort() {
+    aborter.abort(signal!.reason);
+    if (!inFlight) wind();
+  }
+
+  /** Stops without waiting for anything. */
+  async function halt(reason: unknown) {
+    cleanup();
+    aborter.abort(reason);
+    // while a unit is in flight, the pull that runs it sees to the end
+    if (inFlight && !source?.interruptible) return;
+    try {
+      await source?.stop(aborter.signal.reason);
+    } catch {
+      // the streams have ended: there is nobody left to tell
+    }
+    if (!inFlight) finish();
+  }
+
+  const results = new ReadableStream<R>({
+    start(controller) {
+      toResults = controller;
+    },
+    async pull() {
+      if (ended || aborter.signal.aborted) return;
+      inFlight = true;
+      let over = true;
+      try {
+        source ??= openSource(
+          work({ signal: aborter.signal, beat, lastDetail }),
+        );
+        const { done, value } = await source.next();
+        if (done) {
+          close();
+        } else {
+          progress = true;
+          if (!ended) toResults.enqueue(value);
+          over = false;
+        }
+      } catch (error) {
+        if (isAbort(error, aborter.signal)) close();
+        else fail(error);
+      }
+      inFlight = false;
+      if (over) finish();
+      else if (ended) halt(aborter.signal.reason);
+      else if (aborter.signal.aborted) wind();
+    },
+    cancel(reason) {
+      if (ended) return;
+      halt(reason);
+      closeHeartbeats();
+    },
+  }, { highWaterMark: 1 });
+
+  const heartbeats = new ReadableStream<Heartbeat>({
+    start(controller) {
+      toHeartbeats = controller;
+    },
+    pull() {
+      if (unread) toHeartbeats.enqueue(unread);
+      else wanted = true;
+      unread = undefined;
+    },
+    cancel(reason) {
+      if (ended) return;
+      halt(reason);
+      toResults.error(aborter.signal.reason);
+    },
+  }, { highWaterMark: 0 });
+
+  function beat(told?: unknown) {
+    progress = true;
+    if (told !== undefined) detail = told;
+  }
+
+  if (signal?.aborted) {
+    aborter.abort(signal.reason);
+    close();
+    finish();
+  } else {
+    signal?.addEventListener("abort", onAbort, { once: true });
+    emit();
+    if (interval !== Infinity) wait(interval);
+  }
+  return { results, heartbeats, finished };
+}
