@@ -347,7 +347,9 @@ async function passOn(
       notify(
         settings,
         "silent",
-        `no output for ${format(half)}: ended at ${format(settings.timeout)}`,
+        `no output for ${format(half)}, it is ended at ${
+          format(settings.timeout)
+        }`,
         { silence: half, timeout: settings.timeout },
       );
     }, half);
