@@ -12,7 +12,7 @@
  *
  * ```ts
  * import { HeartbeatTimeoutError, startWorker, watch } from "@heartbeat/heartbeat";
- * import { assertEquals, assertInstanceOf } from "@std/assert";
+ * import { assertEquals } from "@std/assert";
  *
  * const worker = startWorker(async function* crawl({ beat }) {
  *   for (const page of ["/a", "/b", "/c"]) {
@@ -26,7 +26,7 @@
  * try {
  *   for await (const page of watch(worker, { timeout: 100 })) pages.push(page);
  * } catch (error) {
- *   assertInstanceOf(error, HeartbeatTimeoutError);
+ *   if (!(error instanceof HeartbeatTimeoutError)) throw error;
  *   assertEquals(error.last.detail, { page: "/c" });
  * }
  * assertEquals(pages, ["/a", "/b"]);

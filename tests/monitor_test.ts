@@ -1,0 +1,725 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
+import { type Heartbeat, startWorker } from "../worker.ts";
+
+const HOUR = 3_600_000;
+
+/** Lets time pass in steps, with the microtasks run between and after them. */
+async function pass(time: FakeTime, ms: number, step = 50) {
+  for (let rest = ms; rest > 0; rest -= step) {
+    await time.tickAsync(Math.min(step, rest));
+  }
+  await time.runMicrotasks();
+}
+
+/** A monitored stream that is read all the time, and what came of it. */
+function observe<T>(
+  source: ReadableStream<T>,
+  options: ConstructorParameters<typeof HeartbeatMonitor<T>>[0],
+) {
+  const seen: { chunks: T[]; error?: unknown; closed?: boolean } = {
+    chunks: [],
+  };
+  (async () => {
+    try {
+      for await (
+        const chunk of source.pipeThrough(new HeartbeatMonitor<T>(options))
+      ) seen.chunks.push(chunk);
+      seen.closed = true;
+    } catch (error) {
+      seen.error = error;
+    }
+  })();
+  return seen;
+}
+
+/** A source that is fed by hand, and tells how it was cancelled. */
+function byHand<T>() {
+  const source = {} as {
+    stream: ReadableStream<T>;
+    controller: ReadableStreamDefaultController<T>;
+    cancelled?: unknown;
+  };
+  source.stream = new ReadableStream<T>({
+    start: (controller) => void (source.controller = controller),
+    cancel: (reason) => void (source.cancelled = reason),
+  });
+  return source;
+}
+
+/** Replaces a fake of FakeTime, which puts its own back at every step. */
+function replace<K extends "Date" | "setTimeout">(
+  key: K,
+  wrap: (fake: typeof globalThis[K]) => typeof globalThis[K],
+) {
+  const fake = globalThis[key];
+  const wrapped = wrap(fake);
+  let current = fake;
+  const property = { configurable: true, enumerable: true };
+  Object.defineProperty(globalThis, key, {
+    ...property,
+    get: () => current === fake ? wrapped : current,
+    set: (value) => current = value,
+  });
+  return {
+    [Symbol.dispose]: () => {
+      const value = current;
+      Object.defineProperty(globalThis, key, {
+        ...property,
+        writable: true,
+        value,
+      });
+    },
+  };
+}
+
+Deno.test("HeartbeatMonitor passes every chunk in order and closes", async () => {
+  const chunks = Array.from({ length: 1000 }, (_, i) => i);
+  const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
+  assertEquals(
+    await Array.fromAsync(ReadableStream.from(chunks).pipeThrough(monitor)),
+    chunks,
+  );
+  assertInstanceOf(monitor, TransformStream);
+});
+
+Deno.test("HeartbeatMonitor errors at the timeout and not before when nothing ever comes", async () => {
+  using time = new FakeTime();
+  const source = byHand();
+  const seen = observe(source.stream, { timeout: 1000 });
+  await pass(time, 999, 333);
+  assertEquals(seen.error, undefined);
+  await pass(time, 1);
+  assertInstanceOf(seen.error, HeartbeatTimeoutError);
+  assertStrictEquals(seen.error, source.cancelled);
+  const { name, message, timeout, elapsed, count, last } = seen
+    .error as HeartbeatTimeoutError;
+  assertEquals({ name, message, timeout, elapsed, count, last }, {
+    name: "HeartbeatTimeoutError",
+    message:
+      "No heartbeat for 1000 ms after 0 heartbeats: the timeout is 1000 ms",
+    timeout: 1000,
+    elapsed: 1000,
+    count: 0,
+    last: undefined,
+  });
+});
+
+Deno.test("HeartbeatMonitor measures each silence from the last chunk", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const seen = observe(source.stream, { timeout: 1000 });
+  for (const pause of [990, 10, 700, 999]) {
+    await pass(time, pause, 10);
+    source.controller.enqueue(`after ${pause}`);
+    await time.runMicrotasks();
+  }
+  await pass(time, 999, 9);
+  assertEquals(seen.error, undefined);
+  await pass(time, 1);
+  assertInstanceOf(seen.error, HeartbeatTimeoutError);
+  assertEquals(seen.chunks.length, 4);
+  const { count, last } = seen.error as HeartbeatTimeoutError;
+  assertEquals([count, last], [4, "after 999"]);
+});
+
+for (const [firstTimeout, timeout] of [[5000, 300], [300, 5000]] as const) {
+  Deno.test(`HeartbeatMonitor waits ${firstTimeout} ms for the first and ${timeout} ms for the next chunk`, async () => {
+    using time = new FakeTime();
+    const silent = observe(byHand().stream, { timeout, firstTimeout });
+    const source = byHand();
+    const beaten = observe(source.stream, { timeout, firstTimeout });
+    await pass(time, 100);
+    source.controller.enqueue(1);
+    await pass(time, firstTimeout - 101, 7);
+    assertEquals(silent.error, undefined);
+    await pass(time, 1);
+    assertEquals((silent.error as HeartbeatTimeoutError).timeout, firstTimeout);
+    await pass(time, Math.max(timeout - (firstTimeout - 100), 0));
+    const error = beaten.error as HeartbeatTimeoutError;
+    assertEquals([error.timeout, error.elapsed, error.count], [
+      timeout,
+      timeout,
+      1,
+    ]);
+  });
+}
+
+Deno.test("HeartbeatMonitor has no limit and no timer when the timeouts are infinite", async () => {
+  using time = new FakeTime();
+  const source = byHand();
+  const seen = observe(source.stream, { timeout: Infinity });
+  source.controller.enqueue(1);
+  await time.runMicrotasks();
+  assertEquals(time.next(), false);
+  source.controller.close();
+  await time.runMicrotasks();
+  assertEquals(seen, { chunks: [1], closed: true });
+});
+
+Deno.test("HeartbeatMonitor waits for the first chunk for ever when only firstTimeout is infinite", async () => {
+  using time = new FakeTime();
+  const source = byHand();
+  const seen = observe(source.stream, {
+    timeout: 1000,
+    firstTimeout: Infinity,
+  });
+  await pass(time, 10_000, 1000);
+  source.controller.enqueue(1);
+  await pass(time, 999);
+  assertEquals(seen.error, undefined);
+  await pass(time, 1);
+  assertInstanceOf(seen.error, HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor keeps a timeout longer than the longest timer", async () => {
+  using time = new FakeTime();
+  const delays: number[] = [];
+  using _spy = replace(
+    "setTimeout",
+    (fake) =>
+      ((run: () => void, ms: number) => {
+        delays.push(ms);
+        return fake(run, ms);
+      }) as typeof setTimeout,
+  );
+  const timeout = 2 ** 34;
+  const seen = observe(byHand().stream, { timeout });
+  await pass(time, timeout - 1, 2 ** 29);
+  assertEquals(seen.error, undefined);
+  await pass(time, 1);
+  assertInstanceOf(seen.error, HeartbeatTimeoutError);
+  assert(delays.length >= 8 && Math.max(...delays) <= 2 ** 31 - 1, `${delays}`);
+});
+
+Deno.test("HeartbeatMonitor stands still while the consumer is slow", async () => {
+  using time = new FakeTime();
+  let made = 0;
+  const source = new ReadableStream<number>({
+    pull: (controller) => made < 20 ? controller.enqueue(made++) : undefined,
+  }, { highWaterMark: 0 });
+  const reader = source.pipeThrough(new HeartbeatMonitor({ timeout: 1000 }))
+    .getReader();
+  assertEquals(await reader.read(), { done: false, value: 0 });
+  await pass(time, HOUR, 60_000);
+  assert(made < 10, `backpressure: ${made} chunks were made`);
+  assertEquals(time.next(), false, "no timer while a chunk waits");
+  const chunks = [];
+  for (let i = 1; i < 20; i++) {
+    chunks.push((await reader.read()).value);
+    if (i === 10) await pass(time, HOUR, 60_000);
+  }
+  assertEquals(chunks, Array.from({ length: 19 }, (_, i) => i + 1));
+  const dead = assertRejects(() => reader.read(), HeartbeatTimeoutError);
+  await pass(time, 1000);
+  assertEquals((await dead).elapsed, 1000);
+});
+
+Deno.test("HeartbeatMonitor finds a dead producer whether or not anybody reads", async () => {
+  using time = new FakeTime();
+  const source = byHand<number>();
+  const reader = source.stream.pipeThrough(
+    new HeartbeatMonitor({ timeout: 1000 }),
+  ).getReader();
+  source.controller.enqueue(1);
+  await reader.read();
+  await pass(time, 1000);
+  assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
+  await assertRejects(() => reader.read(), HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor drops nothing that had arrived when it errors", async () => {
+  using time = new FakeTime();
+  const source = byHand<number>();
+  const reader = source.stream.pipeThrough(
+    new HeartbeatMonitor({ timeout: 1000 }),
+  ).getReader();
+  for (let i = 0; i < 10; i++) source.controller.enqueue(i);
+  const chunks = [];
+  for (let i = 0; i < 10; i++) {
+    chunks.push((await reader.read()).value);
+    await pass(time, 3000, 500);
+    if (i < 9) assertEquals(source.cancelled, undefined);
+  }
+  assertEquals(chunks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await assertRejects(() => reader.read(), HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor lets a chunk that is no heartbeat pass and leaves the clock alone", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const seen = observe(source.stream, {
+    timeout: 1000,
+    isHeartbeat: (chunk) => chunk !== "ping",
+  });
+  source.controller.enqueue("token");
+  for (let i = 0; i < 9; i++) {
+    await pass(time, 100);
+    source.controller.enqueue("ping");
+    await time.runMicrotasks();
+  }
+  await pass(time, 99, 33);
+  assertEquals(seen.error, undefined);
+  await pass(time, 1);
+  const error = seen.error as HeartbeatTimeoutError;
+  assertEquals([error.count, error.last, error.elapsed], [1, "token", 1000]);
+  assertEquals(seen.chunks.length, 10);
+});
+
+Deno.test("HeartbeatMonitor stands still while a chunk that is no heartbeat waits", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const reader = source.stream.pipeThrough(
+    new HeartbeatMonitor({
+      timeout: 1000,
+      isHeartbeat: (chunk) => chunk !== "ping",
+    }),
+  ).getReader();
+  source.controller.enqueue("token");
+  await reader.read();
+  await pass(time, 600);
+  source.controller.enqueue("ping");
+  await pass(time, 10_000, 1000);
+  assertEquals((await reader.read()).value, "ping");
+  await pass(time, 399, 133);
+  assertEquals(source.cancelled, undefined);
+  await pass(time, 1);
+  assertEquals((source.cancelled as HeartbeatTimeoutError).elapsed, 1000);
+  reader.closed.catch(() => {});
+});
+
+Deno.test("HeartbeatMonitor starts a whole window behind a heartbeat that is followed by a waiting ping", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const reader = source.stream.pipeThrough(
+    new HeartbeatMonitor({
+      timeout: 1000,
+      isHeartbeat: (chunk) => chunk !== "ping",
+    }),
+  ).getReader();
+  reader.closed.catch(() => {});
+  await pass(time, 900);
+  source.controller.enqueue("token");
+  source.controller.enqueue("ping");
+  await pass(time, 5000, 500);
+  await reader.read();
+  await reader.read();
+  await pass(time, 999);
+  assertEquals(source.cancelled, undefined);
+  await pass(time, 1);
+  assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor errors with what isHeartbeat throws, and leaves no timer", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const bug = new Error("bug");
+  const seen = observe(source.stream, {
+    timeout: 1000,
+    isHeartbeat: () => {
+      throw bug;
+    },
+  });
+  await time.runMicrotasks();
+  source.controller.enqueue("token");
+  await time.runMicrotasks();
+  assertStrictEquals(seen.error, bug);
+  assertStrictEquals(source.cancelled, bug);
+  assertEquals(time.next(), false);
+});
+
+/** Makes `Date.now()` differ from the time of the fake timers, as it does when these are late. */
+function skew(time: FakeTime) {
+  const clock = { ahead: 0 };
+  const replaced = replace("Date", (FakeDate) =>
+    new Proxy(FakeDate, {
+      get: (target, key) =>
+        key === "now" ? () => time.now + clock.ahead : Reflect.get(target, key),
+    }));
+  return Object.assign(clock, replaced);
+}
+
+for (const absence of [400, 2000, HOUR, -HOUR]) {
+  Deno.test(`HeartbeatMonitor raises no alarm when a look is ${absence} ms late, and finds the stall after it`, async () => {
+    using time = new FakeTime();
+    using clock = skew(time);
+    const source = byHand();
+    const seen = observe(source.stream, { timeout: 1000 });
+    await pass(time, 740, 10);
+    clock.ahead = absence;
+    await pass(time, 900, 10);
+    assertEquals(seen.error, undefined);
+    source.controller.enqueue("was waiting");
+    await pass(time, 990, 10);
+    assertEquals(seen.error, undefined);
+    await pass(time, 10);
+    assertInstanceOf(seen.error, HeartbeatTimeoutError);
+  });
+}
+
+for (const jump of [HOUR, -HOUR]) {
+  Deno.test(`HeartbeatMonitor reports a true stall although the wall clock jumps by ${jump} ms`, async () => {
+    using time = new FakeTime();
+    using clock = skew(time);
+    const seen = observe(byHand().stream, { timeout: 1000 });
+    await pass(time, 500);
+    clock.ahead = jump;
+    await pass(time, 1500);
+    assertInstanceOf(seen.error, HeartbeatTimeoutError);
+  });
+}
+
+Deno.test("HeartbeatMonitor finds a stall in a loop that is always late", async () => {
+  using time = new FakeTime();
+  using clock = skew(time);
+  const seen = observe(byHand().stream, { timeout: 1000 });
+  for (let i = 0; i < 100; i++) {
+    clock.ahead += 300;
+    await pass(time, 250, 250);
+  }
+  assertInstanceOf(seen.error, HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor lets in what has arrived before it gives a verdict", async () => {
+  using time = new FakeTime();
+  const source = byHand<string>();
+  const seen = observe(source.stream, { timeout: 1000 });
+  await pass(time, 999);
+  {
+    // in the turn of the last look, but before the verdict
+    using _spy = replace(
+      "setTimeout",
+      (fake) =>
+        ((run: () => void, ms: number) => {
+          if (ms === 0) source.controller.enqueue("at the last moment");
+          return fake(run, ms);
+        }) as typeof setTimeout,
+    );
+    await time.tickAsync(1);
+  }
+  await pass(time, 500);
+  assertEquals(seen, { chunks: ["at the last moment"] });
+  source.controller.close();
+  await time.runMicrotasks();
+});
+
+Deno.test("HeartbeatMonitor holds no timer when it was never attached", () => {
+  using time = new FakeTime();
+  const monitor = new HeartbeatMonitor({ timeout: 1000 });
+  assertEquals(monitor.readable.locked, false);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("HeartbeatMonitor guards a writable that was put aside and taken later", async () => {
+  using time = new FakeTime();
+  const { readable, writable } = new HeartbeatMonitor({ timeout: 5000 });
+  await pass(time, HOUR, 60_000);
+  const source = byHand();
+  const piped = assertRejects(
+    () => source.stream.pipeTo(writable),
+    HeartbeatTimeoutError,
+  );
+  const read = assertRejects(
+    () => readable.getReader().read(),
+    HeartbeatTimeoutError,
+  );
+  await pass(time, 4999);
+  assertEquals(source.cancelled, undefined);
+  await pass(time, 1001);
+  assertStrictEquals(await piped, source.cancelled);
+  assertStrictEquals(await read, source.cancelled);
+});
+
+Deno.test("HeartbeatMonitor has a stopped clock between two producers", async () => {
+  using time = new FakeTime();
+  const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
+  const reader = monitor.readable.getReader();
+  reader.closed.catch(() => {});
+  const [first, second] = [byHand<number>(), byHand<number>()];
+  const piped = first.stream.pipeTo(monitor.writable, { preventClose: true });
+  first.controller.enqueue(1);
+  await reader.read();
+  await pass(time, 900);
+  first.controller.close();
+  await piped;
+  await pass(time, 10_000);
+  second.stream.pipeTo(monitor.writable).catch(() => {});
+  await pass(time, 999);
+  assertEquals(second.cancelled, undefined);
+  await pass(time, 1);
+  assertInstanceOf(second.cancelled, HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor gives a producer that follows at once a window of its own", async () => {
+  using time = new FakeTime();
+  const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
+  monitor.readable.getReader().closed.catch(() => {});
+  const writer = monitor.writable.getWriter();
+  await pass(time, 900);
+  writer.releaseLock();
+  const source = byHand<number>();
+  source.stream.pipeTo(monitor.writable).catch(() => {});
+  await pass(time, 999);
+  assertEquals(source.cancelled, undefined);
+  await pass(time, 1);
+  assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
+});
+
+Deno.test("HeartbeatMonitor leaves no timer, however the stream ends", async (t) => {
+  const ways: Record<
+    string,
+    (
+      source: ReturnType<typeof byHand<number>>,
+      stream: ReadableStream<number>,
+      aborter: AbortController,
+    ) => unknown
+  > = {
+    "source closes": (source) => source.controller.close(),
+    "source errors": (source) => source.controller.error(new Error("lost")),
+    "readable is cancelled": (_, stream) => stream.cancel("enough"),
+    "pipe is aborted": (_source, _stream, aborter) => aborter.abort(),
+  };
+  for (const [name, end] of Object.entries(ways)) {
+    for (const chunks of [0, 1]) {
+      await t.step(`${name} after ${chunks} chunks`, async () => {
+        using time = new FakeTime();
+        const source = byHand<number>();
+        const aborter = new AbortController();
+        const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
+        const stream = source.stream.pipeThrough(monitor, {
+          signal: aborter.signal,
+        });
+        await pass(time, 300);
+        if (chunks) source.controller.enqueue(1);
+        await pass(time, 300);
+        await end(source, stream, aborter);
+        await time.runMicrotasks();
+        if (!chunks || name.startsWith("readable")) {
+          assertEquals(time.next(), false);
+        } else {
+          const reader = stream.getReader();
+          reader.closed.catch(() => {});
+          await reader.read().catch(() => {});
+          await time.runMicrotasks();
+          assertEquals(time.next(), false);
+        }
+      });
+    }
+  }
+});
+
+Deno.test("HeartbeatMonitor takes chunks from a writer", async () => {
+  using time = new FakeTime();
+  const { readable, writable } = new HeartbeatMonitor<number>({
+    timeout: 1000,
+  });
+  const writer = writable.getWriter();
+  const reader = readable.getReader();
+  const written = writer.write(1);
+  assertEquals((await reader.read()).value, 1);
+  await written;
+  await pass(time, 1000);
+  await assertRejects(() => writer.write(2), HeartbeatTimeoutError);
+  await assertRejects(() => reader.read(), HeartbeatTimeoutError);
+  await assertRejects(() => writer.closed, HeartbeatTimeoutError);
+});
+
+const BAD: [unknown, ErrorConstructor, string][] = [
+  [
+    {},
+    TypeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is undefined",
+  ],
+  [
+    undefined,
+    TypeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is undefined",
+  ],
+  [
+    { timeout: "3s" },
+    TypeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is \"3s\"",
+  ],
+  [
+    { timeout: 0 },
+    RangeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is 0",
+  ],
+  [
+    { timeout: -1 },
+    RangeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is -1",
+  ],
+  [
+    { timeout: NaN },
+    RangeError,
+    "Cannot monitor as 'timeout' must be a positive number: current value is NaN",
+  ],
+  [
+    { timeout: 1, firstTimeout: 0 },
+    RangeError,
+    "Cannot monitor as 'firstTimeout' must be a positive number: current value is 0",
+  ],
+  [
+    { timeout: 1, isHeartbeat: 1 },
+    TypeError,
+    "Cannot monitor as 'isHeartbeat' must be a function: current value is 1",
+  ],
+];
+
+Deno.test("HeartbeatMonitor and watch refuse bad options", () => {
+  for (const [options, kind, message] of BAD) {
+    // deno-lint-ignore no-explicit-any
+    const bad = options as any;
+    assertThrows(() => new HeartbeatMonitor(bad), kind, message);
+    const worker = startWorker(() => []);
+    assertThrows(() => watch(worker, bad), kind, message);
+    worker.results.cancel();
+  }
+});
+
+Deno.test("watch refuses what is no pair of unlocked streams", () => {
+  const free = () => new ReadableStream<Heartbeat>();
+  const locked = free();
+  locked.getReader();
+  for (
+    const [worker, side] of [
+      [undefined, "results"],
+      [{}, "results"],
+      [{ results: free(), heartbeats: [] }, "heartbeats"],
+      [{ results: locked, heartbeats: free() }, "results"],
+      [{ results: free(), heartbeats: locked }, "heartbeats"],
+    ]
+  ) {
+    assertThrows(
+      // deno-lint-ignore no-explicit-any
+      () => watch(worker as any, { timeout: 1 }),
+      TypeError,
+      `Cannot watch as 'worker.${side}' must be an unlocked ReadableStream`,
+    );
+  }
+});
+
+Deno.test("watch returns the results of a worker that ends, and leaves no timer", async () => {
+  using time = new FakeTime();
+  const worker = startWorker(() => [1, 2, 3]);
+  assertEquals(await Array.fromAsync(watch(worker, { timeout: 3000 })), [
+    1,
+    2,
+    3,
+  ]);
+  await time.runMicrotasks();
+  assertEquals(time.next(), false);
+});
+
+Deno.test("watch errors the results with the stall, which tells where the work hung", async () => {
+  using time = new FakeTime();
+  let reason: unknown;
+  const worker = startWorker(async function* ({ beat, signal }) {
+    signal.addEventListener("abort", () => reason = signal.reason);
+    yield "one";
+    beat({ step: 2 });
+    await new Promise(() => {});
+  });
+  const reader = watch(worker, { timeout: 3000 }).getReader();
+  assertEquals((await reader.read()).value, "one");
+  const read = assertRejects(() => reader.read(), HeartbeatTimeoutError);
+  await pass(time, 1000 + 3000);
+  const error = await read;
+  assertEquals(error.last.detail, { step: 2 });
+  assertStrictEquals(reason, error);
+});
+
+Deno.test("watch guards any pair of streams, although it does not know of the contract", async () => {
+  using time = new FakeTime();
+  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const reader = watch(
+    { results: results.stream, heartbeats: heartbeats.stream },
+    { timeout: 1000 },
+  ).getReader();
+  const read = assertRejects(() => reader.read(), HeartbeatTimeoutError);
+  await pass(time, 1000);
+  const error = await read;
+  assertStrictEquals(results.cancelled, error);
+  assertStrictEquals(heartbeats.cancelled, error);
+});
+
+Deno.test("watch errors when the heartbeats do", async () => {
+  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const reader = watch(
+    { results: results.stream, heartbeats: heartbeats.stream },
+    { timeout: 1000 },
+  ).getReader();
+  const lost = new Error("connection lost");
+  heartbeats.controller.error(lost);
+  assertStrictEquals(await assertRejects(() => reader.read()), lost);
+  assertStrictEquals(results.cancelled, lost);
+});
+
+Deno.test("watch goes on when only the heartbeats close, and ends them when only the results do", async () => {
+  using time = new FakeTime();
+  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const reader = watch(
+    { results: results.stream, heartbeats: heartbeats.stream },
+    { timeout: 1000 },
+  ).getReader();
+  heartbeats.controller.close();
+  await pass(time, 5000);
+  results.controller.enqueue(1);
+  assertEquals((await reader.read()).value, 1);
+  results.controller.close();
+  assertEquals((await reader.read()).done, true);
+
+  const [ending, beating] = [byHand<number>(), byHand<Heartbeat>()];
+  const read = watch(
+    { results: ending.stream, heartbeats: beating.stream },
+    { timeout: 1000 },
+  ).getReader().read();
+  ending.controller.close();
+  assertEquals((await read).done, true);
+  await time.runMicrotasks();
+  assert(beating.cancelled, "the heartbeats were not cancelled");
+  assertEquals(time.next(), false);
+});
+
+Deno.test("watch passes an error of the results on, and a cancel to both streams", async () => {
+  using time = new FakeTime();
+  const failure = new Error("failed");
+  const worker = startWorker(() => {
+    throw failure;
+  });
+  const failing = watch(worker, { timeout: 1000 }).getReader();
+  assertStrictEquals(await assertRejects(() => failing.read()), failure);
+
+  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  await watch(
+    { results: results.stream, heartbeats: heartbeats.stream },
+    { timeout: 1000 },
+  ).cancel("enough");
+  await time.runMicrotasks();
+  assertEquals([results.cancelled, heartbeats.cancelled], ["enough", "enough"]);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("watch reads one result at a time, when it is asked for", async () => {
+  let units = 0;
+  const worker = startWorker(function* () {
+    for (;;) yield ++units;
+  });
+  const stream = watch(worker, { timeout: 1000 });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(units, 1);
+  const reader = stream.getReader();
+  await reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(units, 2);
+  await reader.cancel();
+});
