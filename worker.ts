@@ -363,7 +363,7 @@ export function startWorker<R>(
     cancel(reason) {
       if (ended) return;
       halt(reason);
-      toResults.error(aborter.signal.reason);
+      toResults.error(reason ?? aborter.signal.reason);
     },
   }, { highWaterMark: 0 });
 

@@ -9,16 +9,9 @@ import {
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
+import { byHand, pass } from "./_help.ts";
 
 const HOUR = 3_600_000;
-
-/** Lets time pass in steps, with the microtasks run between and after them. */
-async function pass(time: FakeTime, ms: number, step = 50) {
-  for (let rest = ms; rest > 0; rest -= step) {
-    await time.tickAsync(Math.min(step, rest));
-  }
-  await time.runMicrotasks();
-}
 
 /** A monitored stream that is read all the time, and what came of it. */
 function observe<T>(
@@ -39,20 +32,6 @@ function observe<T>(
     }
   })();
   return seen;
-}
-
-/** A source that is fed by hand, and tells how it was cancelled. */
-function byHand<T>() {
-  const source = {} as {
-    stream: ReadableStream<T>;
-    controller: ReadableStreamDefaultController<T>;
-    cancelled?: unknown;
-  };
-  source.stream = new ReadableStream<T>({
-    start: (controller) => void (source.controller = controller),
-    cancel: (reason) => void (source.cancelled = reason),
-  });
-  return source;
 }
 
 /** Replaces a fake of FakeTime, which puts its own back at every step. */

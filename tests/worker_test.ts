@@ -1,0 +1,703 @@
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
+import { byHand, pass } from "./_help.ts";
+
+/** What came of a stream that is read all the time. */
+interface Seen<T> {
+  chunks: T[];
+  /** `"closed"`, or the error. */
+  end?: unknown;
+  cancel(reason: unknown): Promise<void>;
+}
+
+function read<T>(stream: ReadableStream<T>): Seen<T> {
+  const reader = stream.getReader();
+  const seen: Seen<T> = {
+    chunks: [],
+    cancel: (reason) => reader.cancel(reason),
+  };
+  (async () => {
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        seen.chunks.push(value);
+      }
+      seen.end = "closed";
+    } catch (error) {
+      seen.end = error;
+    }
+  })();
+  return seen;
+}
+
+function record<R>(worker: WorkerStreams<R>) {
+  const seen = {
+    results: read(worker.results),
+    heartbeats: read(worker.heartbeats),
+    finished: false,
+  };
+  worker.finished.then(() => seen.finished = true);
+  return seen;
+}
+
+/** Steps that a unit waits for; each is opened by hand. */
+function gates() {
+  const open: (() => void)[] = [];
+  const wait = () => new Promise<void>((resolve) => open.push(resolve));
+  return { wait, next: () => open.shift()?.() };
+}
+
+const REASON = new Error("that is enough");
+const FAILURE = new Error("lost");
+const ABORTED = new DOMException("Aborted", "AbortError");
+
+Deno.test("startWorker delivers the results of any iterable and closes", async (t) => {
+  const iterables: Record<string, Work<number>> = {
+    "array": () => [1, 2, 3],
+    "array of promises": () => [1, 2, 3].map((n) => Promise.resolve(n)),
+    "set": () => new Set([1, 2, 3]),
+    "generator": function* () {
+      yield* [1, 2, 3];
+    },
+    "async generator": async function* () {
+      yield* [1, 2, 3];
+    },
+    "stream": () => ReadableStream.from([1, 2, 3]),
+  };
+  for (const [name, work] of Object.entries(iterables)) {
+    await t.step(name, async () => {
+      const { results, heartbeats, finished } = startWorker(work);
+      assertEquals(await Array.fromAsync(results), [1, 2, 3]);
+      await finished;
+      const beats = await Array.fromAsync(heartbeats);
+      assertEquals(beats.map(({ seq }) => seq), [1]);
+    });
+  }
+});
+
+Deno.test("startWorker beats at the start, and then while units settle", async () => {
+  using time = new FakeTime(5000);
+  const source = byHand<number>();
+  const worker = startWorker(() => source.stream, {
+    name: "alpha",
+    interval: 100,
+  });
+  const seen = record(worker);
+  await time.runMicrotasks();
+  for (let n = 0; n < 3; n++) {
+    await pass(time, 60);
+    source.controller.enqueue(n);
+    await pass(time, 40);
+  }
+  assertEquals(seen.heartbeats.chunks, [
+    { worker: "alpha", seq: 1, time: 5000 },
+    { worker: "alpha", seq: 2, time: 5100 },
+    { worker: "alpha", seq: 3, time: 5200 },
+    { worker: "alpha", seq: 4, time: 5300 },
+  ]);
+  source.controller.close();
+  await time.runMicrotasks();
+  assertEquals(seen.heartbeats.end, "closed");
+  assertEquals(time.next(), false);
+});
+
+Deno.test("startWorker beats once an interval, however many units settle", async () => {
+  using time = new FakeTime();
+  const source = byHand<number>();
+  const seen = record(startWorker(() => source.stream, { interval: 100 }));
+  for (let n = 0; n < 50; n++) {
+    source.controller.enqueue(n);
+    await pass(time, 10);
+  }
+  assertEquals(seen.results.chunks.length, 50);
+  assertEquals(seen.heartbeats.chunks.length, 6);
+  source.controller.close();
+  await time.runMicrotasks();
+});
+
+Deno.test("startWorker is silent while a unit is in flight and silent", async () => {
+  using time = new FakeTime();
+  const worker = startWorker(async function* () {
+    yield 1;
+    await new Promise(() => {});
+  }, { interval: 100 });
+  const seen = record(worker);
+  await pass(time, 5000, 100);
+  assertEquals(seen.results.chunks, [1]);
+  assertEquals(seen.heartbeats.chunks.map(({ seq }) => seq), [1, 2]);
+  assertEquals(seen.finished, false);
+  assert(time.next(), "it goes on looking for progress");
+});
+
+Deno.test("startWorker is silent when its very first unit hangs", async () => {
+  using time = new FakeTime();
+  const seen = record(startWorker(async function* () {
+    await new Promise(() => {});
+    yield 1;
+  }, { interval: 100 }));
+  await pass(time, 1000, 100);
+  assertEquals(seen.heartbeats.chunks.length, 1);
+});
+
+Deno.test("startWorker beats for a long unit that tells of its progress, with the latest detail", async () => {
+  using time = new FakeTime(0);
+  const { wait, next } = gates();
+  const seen = record(startWorker(async function* ({ beat }) {
+    beat("read");
+    await wait();
+    beat("parsed");
+    beat();
+    await wait();
+    beat({ step: "written" });
+    await wait();
+    yield 1;
+  }, { interval: 100 }));
+  await time.runMicrotasks();
+  await pass(time, 150);
+  next();
+  await pass(time, 150);
+  next();
+  await pass(time, 300);
+  next();
+  await time.runMicrotasks();
+  assertEquals(
+    seen.heartbeats.chunks.map(({ time, detail }) => [time, detail]),
+    [
+      [0, undefined],
+      [100, "read"],
+      [200, "parsed"],
+      [400, { step: "written" }],
+    ],
+  );
+  assertEquals(Object.keys(seen.heartbeats.chunks[0]!), [
+    "worker",
+    "seq",
+    "time",
+  ]);
+});
+
+Deno.test("startWorker beats while it is idle because nobody asks for more", async () => {
+  using time = new FakeTime();
+  let units = 0;
+  const { results, heartbeats } = startWorker(function* () {
+    for (;;) yield ++units;
+  }, { interval: 100 });
+  const beats = read(heartbeats);
+  await pass(time, 1000, 100);
+  assertEquals(beats.chunks.length, 11);
+  assertEquals(units, 1, "one unit runs ahead of the consumer");
+  const reader = results.getReader();
+  for (let n = 1; n <= 3; n++) {
+    assertEquals((await reader.read()).value, n);
+    await time.runMicrotasks();
+    assertEquals(units, n + 1);
+  }
+  await reader.cancel();
+});
+
+Deno.test("startWorker never queues heartbeats: a gap in seq tells what was dropped", async () => {
+  using time = new FakeTime(0);
+  const { results, heartbeats } = startWorker(function* () {
+    for (let n = 0;; n++) yield n;
+  }, { interval: 100 });
+  await pass(time, 1050);
+  const reader = heartbeats.getReader();
+  const { value: late } = await reader.read();
+  assertEquals([late?.seq, late?.time], [11, 1000]);
+  const next = reader.read();
+  await pass(time, 50);
+  assertEquals((await next).value?.seq, 12);
+  await results.cancel();
+  assertEquals((await reader.read()).done, true);
+});
+
+Deno.test("startWorker delivers the last unread heartbeat when it closes", async () => {
+  const { results, heartbeats } = startWorker(function* ({ beat }) {
+    beat("never told: no interval has passed");
+    yield 1;
+  });
+  await Array.fromAsync(results);
+  const beats = await Array.fromAsync(heartbeats);
+  assertEquals(beats.map(({ seq, detail }) => [seq, detail]), [[1, undefined]]);
+});
+
+Deno.test("startWorker hands lastDetail to the work and to its first heartbeats", async () => {
+  let handed: unknown;
+  const { results, heartbeats } = startWorker(({ lastDetail }) => {
+    handed = lastDetail;
+    return [1];
+  }, { lastDetail: { page: 7 } });
+  await Array.fromAsync(results);
+  assertEquals(handed, { page: 7 });
+  const [first] = await Array.fromAsync(heartbeats);
+  assertEquals(first?.detail, { page: 7 });
+});
+
+Deno.test("startWorker names the heartbeats by the option, the function or 'worker'", async () => {
+  async function nameOf<R>(worker: WorkerStreams<R>) {
+    await worker.results.cancel();
+    return (await Array.fromAsync(worker.heartbeats))[0]?.worker;
+  }
+  assertEquals(await nameOf(startWorker(() => [], { name: "alpha" })), "alpha");
+  assertEquals(
+    await nameOf(startWorker(function crawl() {
+      return [];
+    })),
+    "crawl",
+  );
+  assertEquals(await nameOf(startWorker(() => [])), "worker");
+});
+
+Deno.test("startWorker beats once and sets no timer when the interval is infinite", async () => {
+  using time = new FakeTime();
+  const source = byHand<number>();
+  const seen = record(
+    startWorker(() => source.stream, { interval: Infinity }),
+  );
+  source.controller.enqueue(1);
+  await time.runMicrotasks();
+  assertEquals(time.next(), false);
+  assertEquals(seen.heartbeats.chunks.length, 1);
+  source.controller.close();
+  await time.runMicrotasks();
+});
+
+Deno.test("startWorker keeps an interval longer than the longest timer", async () => {
+  using time = new FakeTime(0);
+  const interval = 2 ** 33;
+  const { results, heartbeats } = startWorker(() => [1, 2], { interval });
+  const beats = read(heartbeats);
+  await pass(time, interval - 1, 2 ** 30);
+  assertEquals(beats.chunks.length, 1);
+  await pass(time, 1);
+  assertEquals(beats.chunks.map(({ time }) => time), [0, interval]);
+  await results.cancel();
+});
+
+type Cancel = Pick<Seen<unknown>, "cancel">;
+
+/** How far the streams, the context's signal, the work and `finished` are. */
+type State = [
+  results: unknown,
+  heartbeats: unknown,
+  reason: unknown,
+  cleaned: boolean,
+  finished: boolean,
+];
+const OPEN = undefined;
+const CLOSED = "closed";
+
+/** A row of the table "How it ends". The work yields 1, waits at a gate, and then does as `then` says. */
+interface Ending {
+  /** Whether the first result is left unread, so that no unit is in flight. */
+  idle?: boolean;
+  then?: (signal: AbortSignal) => void;
+  act?: (
+    worker: { results: Cancel; heartbeats: Cancel },
+    aborter: AbortController,
+  ) => void;
+  /** After `act`, with the work still at its gate. */
+  before: State;
+  /** After the gate was opened. */
+  after: State;
+  results: number[];
+}
+
+const ENDINGS: Record<string, Ending> = {
+  "the work returns": {
+    before: [OPEN, OPEN, null, false, false],
+    after: [CLOSED, CLOSED, null, true, true],
+    results: [1, 2],
+  },
+  "the work throws": {
+    then() {
+      throw FAILURE;
+    },
+    before: [OPEN, OPEN, null, false, false],
+    after: [FAILURE, FAILURE, null, true, true],
+    results: [1],
+  },
+  "signal aborts with no unit in flight": {
+    idle: true,
+    act: (_, aborter) => aborter.abort(REASON),
+    before: [CLOSED, CLOSED, REASON, true, true],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "signal aborts with a unit in flight": {
+    act: (_, aborter) => aborter.abort(REASON),
+    before: [OPEN, OPEN, REASON, false, false],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [1, 2],
+  },
+  "signal aborts and the work throws the reason": {
+    act: (_, aborter) => aborter.abort(REASON),
+    then: (signal) => signal.throwIfAborted(),
+    before: [OPEN, OPEN, REASON, false, false],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "signal aborts and the work throws an AbortError": {
+    act: (_, aborter) => aborter.abort(REASON),
+    then() {
+      throw ABORTED;
+    },
+    before: [OPEN, OPEN, REASON, false, false],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "signal aborts and the work throws anything else": {
+    act: (_, aborter) => aborter.abort(REASON),
+    then() {
+      throw FAILURE;
+    },
+    before: [OPEN, OPEN, REASON, false, false],
+    after: [FAILURE, FAILURE, REASON, true, true],
+    results: [1],
+  },
+  "an AbortError that nobody asked for": {
+    then() {
+      throw ABORTED;
+    },
+    before: [OPEN, OPEN, null, false, false],
+    after: [ABORTED, ABORTED, null, true, true],
+    results: [1],
+  },
+  "heartbeats is cancelled with a unit in flight": {
+    act: (worker) => worker.heartbeats.cancel(REASON),
+    before: [REASON, CLOSED, REASON, false, false],
+    after: [REASON, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "heartbeats is cancelled with no unit in flight": {
+    idle: true,
+    act: (worker) => worker.heartbeats.cancel(REASON),
+    before: [REASON, CLOSED, REASON, true, true],
+    after: [REASON, CLOSED, REASON, true, true],
+    results: [],
+  },
+  "heartbeats is cancelled after signal aborted": {
+    act(worker, aborter) {
+      aborter.abort(REASON);
+      worker.heartbeats.cancel(FAILURE);
+    },
+    before: [FAILURE, CLOSED, REASON, false, false],
+    after: [FAILURE, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "results is cancelled with a unit in flight": {
+    act: (worker) => worker.results.cancel(REASON),
+    before: [CLOSED, CLOSED, REASON, false, false],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [1],
+  },
+  "results is cancelled with no unit in flight": {
+    idle: true,
+    act: (worker) => worker.results.cancel(REASON),
+    before: [CLOSED, CLOSED, REASON, true, true],
+    after: [CLOSED, CLOSED, REASON, true, true],
+    results: [],
+  },
+};
+
+for (const [name, ending] of Object.entries(ENDINGS)) {
+  Deno.test(`startWorker ends as its table says when ${name}`, async () => {
+    using time = new FakeTime();
+    const aborter = new AbortController();
+    const { wait, next } = gates();
+    let cleaned = false;
+    let context!: AbortSignal;
+    const worker = startWorker(async function* ({ signal }) {
+      context = signal;
+      try {
+        yield 1;
+        await wait();
+        ending.then?.(signal);
+        yield 2;
+      } finally {
+        cleaned = true;
+      }
+    }, { signal: aborter.signal });
+    let finished = false;
+    worker.finished.then(() => finished = true);
+    const heartbeats = read(worker.heartbeats);
+    let results: Seen<number> | undefined;
+    const open = () => results ??= read(worker.results);
+    if (!ending.idle) open();
+    const state = async () => {
+      await pass(time, 1);
+      return [
+        results?.end,
+        heartbeats.end,
+        context.aborted ? context.reason : null,
+        cleaned,
+        finished,
+      ] as State;
+    };
+    await pass(time, 1);
+    ending.act?.(
+      {
+        heartbeats,
+        results: {
+          cancel: (reason) => (results ?? worker.results).cancel(reason),
+        },
+      },
+      aborter,
+    );
+    open();
+    const before = await state();
+    next();
+    const after = await state();
+    for (const i of ending.before.keys()) {
+      assertStrictEquals(before[i], ending.before[i]);
+      assertStrictEquals(after[i], ending.after[i]);
+    }
+    assertEquals(results?.chunks, ending.results);
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("startWorker stays open and silent when the work ignores the abort, and a stall ends it", async () => {
+  using time = new FakeTime();
+  const aborter = new AbortController();
+  const worker = startWorker(async function* () {
+    yield 1;
+    await new Promise(() => {});
+  }, { interval: 100, signal: aborter.signal });
+  const seen = record(worker);
+  await pass(time, 100);
+  aborter.abort(REASON);
+  await pass(time, 5000, 100);
+  assertEquals([seen.results.end, seen.heartbeats.end], [OPEN, OPEN]);
+  assertEquals(seen.heartbeats.chunks.length, 2);
+  seen.heartbeats.cancel(FAILURE);
+  await time.runMicrotasks();
+  assertStrictEquals(seen.results.end, FAILURE);
+  assertEquals(seen.finished, false);
+});
+
+Deno.test("startWorker is silent while the work's cleanup hangs", async () => {
+  using time = new FakeTime();
+  const aborter = new AbortController();
+  const worker = startWorker(async function* () {
+    try {
+      for (let n = 1;; n++) yield n;
+    } finally {
+      await new Promise(() => {});
+    }
+  }, { interval: 100, signal: aborter.signal });
+  const beats = read(worker.heartbeats);
+  await pass(time, 300);
+  const before = beats.chunks.length;
+  aborter.abort(REASON);
+  await pass(time, 1000);
+  assert(beats.chunks.length <= before + 1, "an interval's progress at most");
+  assertEquals(beats.end, OPEN);
+  await beats.cancel(FAILURE);
+});
+
+Deno.test("startWorker passes on what the work's cleanup throws", async () => {
+  const aborter = new AbortController();
+  const worker = startWorker(async function* () {
+    try {
+      yield 1;
+    } finally {
+      // deno-lint-ignore no-unsafe-finally
+      throw FAILURE;
+    }
+  }, { signal: aborter.signal });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  aborter.abort(REASON);
+  const seen = record(worker);
+  await worker.finished;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertStrictEquals(seen.results.end, FAILURE);
+  assertStrictEquals(seen.heartbeats.end, FAILURE);
+});
+
+Deno.test("startWorker starts no new unit once the signal aborted", async () => {
+  const aborter = new AbortController();
+  let units = 0;
+  const { results, finished } = startWorker(function* () {
+    for (;;) yield ++units;
+  }, { signal: aborter.signal });
+  const reader = results.getReader();
+  await reader.read();
+  await reader.read();
+  const before = units;
+  aborter.abort();
+  const rest = [];
+  for (let next; !(next = await reader.read()).done;) rest.push(next.value);
+  await finished;
+  assertEquals(units, before);
+  assertEquals(rest, before === 3 ? [3] : []);
+});
+
+Deno.test("startWorker does not call the work when the signal was aborted before", async () => {
+  using time = new FakeTime();
+  let called = false;
+  const worker = startWorker(() => {
+    called = true;
+    return [1];
+  }, { signal: AbortSignal.abort(REASON) });
+  const seen = record(worker);
+  await time.runMicrotasks();
+  assertEquals(seen.results.chunks, []);
+  assertEquals(seen.heartbeats.chunks, []);
+  assertEquals([seen.results.end, seen.heartbeats.end], [CLOSED, CLOSED]);
+  assertEquals([called, seen.finished], [false, true]);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("startWorker errors both streams when the work throws before its first unit, or is no iterable", async () => {
+  for (
+    const [work, message] of [
+      [() => {
+        throw FAILURE;
+      }, "lost"],
+      [
+        () => 7,
+        "Cannot start worker as 'work' must return an iterable or an async iterable: it returned 7",
+      ],
+      [
+        () => undefined,
+        "Cannot start worker as 'work' must return an iterable or an async iterable: it returned undefined",
+      ],
+      [() => Promise.resolve([]), "it returned [object Promise]"],
+      [() => {
+        const stream = new ReadableStream();
+        stream.getReader();
+        return stream;
+      }, "locked"],
+    ] as [Work<unknown>, string][]
+  ) {
+    const worker = startWorker(work);
+    const seen = record(worker);
+    await worker.finished;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert(String(seen.results.end).includes(message), `${seen.results.end}`);
+    assertStrictEquals(seen.results.end, seen.heartbeats.end);
+  }
+});
+
+Deno.test("startWorker cancels a stream that the work returned, although a read is pending", async () => {
+  const source = byHand<number>();
+  const worker = startWorker(() => source.stream);
+  const seen = record(worker);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await seen.heartbeats.cancel(REASON);
+  await worker.finished;
+  assertStrictEquals(source.cancelled, REASON);
+  assertStrictEquals(seen.results.end, REASON);
+});
+
+Deno.test("startWorker errors the results with an AbortError when heartbeats is cancelled without a reason", async () => {
+  const worker = startWorker(() => new ReadableStream<number>());
+  const seen = record(worker);
+  await seen.heartbeats.cancel(undefined);
+  await worker.finished;
+  assertEquals((seen.results.end as Error).name, "AbortError");
+});
+
+Deno.test("startWorker calls return() of an iterator that it leaves, and nothing if there is none", async () => {
+  const calls: string[] = [];
+  const bare = { next: () => ({ done: false as const, value: 1 }) };
+  for (
+    const iterator of [
+      bare,
+      {
+        ...bare,
+        return() {
+          calls.push("return");
+          throw FAILURE;
+        },
+      },
+    ]
+  ) {
+    for (const key of [Symbol.iterator, Symbol.asyncIterator]) {
+      const worker = startWorker(() =>
+        ({ [key]: () => iterator }) as unknown as Iterable<number>
+      );
+      const reader = worker.results.getReader();
+      await reader.read();
+      await reader.cancel();
+      await worker.finished;
+    }
+  }
+  assertEquals(calls, ["return", "return"]);
+});
+
+Deno.test("startWorker takes a promise that rejects for a unit that throws", async () => {
+  const worker = startWorker(
+    () => [Promise.resolve(1), Promise.reject(FAILURE)],
+  );
+  const seen = record(worker);
+  await worker.finished;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(seen.results.chunks, [1]);
+  assertStrictEquals(seen.results.end, FAILURE);
+});
+
+Deno.test("startWorker refuses bad arguments", () => {
+  const work = () => [];
+  for (
+    const [bad, options, kind, message] of [
+      [
+        undefined,
+        {},
+        TypeError,
+        "'work' must be a function: current value is undefined",
+      ],
+      [
+        work,
+        { name: 7 },
+        TypeError,
+        "'name' must be a string: current value is 7",
+      ],
+      [
+        work,
+        { interval: "1s" },
+        TypeError,
+        "'interval' must be a positive number: current value is \"1s\"",
+      ],
+      [
+        work,
+        { interval: 0 },
+        RangeError,
+        "'interval' must be a positive number: current value is 0",
+      ],
+      [
+        work,
+        { interval: -5 },
+        RangeError,
+        "'interval' must be a positive number: current value is -5",
+      ],
+      [
+        work,
+        { interval: NaN },
+        RangeError,
+        "'interval' must be a positive number: current value is NaN",
+      ],
+      [
+        work,
+        { signal: {} },
+        TypeError,
+        "'signal' must be an AbortSignal: current value is [object Object]",
+      ],
+      // deno-lint-ignore no-explicit-any
+    ] as [any, any, ErrorConstructor, string][]
+  ) {
+    assertThrows(
+      () => startWorker(bad, options),
+      kind,
+      `Cannot start worker as ${message}`,
+    );
+  }
+});
