@@ -157,8 +157,7 @@ class SilenceClock<T> {
     if (this.writable.locked) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
-      if (this.#waiting === 0) this.#arm();
-      return;
+      return this.#arm();
     }
     if (this.#timer !== undefined) return;
     // no event tells of a lock, so ask for it, with nothing kept alive: neither this clock nor the process
@@ -426,7 +425,6 @@ export function watch<R>(
     start(controller) {
       beats.pipeTo(new WritableStream(), { signal: over.signal }).catch(
         (error) => {
-          if (over.signal.aborted) return;
           controller.error(error);
           reader.cancel(error).catch(() => {});
         },

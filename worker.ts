@@ -90,9 +90,8 @@ export interface StartWorkerOptions {
 /** Where results come from, and how to make it end. */
 interface Source<R> {
   next(): Promise<IteratorResult<R>>;
+  /** May be called while `next()` is pending. */
   stop(reason: unknown): unknown;
-  /** Whether `stop()` may be called while `next()` is pending. */
-  interruptible: boolean;
 }
 
 function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
@@ -102,7 +101,6 @@ function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
     return {
       next: () => reader.read() as Promise<IteratorResult<R>>,
       stop: (reason) => reader.cancel(reason),
-      interruptible: true,
     };
   }
   const object = Object(iterable);
@@ -111,7 +109,6 @@ function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
     return {
       next: () => iterator.next(),
       stop: () => iterator.return?.(),
-      interruptible: true,
     };
   }
   if (typeof object[Symbol.iterator] === "function") {
@@ -122,7 +119,6 @@ function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
         return { done, value: await value } as IteratorResult<R>;
       },
       stop: () => iterator.return?.(),
-      interruptible: false,
     };
   }
   throw new TypeError(
@@ -232,6 +228,7 @@ export function startWorker<R>(
   let inFlight = false;
   let progress = false;
   let ended = false;
+  let stopped = false;
   let unread: Heartbeat | undefined;
   let wanted = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -305,13 +302,14 @@ export function startWorker<R>(
   async function halt(reason: unknown) {
     cleanup();
     aborter.abort(reason);
-    // while a unit is in flight, the pull that runs it sees to the end
-    if (inFlight && !source?.interruptible) return;
     try {
+      // a generator cannot be left while it runs: it may be what stops its own worker
+      await undefined;
       await source?.stop(aborter.signal.reason);
     } catch {
       // the streams have ended: there is nobody left to tell
     }
+    stopped = true;
     if (!inFlight) finish();
   }
 
@@ -340,9 +338,8 @@ export function startWorker<R>(
         else fail(error);
       }
       inFlight = false;
-      if (over) finish();
-      else if (ended) halt(aborter.signal.reason);
-      else if (aborter.signal.aborted) wind();
+      if (over || stopped) finish();
+      else if (!ended && aborter.signal.aborted) wind();
     },
     cancel(reason) {
       if (ended) return;

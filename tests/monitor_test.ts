@@ -367,25 +367,44 @@ Deno.test("HeartbeatMonitor finds a stall in a loop that is always late", async 
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
 });
 
+Deno.test("HeartbeatMonitor excuses late looks anew after every heartbeat", async () => {
+  using time = new FakeTime();
+  using clock = skew(time);
+  const source = byHand<number>();
+  const seen = observe(source.stream, { timeout: 1000 });
+  for (let i = 0; i < 20; i++) {
+    await pass(time, 500);
+    clock.ahead += 600;
+    await pass(time, 500);
+    source.controller.enqueue(i);
+    await time.runMicrotasks();
+  }
+  assertEquals(seen.error, undefined);
+  source.controller.close();
+  await time.runMicrotasks();
+  assertEquals(seen.closed, true);
+});
+
 Deno.test("HeartbeatMonitor lets in what has arrived before it gives a verdict", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = byHand<number>();
   const seen = observe(source.stream, { timeout: 1000 });
-  await pass(time, 999);
-  {
-    // in the turn of the last look, but before the verdict
-    using _spy = replace(
-      "setTimeout",
-      (fake) =>
-        ((run: () => void, ms: number) => {
-          if (ms === 0) source.controller.enqueue("at the last moment");
-          return fake(run, ms);
-        }) as typeof setTimeout,
-    );
-    await time.tickAsync(1);
+  let verdicts = 0;
+  // after the last look of the window, and a turn before the verdict
+  using _spy = replace(
+    "setTimeout",
+    (fake) =>
+      ((run: () => void, ms: number) => {
+        if (ms > 0) return fake(run, ms);
+        queueMicrotask(() => source.controller.enqueue(++verdicts));
+        return fake(run, 1);
+      }) as typeof setTimeout,
+  );
+  for (let i = 0; i < 2; i++) {
+    await pass(time, 980);
+    await pass(time, 30, 1);
   }
-  await pass(time, 500);
-  assertEquals(seen, { chunks: ["at the last moment"] });
+  assertEquals(seen, { chunks: [1, 2] });
   source.controller.close();
   await time.runMicrotasks();
 });
@@ -415,6 +434,19 @@ Deno.test("HeartbeatMonitor guards a writable that was put aside and taken later
   await pass(time, 1001);
   assertStrictEquals(await piped, source.cancelled);
   assertStrictEquals(await read, source.cancelled);
+});
+
+Deno.test("HeartbeatMonitor does not mind that its writable is looked at", async () => {
+  using time = new FakeTime();
+  const source = byHand<number>();
+  const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
+  source.stream.pipeThrough(monitor).getReader().closed.catch(() => {});
+  for (let i = 0; i < 20; i++) {
+    assertEquals(monitor.writable.locked, i < 10);
+    await pass(time, 100);
+  }
+  assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
+  assertEquals(time.next(), false, "a timer after the stall");
 });
 
 Deno.test("HeartbeatMonitor has a stopped clock between two producers", async () => {
@@ -613,7 +645,7 @@ Deno.test("watch errors the results with the stall, which tells where the work h
   const read = assertRejects(() => reader.read(), HeartbeatTimeoutError);
   await pass(time, 1000 + 3000);
   const error = await read;
-  assertEquals(error.last.detail, { step: 2 });
+  assertEquals((error.last as Heartbeat).detail, { step: 2 });
   assertStrictEquals(reason, error);
 });
 

@@ -54,6 +54,9 @@ function gates() {
   return { wait, next: () => open.shift()?.() };
 }
 
+/** Lets a turn of the event loop pass. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
 const REASON = new Error("that is enough");
 const FAILURE = new Error("lost");
 const ABORTED = new DOMException("Aborted", "AbortError");
@@ -513,11 +516,11 @@ Deno.test("startWorker passes on what the work's cleanup throws", async () => {
       throw FAILURE;
     }
   }, { signal: aborter.signal });
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   aborter.abort(REASON);
   const seen = record(worker);
   await worker.finished;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   assertStrictEquals(seen.results.end, FAILURE);
   assertStrictEquals(seen.heartbeats.end, FAILURE);
 });
@@ -581,7 +584,7 @@ Deno.test("startWorker errors both streams when the work throws before its first
     const worker = startWorker(work);
     const seen = record(worker);
     await worker.finished;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turn();
     assert(String(seen.results.end).includes(message), `${seen.results.end}`);
     assertStrictEquals(seen.results.end, seen.heartbeats.end);
   }
@@ -591,7 +594,7 @@ Deno.test("startWorker cancels a stream that the work returned, although a read 
   const source = byHand<number>();
   const worker = startWorker(() => source.stream);
   const seen = record(worker);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   await seen.heartbeats.cancel(REASON);
   await worker.finished;
   assertStrictEquals(source.cancelled, REASON);
@@ -634,13 +637,60 @@ Deno.test("startWorker calls return() of an iterator that it leaves, and nothing
   assertEquals(calls, ["return", "return"]);
 });
 
+Deno.test("startWorker does not pull an iterator that it cannot end after the signal aborted", async () => {
+  const aborter = new AbortController();
+  let pulled = 0;
+  const iterator = { next: () => ({ done: false, value: ++pulled }) };
+  const worker = startWorker(
+    () => ({ [Symbol.iterator]: () => iterator }) as Iterable<number>,
+    { signal: aborter.signal },
+  );
+  await turn();
+  aborter.abort();
+  assertEquals(await Array.fromAsync(worker.results), [1]);
+  assertEquals(pulled, 1);
+});
+
+Deno.test("startWorker ends a generator that stops its own worker", async () => {
+  for (const side of ["results", "heartbeats"] as const) {
+    let cleaned = false;
+    const worker = startWorker(function* () {
+      try {
+        worker[side].cancel(REASON).catch(() => {});
+        for (;;) yield 1;
+      } finally {
+        cleaned = true;
+      }
+    });
+    await worker.finished;
+    assert(cleaned, side);
+  }
+});
+
+Deno.test("startWorker ends a generator whose promise hangs", async () => {
+  let cleaned = false;
+  const worker = startWorker(function* () {
+    try {
+      yield new Promise<number>(() => {});
+    } finally {
+      cleaned = true;
+    }
+  });
+  const seen = record(worker);
+  await turn();
+  await seen.heartbeats.cancel(REASON);
+  await turn();
+  assertStrictEquals(seen.results.end, REASON);
+  assertEquals([cleaned, seen.finished], [true, false]);
+});
+
 Deno.test("startWorker takes a promise that rejects for a unit that throws", async () => {
   const worker = startWorker(
     () => [Promise.resolve(1), Promise.reject(FAILURE)],
   );
   const seen = record(worker);
   await worker.finished;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   assertEquals(seen.results.chunks, [1]);
   assertStrictEquals(seen.results.end, FAILURE);
 });
