@@ -1,0 +1,71 @@
+import { assert, assertEquals } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+import npm from "../import_map.npm.json" with { type: "json" };
+import * as core from "../mod.ts";
+
+const root = new URL("../", import.meta.url);
+
+async function read(folder: string) {
+  const files: Record<string, string> = {};
+  for await (const { name, isFile } of Deno.readDir(new URL(folder, root))) {
+    if (!isFile || !name.endsWith(".ts")) continue;
+    files[name] = await Deno.readTextFile(new URL(folder + name, root));
+  }
+  return files;
+}
+
+const modules = await read("./");
+
+Deno.test("deno.json exports every module that is not private, and nothing else", () => {
+  const expected: Record<string, string> = {};
+  for (const file of Object.keys(modules)) {
+    if (file.startsWith("_")) continue;
+    const key = file.replace(/\.ts$/, "").replaceAll("_", "-");
+    expected[key === "mod" ? "." : `./${key}`] = `./${file}`;
+  }
+  assertEquals(config.exports, expected as typeof config.exports);
+});
+
+Deno.test("mod.ts exports the core", () => {
+  assertEquals(Object.keys(core).sort(), [
+    "HeartbeatMonitor",
+    "HeartbeatTimeoutError",
+    "startWorker",
+    "watch",
+  ]);
+});
+
+Deno.test("import_map.npm.json maps every name that is imported, and no other", async () => {
+  const names = new Set<string>();
+  for (const files of [modules, await read("tests/"), await read("bench/")]) {
+    for (const text of Object.values(files)) {
+      for (const [, name] of text.matchAll(/\bfrom "(@[^"]+)"/g)) {
+        names.add(name!);
+      }
+    }
+  }
+  assertEquals(Object.keys(npm.imports).sort(), [...names].sort());
+});
+
+Deno.test("modules that say so are browser compatible: they touch no Deno", () => {
+  const portable = Object.entries(modules)
+    .filter(([, text]) =>
+      text.includes("// This module is browser compatible.")
+    );
+  assert(portable.length >= 4);
+  for (const [file, text] of portable) {
+    assertEquals(/\bDeno\.(?!test)/.exec(text), null, file);
+    for (const [, imported] of text.matchAll(/from "\.\/([^"]+)"/g)) {
+      assert(
+        portable.some(([name]) => name === imported),
+        `${file} imports ${imported}, which is not`,
+      );
+    }
+  }
+});
+
+Deno.test("modules document themselves", () => {
+  for (const [file, text] of Object.entries(modules)) {
+    if (!file.startsWith("_")) assert(text.includes(" * @module"), file);
+  }
+});
