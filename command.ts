@@ -9,7 +9,7 @@
  * @module
  */
 
-import { checkDuration, LONGEST_DELAY } from "./_duration.ts";
+import { checkDuration, checkSignal, LONGEST_DELAY } from "./_check.ts";
 import { startWorker, type WorkerStreams } from "./worker.ts";
 
 /** A chunk of a command's output. */
@@ -94,7 +94,8 @@ export interface StartCommandOptions {
   signal?: AbortSignal | undefined;
   /**
    * The signal that asks the command to end, or a function that chooses it by
-   * the reason of the abort or the stall.
+   * the reason of the abort or the stall. If it throws, or there is no such
+   * signal, SIGTERM is sent, and an abort errors the streams.
    *
    * @default {"SIGTERM"}
    */
@@ -133,7 +134,9 @@ function signalTree(pid: number, signal: Deno.Signal | 0): boolean {
         .outputSync();
     }
     return Deno.build.os !== "windows";
-  } catch {
+  } catch (error) {
+    // no such signal; anything else says that the tree has ended
+    if (error instanceof TypeError) throw error;
     return false;
   }
 }
@@ -237,15 +240,16 @@ export function startCommand(
   } = options;
   if (
     stdin !== "inherit" && stdin !== "null" &&
-    !(stdin instanceof ReadableStream)
+    (!(stdin instanceof ReadableStream) || stdin.locked)
   ) {
     throw new TypeError(
-      `Cannot start command as 'stdin' must be "inherit", "null" or a ReadableStream: current value is ${
-        String(stdin)
+      `Cannot start command as 'stdin' must be "inherit", "null" or an unlocked ReadableStream: current value is ${
+        stdin instanceof ReadableStream ? "locked" : String(stdin)
       }`,
     );
   }
   checkDuration("start command", "killAfter", killAfter);
+  checkSignal("start command", signal);
 
   async function* run(stopped: AbortSignal): AsyncGenerator<CommandOutput> {
     if (signal?.aborted) return;
@@ -269,16 +273,17 @@ export function startCommand(
 
     function end(reason: unknown) {
       if (ending) return hurry.abort();
-      let asked: Deno.Signal = "SIGTERM";
       try {
-        asked = typeof killSignal === "function"
+        const asked = typeof killSignal === "function"
           ? killSignal(reason)
           : killSignal;
-      } finally {
         signalTree(child.pid, asked);
-        signalTree(child.pid, "SIGCONT");
-        ending = seeOff(child, killAfter, hurry.signal);
+      } catch (error) {
+        failure ??= { error };
+        signalTree(child.pid, "SIGTERM");
       }
+      signalTree(child.pid, "SIGCONT");
+      ending = seeOff(child, killAfter, hurry.signal);
     }
     function onAbort(event: Event) {
       end((event.target as AbortSignal).reason);
@@ -351,12 +356,11 @@ export function startCommand(
         }
       }
     } finally {
-      signal?.removeEventListener("abort", onAbort);
       for (const { taken } of waiting) taken();
       for (const reader of readers) reader.cancel().catch(() => {});
       input?.cancel().catch(() => {});
       await ending;
-      if (ending) await child.status;
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 

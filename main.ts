@@ -17,7 +17,7 @@ import { delay } from "@std/async/delay";
 import { parseArgs } from "@std/cli/parse-args";
 import { CommandError, type CommandOutput, startCommand } from "./command.ts";
 import config from "./deno.json" with { type: "json" };
-import { LONGEST_DELAY } from "./_duration.ts";
+import { LONGEST_DELAY } from "./_check.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "./monitor.ts";
 import { startWorker } from "./worker.ts";
 
@@ -53,7 +53,9 @@ Exit codes:
            and 141 for SIGPIPE (nobody reads the output any more)
 `;
 
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 } as const;
+/** The signals that shut down, by their numbers. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
+const SIGPIPE = 13;
 
 /** What the user said, checked. */
 interface Settings {
@@ -72,9 +74,12 @@ interface Settings {
 /** Something is wrong with what the user said. */
 class UsageError extends Error {}
 
+/** The output cannot be written. */
+class OutputError extends Error {}
+
 /** The reason of an abort by a signal that came. */
 interface Interruption {
-  signal: "SIGINT" | "SIGTERM";
+  signal: keyof typeof SIGNALS;
 }
 
 const UNITS: Record<string, number> = {
@@ -124,20 +129,18 @@ function parse(args: string[]): Settings | "help" | "version" {
   const booleans = ["quiet", "json", "help", "version"] as const;
   const cut = args.indexOf("--");
   const own = cut < 0 ? args : args.slice(0, cut);
-  for (const arg of own) {
-    // parseArgs() takes these silently: a flag said twice, a value given to a switch
-    const [name, value] = arg.replace(/^--/, "").split("=", 2);
-    if (
-      arg.startsWith("--") && value !== undefined &&
-      booleans.some((flag) => flag === name)
-    ) {
+  for (const [i, arg] of own.entries()) {
+    // parseArgs() takes a value of a switch silently
+    const [flag, given] = arg.split("=", 2);
+    const value = given ?? /^(true|false)$/.exec(own[i + 1] ?? "")?.[0];
+    if (value !== undefined && booleans.some((name) => flag === `--${name}`)) {
       throw new UsageError(
-        `invalid value '${value}' for --${name}: it takes no value`,
+        `invalid value '${value}' for ${flag}: it takes no value`,
       );
     }
   }
   const flags = parseArgs(own, {
-    string: strings,
+    string: [...strings, "_"],
     boolean: booleans,
     alias: { h: "help" },
     unknown(arg: string, key?: string) {
@@ -154,7 +157,7 @@ function parse(args: string[]): Settings | "help" | "version" {
   if (flags.version) return "version";
 
   const command = cut < 0 ? [] : args.slice(cut + 1);
-  const words = flags._.map(String);
+  const words = flags._;
   const piped = words[0] === "-" && words.length === 1 && cut < 0;
   if (words.length > 0 && !piped) {
     throw new UsageError(
@@ -214,9 +217,20 @@ async function write(
   stream: { write(bytes: Uint8Array): Promise<number> },
   bytes: Uint8Array,
 ) {
-  for (let rest = bytes; rest.length > 0;) {
-    rest = rest.subarray(await stream.write(rest));
+  try {
+    for (let rest = bytes; rest.length > 0;) {
+      rest = rest.subarray(await stream.write(rest));
+    }
+  } catch (cause) {
+    throw new OutputError(
+      `cannot write the output: ${(cause as Error).message}`,
+      { cause },
+    );
   }
+}
+
+function count(n: number, what: string) {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
 const encoder = new TextEncoder();
@@ -227,15 +241,17 @@ function tell(line: string) {
 
 /** Says on stderr what happens to what is guarded. */
 function notify(
-  { json, quiet }: Settings,
+  { json, quiet }: Partial<Settings>,
   type: string,
   text: string,
   more: object = {},
 ) {
-  if (json) return tell(JSON.stringify({ type, time: Date.now(), ...more }));
-  if (!quiet || ["stalled", "deadline", "error"].includes(type)) {
-    return tell(`heartbeat: ${text}`);
-  }
+  if (quiet && !["stalled", "deadline", "error"].includes(type)) return;
+  return tell(
+    json
+      ? JSON.stringify({ type, time: Date.now(), ...more })
+      : `heartbeat: ${text}`,
+  );
 }
 
 async function demo(settings: Settings, signal: AbortSignal): Promise<number> {
@@ -271,9 +287,11 @@ async function demo(settings: Settings, signal: AbortSignal): Promise<number> {
   await print(
     1,
     "start",
-    `a result every ${format(work)}, a heartbeat every ${
-      format(interval)
-    }, an alarm after ${format(timeout)} without one`,
+    `a result every ${format(work)}, a heartbeat every ${format(interval)}, ${
+      timeout === Infinity
+        ? "no alarm"
+        : `an alarm after ${format(timeout)} without one`
+    }`,
     { work, interval, timeout, runtime: settings.runtime },
   );
   const worker = startWorker(async function* demo({ signal, beat }) {
@@ -309,19 +327,20 @@ async function demo(settings: Settings, signal: AbortSignal): Promise<number> {
     if (unwritable) throw unwritable.error;
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
     stall = error;
-    const { elapsed, count, last } = error;
+    const { elapsed, last } = error;
+    const place = last?.detail && `; it hung at ${JSON.stringify(last.detail)}`;
     await print(
       31,
       "alarm",
-      `${error.message}; it hung at ${JSON.stringify(last?.detail)}`,
-      { silence: elapsed, timeout, count, last },
+      `${error.message}${place ?? ""}`,
+      { silence: elapsed, timeout, count: error.count, last },
       true,
     );
   }
   await print(
     1,
     "end",
-    `${results} results, ${beats} heartbeats, ${
+    `${count(results, "result")}, ${count(beats, "heartbeat")}, ${
       stall ? "1 alarm" : "no alarm"
     }`,
     { results, heartbeats: beats, alarms: stall ? 1 : 0 },
@@ -446,6 +465,9 @@ async function guardCommand(
 
 /** What is said of a command that could not be started. */
 function cannotRun(command: string, error: unknown) {
+  if (error instanceof HeartbeatTimeoutError || error instanceof OutputError) {
+    return;
+  }
   if (error instanceof Deno.errors.NotFound) {
     return { code: 127, message: `cannot find the command '${command}'` };
   }
@@ -455,10 +477,6 @@ function cannotRun(command: string, error: unknown) {
       message: `cannot run a command without --allow-run: ${error.message}`,
     };
   }
-  if (
-    error instanceof HeartbeatTimeoutError ||
-    error instanceof Deno.errors.BrokenPipe
-  ) return;
   return {
     code: 126,
     message: `cannot run the command '${command}': ${(error as Error).message}`,
@@ -482,21 +500,7 @@ async function guardPipe(
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  let settings: ReturnType<typeof parse>;
-  try {
-    settings = parse(args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    await tell(`heartbeat: ${error.message} (see --help)`);
-    return 2;
-  }
-  if (typeof settings === "string") {
-    const text = settings === "help" ? HELP : `heartbeat ${config.version}\n`;
-    await write(Deno.stdout, encoder.encode(text));
-    return 0;
-  }
-
+async function run(settings: Settings): Promise<number> {
   const { mode, runtime } = settings;
   const interruption = new AbortController();
   const hurry = new AbortController();
@@ -508,8 +512,10 @@ async function main(args: string[]): Promise<number> {
     ...(deadline ? [deadline] : []),
   ]);
   let interrupted: Interruption | undefined;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    if (name === "SIGTERM" && Deno.build.os === "windows") continue;
+  const names = Object.keys(SIGNALS) as Interruption["signal"][];
+  for (
+    const name of Deno.build.os === "windows" ? ["SIGINT" as const] : names
+  ) {
     Deno.addSignalListener(name, () => {
       if (interrupted) hurry.abort(interrupted);
       else interruption.abort(interrupted = { signal: name });
@@ -527,7 +533,7 @@ async function main(args: string[]): Promise<number> {
     pipe: () => guardPipe(settings, signal),
   };
   const code = await Promise.race([guards[mode](), hurried]);
-  if (interrupted) return 128 + SIGNAL_NUMBERS[interrupted.signal];
+  if (interrupted) return 128 + SIGNALS[interrupted.signal];
   if (mode !== "demo" && deadline?.aborted) {
     const text = `ended after its runtime of ${format(runtime)}`;
     await notify(settings, "deadline", text, { runtime });
@@ -536,15 +542,30 @@ async function main(args: string[]): Promise<number> {
   return code;
 }
 
-if (import.meta.main) {
+async function main(args: string[]): Promise<number> {
+  const settings: Partial<Settings> = {};
   try {
-    Deno.exit(await main(Deno.args));
-  } catch (error) {
-    // as a process is ended whose output nobody reads
-    if (error instanceof Deno.errors.BrokenPipe) {
-      Deno.exit(128 + SIGNAL_NUMBERS.SIGPIPE);
+    const parsed = parse(args);
+    if (typeof parsed !== "string") {
+      return await run(Object.assign(settings, parsed));
     }
-    await tell(`heartbeat: ${error instanceof Error ? error.message : error}`);
-    Deno.exit(125);
+    const text = parsed === "help" ? HELP : `heartbeat ${config.version}\n`;
+    await write(Deno.stdout, encoder.encode(text));
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      const message = error.message.replaceAll(/[\r\n]/g, " ");
+      await tell(`heartbeat: ${message} (see --help)`);
+      return 2;
+    }
+    // as a process is ended whose output nobody reads
+    if ((error as Error)?.cause instanceof Deno.errors.BrokenPipe) {
+      return 128 + SIGPIPE;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    await notify(settings, "error", message, { code: 125, message });
+    return 125;
   }
 }
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

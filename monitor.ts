@@ -8,7 +8,7 @@
  * @module
  */
 
-import { checkDuration, LONGEST_DELAY } from "./_duration.ts";
+import { checkDuration, LONGEST_DELAY } from "./_check.ts";
 import type { Heartbeat, WorkerStreams } from "./worker.ts";
 
 /** How often a window is looked at; an absence between two looks is noticed. */

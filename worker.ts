@@ -8,7 +8,7 @@
  * @module
  */
 
-import { checkDuration, LONGEST_DELAY } from "./_duration.ts";
+import { checkDuration, checkSignal, LONGEST_DELAY } from "./_check.ts";
 
 /** Proof of progress: plain data, small, and worth nothing when late. */
 export interface Heartbeat {
@@ -213,13 +213,7 @@ export function startWorker<R>(
     );
   }
   checkDuration("start worker", "interval", interval);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(
-      `Cannot start worker as 'signal' must be an AbortSignal: current value is ${
-        String(signal)
-      }`,
-    );
-  }
+  checkSignal("start worker", signal);
 
   const aborter = new AbortController();
   let source: Source<R> | undefined;

@@ -21,3 +21,23 @@ export function byHand<T>() {
   });
   return source;
 }
+
+export function randomBytes(size: number) {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 65_536) {
+    crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  }
+  return bytes;
+}
+
+/** Whether a process runs; one that ended and was not reaped yet, a zombie, does not. */
+export async function runs(pid: number) {
+  const args = ["-o", "stat=", "-p", String(pid)];
+  const stat = Deno.build.os === "linux"
+    ? await Deno.readTextFile(`/proc/${pid}/stat`)
+      .then((line) => line.slice(line.lastIndexOf(")") + 2), () => "")
+    : new TextDecoder().decode(
+      (await new Deno.Command("ps", { args }).output()).stdout,
+    );
+  return /^[^Z\s]/.test(stat);
+}

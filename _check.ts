@@ -12,3 +12,14 @@ export function checkDuration(action: string, option: string, value: number) {
   if (typeof value !== "number") throw new TypeError(problem);
   if (!(value > 0)) throw new RangeError(problem);
 }
+
+/** Throws unless `signal` is an `AbortSignal`, or is not given. */
+export function checkSignal(action: string, signal: AbortSignal | undefined) {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(
+      `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${
+        String(signal)
+      }`,
+    );
+  }
+}
