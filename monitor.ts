@@ -119,6 +119,7 @@ class SilenceClock<T> {
   /** Silence from before the clock was last stopped by a chunk that is no heartbeat. */
   #spent = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #armed = 0;
   #due = 0;
   /** Whether the silence is long enough, and what has arrived is being let in before the verdict. */
   #lastTurn = false;
@@ -177,7 +178,8 @@ class SilenceClock<T> {
 
   arrive(): number {
     if (this.#waiting++ === 0 && this.#isHeartbeat !== undefined) {
-      this.#spent = Date.now() - this.#since;
+      const now = Date.now();
+      this.#spent = this.#wasAway(now, this.#armed) ? 0 : now - this.#since;
     }
     return 1;
   }
@@ -208,8 +210,24 @@ class SilenceClock<T> {
   }
 
   #set(delay: number, now: number) {
+    this.#armed = now;
     this.#due = now + delay;
     this.#timer = setTimeout(() => this.#tick(), delay);
+  }
+
+  /**
+   * Whether this process was away (or its clock set) since the timer was armed,
+   * so that the silence is no evidence; bounded, so that a loop that is always
+   * late hides no stall.
+   */
+  #wasAway(now: number, earliest: number): boolean {
+    if (this.#count !== this.#countAtLook) {
+      this.#countAtLook = this.#count;
+      this.#excuses = EXCUSES;
+    }
+    const usual = Math.max(this.#window / (2 * LOOKS), USUAL_LATENESS);
+    return (now < earliest - usual || now > this.#due + usual) &&
+      this.#excuses-- > 0;
   }
 
   #tick() {
@@ -219,16 +237,7 @@ class SilenceClock<T> {
     if (!this.writable.locked) return this.#seek();
     const now = Date.now();
     const window = this.#window;
-    if (this.#count !== this.#countAtLook) {
-      this.#countAtLook = this.#count;
-      this.#excuses = EXCUSES;
-    }
-    // a late look (or a clock that was set) is no evidence; bounded, so that a loop
-    // that is always late hides no stall
-    const usual = Math.max(window / (2 * LOOKS), USUAL_LATENESS);
-    if (Math.abs(now - this.#due) > usual && this.#excuses-- > 0) {
-      this.#since = now;
-    }
+    if (this.#wasAway(now, this.#due)) this.#since = now;
     const elapsed = now - this.#since;
     if (elapsed < window) {
       this.#lastTurn = false;

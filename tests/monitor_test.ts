@@ -344,6 +344,32 @@ for (const absence of [400, 2000, HOUR, -HOUR]) {
   });
 }
 
+for (const absence of [400, HOUR, -HOUR]) {
+  Deno.test(`HeartbeatMonitor raises no alarm when a chunk that is no heartbeat arrives after ${absence} ms of absence, and finds the stall after it`, async () => {
+    using time = new FakeTime();
+    using clock = skew(time);
+    const source = byHand<string>();
+    const reader = source.stream.pipeThrough(
+      new HeartbeatMonitor({
+        timeout: 1000,
+        isHeartbeat: (chunk) => chunk !== "ping",
+      }),
+    ).getReader();
+    reader.closed.catch(() => {});
+    source.controller.enqueue("token");
+    await reader.read();
+    await pass(time, 740, 10);
+    clock.ahead = absence;
+    source.controller.enqueue("ping");
+    await pass(time, 5000, 500);
+    assertEquals((await reader.read()).value, "ping");
+    await pass(time, 990, 10);
+    assertEquals(source.cancelled, undefined);
+    await pass(time, 10);
+    assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
+  });
+}
+
 for (const jump of [HOUR, -HOUR]) {
   Deno.test(`HeartbeatMonitor reports a true stall although the wall clock jumps by ${jump} ms`, async () => {
     using time = new FakeTime();

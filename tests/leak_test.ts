@@ -1,0 +1,393 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { deadline } from "@std/async/deadline";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
+import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
+
+/** How many bytes a use may leave behind: far less than the smallest stream takes. */
+const NOISE = 100;
+const HOUR = 3_600_000;
+
+setFlagsFromString("--expose-gc");
+const gc: () => void = runInNewContext("gc");
+
+/** Counts the timers that are outstanding. */
+function countTimers() {
+  const { setTimeout, clearTimeout, setInterval } = globalThis;
+  const timers = new Set<unknown>();
+  // deno-lint-ignore no-explicit-any
+  globalThis.setTimeout = ((run: any, ms?: number, ...args: unknown[]) => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      run(...args);
+    }, ms);
+    timers.add(timer);
+    return timer;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = (timer) => {
+    timers.delete(timer);
+    clearTimeout(timer);
+  };
+  // nothing here is to use one: it would not be counted
+  globalThis.setInterval = (() => {
+    throw new Error("setInterval() was called");
+  }) as unknown as typeof setInterval;
+  return {
+    get left() {
+      return timers.size;
+    },
+    /** One turn of the event loop, by a timer that is not counted. */
+    turn: (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms)),
+    [Symbol.dispose]() {
+      Object.assign(globalThis, { setTimeout, clearTimeout, setInterval });
+    },
+  };
+}
+
+/** A signal that knows its listeners. */
+function countListeners() {
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  Object.assign(signal, {
+    addEventListener(...args: Parameters<typeof addEventListener>) {
+      listeners.add(args[1]);
+      addEventListener.apply(signal, args);
+    },
+    removeEventListener(...args: Parameters<typeof removeEventListener>) {
+      listeners.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    },
+  });
+  return {
+    aborter,
+    get left() {
+      return listeners.size;
+    },
+  };
+}
+
+/** Uses a thing many times, side by side, and tells how many bytes each use left behind. */
+async function bytesLeft(
+  uses: number,
+  turn: () => Promise<unknown>,
+  use: () => unknown,
+) {
+  const BATCH = 500;
+  async function heapAfter(count: number) {
+    for (let rest = count; rest > 0; rest -= BATCH) {
+      await Promise.all(Array.from({ length: Math.min(BATCH, rest) }, use));
+    }
+    // an object that a WeakRef was asked for lives until the turn ends
+    for (let i = 0; i < 3; i++) {
+      await turn();
+      gc();
+    }
+    return Deno.memoryUsage().heapUsed;
+  }
+  const before = await heapAfter(uses / 10);
+  return (await heapAfter(uses) - before) / uses;
+}
+
+type Pair = {
+  source: ReadableStreamDefaultController<number>;
+  stream: ReadableStream<number>;
+  aborter: AbortController;
+};
+
+const MONITORED: Record<string, (pair: Pair) => unknown> = {
+  "the source closes": ({ source }) => source.close(),
+  "the source errors": ({ source }) => source.error("lost"),
+  "readable is cancelled": ({ stream }) => stream.cancel("enough"),
+  "the pipe is aborted": ({ aborter }) => aborter.abort("stop"),
+};
+
+for (const [way, end] of Object.entries(MONITORED)) {
+  Deno.test(`HeartbeatMonitor leaves no timer and no memory behind 10,000 streams when ${way}`, async () => {
+    using timers = countTimers();
+    let most = 0;
+    const bytes = await bytesLeft(10_000, timers.turn, async () => {
+      const pair = { aborter: new AbortController() } as Pair;
+      pair.stream = new ReadableStream<number>({
+        start: (controller) => void (pair.source = controller),
+      }).pipeThrough(new HeartbeatMonitor<number>({ timeout: HOUR }), {
+        signal: pair.aborter.signal,
+      });
+      const reader = pair.stream.getReader();
+      pair.source.enqueue(1);
+      await reader.read();
+      reader.releaseLock();
+      most = Math.max(most, timers.left);
+      await end(pair);
+      await pair.stream.getReader().closed.catch(() => {});
+    });
+    assertEquals(timers.left, 0);
+    assert(most > 0, "no timer was seen");
+    assert(bytes < NOISE, `${bytes} bytes a stream`);
+  });
+}
+
+Deno.test("HeartbeatMonitor leaves no timer and no memory behind 10,000 streams when a writer aborts", async () => {
+  using timers = countTimers();
+  const bytes = await bytesLeft(10_000, timers.turn, async () => {
+    const { readable, writable } = new HeartbeatMonitor({ timeout: HOUR });
+    const writer = writable.getWriter();
+    const closed = [writer.closed, readable.getReader().closed];
+    await writer.abort("stop");
+    await Promise.allSettled(closed);
+  });
+  assertEquals(timers.left, 0);
+  assert(bytes < NOISE, `${bytes} bytes a stream`);
+});
+
+Deno.test("HeartbeatMonitor leaves no timer and no memory behind 10,000 streams when they stall", async () => {
+  using timers = countTimers();
+  let stalls = 0;
+  const bytes = await bytesLeft(10_000, timers.turn, async () => {
+    const reader = new ReadableStream().pipeThrough(
+      new HeartbeatMonitor({ timeout: 1 }),
+    ).getReader();
+    const { name } = await reader.read().catch((error) => error);
+    if (name === "HeartbeatTimeoutError") stalls++;
+  });
+  assertEquals(stalls, 11_000);
+  assertEquals(timers.left, 0);
+  assert(bytes < NOISE, `${bytes} bytes a stream`);
+});
+
+Deno.test("HeartbeatMonitor leaves no timer and no memory behind 10,000 monitors that were never attached", async () => {
+  using timers = countTimers();
+  const bytes = await bytesLeft(10_000, timers.turn, () => {
+    new HeartbeatMonitor({ timeout: 1 }).readable.getReader();
+  });
+  assertEquals(timers.left, 0);
+  assert(bytes < NOISE, `${bytes} bytes a monitor`);
+});
+
+Deno.test("HeartbeatMonitor leaves no timer and no memory behind 10,000 writables that were put aside and forgotten", async () => {
+  using timers = countTimers();
+  let most = 0;
+  const bytes = await bytesLeft(10_000, async () => {
+    // the poll goes on until the monitor was collected
+    for (let i = 0; i < 20; i++) {
+      await timers.turn(50);
+      most = Math.max(most, timers.left);
+      gc();
+      if (timers.left === 0) break;
+    }
+  }, () => {
+    new HeartbeatMonitor({ timeout: 100 }).writable;
+  });
+  assertEquals(timers.left, 0);
+  assert(most > 0, "no timer was seen");
+  assert(bytes < NOISE, `${bytes} bytes a monitor`);
+});
+
+const failure = new Error("failed");
+
+/** The work, and how it ends. */
+type End = [
+  work: Work<number>,
+  end: (
+    worker: Pick<WorkerStreams<number>, "results" | "heartbeats">,
+    aborter: AbortController,
+  ) => Promise<unknown>,
+];
+
+async function* returns() {
+  yield* [1, 2];
+}
+
+async function* hangs() {
+  yield 1;
+  await new Promise(() => {});
+}
+
+function untilAbort(signal: AbortSignal) {
+  return new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Reads the first result; then the worker is in the middle of its second unit, or has it ready. */
+async function readOne(results: ReadableStream<number>) {
+  const reader = results.getReader();
+  assertEquals(await reader.read(), { done: false, value: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  return reader;
+}
+
+const ENDS: Record<string, End> = {
+  "the work returns": [
+    returns,
+    async ({ results }) => assertEquals(await Array.fromAsync(results), [1, 2]),
+  ],
+  "its iterable ends": [
+    () => [1, 2],
+    async ({ results }) => assertEquals(await Array.fromAsync(results), [1, 2]),
+  ],
+  "the work throws": [
+    async function* () {
+      yield 1;
+      throw failure;
+    },
+    async ({ results }) =>
+      assertStrictEquals(
+        await assertRejects(() => Array.fromAsync(results)),
+        failure,
+      ),
+  ],
+  "results are cancelled at once": [
+    returns,
+    ({ results }) => results.cancel(failure),
+  ],
+  "results are cancelled between two units": [
+    returns,
+    async ({ results }) => await (await readOne(results)).cancel(failure),
+  ],
+  "results are cancelled in the middle of a unit": [
+    hangs,
+    async ({ results }) => await (await readOne(results)).cancel(failure),
+  ],
+  "the signal aborts between two units": [
+    async function* () {
+      for (;;) yield 1;
+    },
+    async ({ results }, aborter) => {
+      const reader = await readOne(results);
+      aborter.abort(failure);
+      while (!(await reader.read()).done);
+    },
+  ],
+  "the signal aborts in the middle of a unit": [
+    async function* ({ signal }) {
+      yield 1;
+      await untilAbort(signal);
+      yield 2;
+    },
+    async ({ results }, aborter) => {
+      const reader = await readOne(results);
+      aborter.abort(failure);
+      assertEquals(await reader.read(), { done: false, value: 2 });
+      assertEquals((await reader.read()).done, true);
+    },
+  ],
+  "the signal aborts and the work throws its reason": [
+    async function* ({ signal }) {
+      yield 1;
+      await untilAbort(signal);
+      throw signal.reason;
+    },
+    async ({ results }, aborter) => {
+      const reader = await readOne(results);
+      aborter.abort(failure);
+      assertEquals((await reader.read()).done, true);
+    },
+  ],
+};
+
+const WORKER_ENDS: Record<string, End> = {
+  "heartbeats are cancelled in the middle of a unit": [
+    hangs,
+    async ({ results, heartbeats }) => {
+      const reader = await readOne(results);
+      await heartbeats.cancel(failure);
+      assertStrictEquals(await assertRejects(() => reader.read()), failure);
+    },
+  ],
+  "heartbeats are cancelled between two units": [
+    returns,
+    async ({ results, heartbeats }) => {
+      await heartbeats.cancel(failure);
+      assertStrictEquals(
+        await assertRejects(() => Array.fromAsync(results)),
+        failure,
+      );
+    },
+  ],
+  "heartbeats are cancelled as the abort is ignored": [
+    hangs,
+    async ({ results, heartbeats }, aborter) => {
+      const reader = await readOne(results);
+      aborter.abort("stop");
+      await heartbeats.cancel(failure);
+      assertStrictEquals(await assertRejects(() => reader.read()), failure);
+    },
+  ],
+};
+
+const STALL = "the worker stalls";
+
+const WATCH_ENDS: Record<string, End> = {
+  [STALL]: [
+    hangs,
+    async ({ results }) => {
+      await assertRejects(
+        () => Array.fromAsync(results),
+        HeartbeatTimeoutError,
+      );
+    },
+  ],
+};
+
+for (
+  const [name, ends] of [
+    ["startWorker", { ...ENDS, ...WORKER_ENDS }],
+    ["watch", { ...ENDS, ...WATCH_ENDS }],
+  ] as const
+) {
+  for (const [way, [work, end]] of Object.entries<End>(ends)) {
+    Deno.test(`${name} leaves no listener, timer or memory behind 1,000 uses of one signal when ${way}`, async () => {
+      using timers = countTimers();
+      const listeners = countListeners();
+
+      async function use() {
+        const timeout = way === STALL ? 100 : HOUR;
+        const uses = Array.from({ length: 1000 }, () => {
+          const worker = startWorker(work, {
+            signal: listeners.aborter.signal,
+            interval: HOUR,
+          });
+          return name === "watch"
+            ? { ...worker, results: watch(worker, { timeout }) }
+            : worker;
+        });
+        assertEquals(listeners.left, 1000);
+        assert(timers.left >= 1000, "the timers were not counted");
+        const ends = uses.map((worker) => end(worker, listeners.aborter));
+        await deadline(Promise.all(ends), 60_000);
+        return uses.flatMap(({ results, heartbeats }) =>
+          [results, heartbeats].map((stream) => new WeakRef<object>(stream))
+        );
+      }
+
+      const refs = await use();
+      await timers.turn();
+      assertEquals(listeners.left, 0);
+      assertEquals(timers.left, 0);
+      gc();
+      const alive = refs.filter((ref) => ref.deref() !== undefined).length;
+      assert(alive < 10, `${alive} of 2000 streams were not collected`);
+    });
+  }
+}
+
+Deno.test("startWorker leaves no listener and no timer behind 1,000 uses of a signal that was aborted before", async () => {
+  using timers = countTimers();
+  const listeners = countListeners();
+  const { aborter } = listeners;
+  aborter.abort(failure);
+  for (let i = 0; i < 1000; i++) {
+    const { results } = startWorker(returns, { signal: aborter.signal });
+    assertEquals(await Array.fromAsync(results), []);
+  }
+  assertEquals(listeners.left, 0);
+  assertEquals(timers.left, 0);
+});
