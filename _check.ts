@@ -1,25 +1,74 @@
+// Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
 /** The longest delay that a timer of the platform keeps; a longer one fires at once. */
 export const LONGEST_DELAY = 2 ** 31 - 1;
 
+/** Throws what is said of a bad option. */
+export function refuse(
+  kind: ErrorConstructor,
+  action: string,
+  option: string,
+  accepted: string,
+  value: unknown,
+  shown = typeof value === "string" ? JSON.stringify(value) : String(value),
+): never {
+  throw new kind(
+    `Cannot ${action} as '${option}' must be ${accepted}: current value is ${shown}`,
+  );
+}
+
+/** Throws unless `value` is a number that `accepts` accepts. */
+export function checkNumber(
+  action: string,
+  option: string,
+  value: number,
+  accepted: string,
+  accepts: boolean,
+) {
+  if (typeof value !== "number") {
+    refuse(TypeError, action, option, accepted, value);
+  }
+  if (!accepts) refuse(RangeError, action, option, accepted, value);
+}
+
 /** Throws unless `value` is a duration: a positive number of milliseconds, or `Infinity`. */
 export function checkDuration(action: string, option: string, value: number) {
-  const problem =
-    `Cannot ${action} as '${option}' must be a positive number: current value is ${
-      typeof value === "string" ? JSON.stringify(value) : String(value)
-    }`;
-  if (typeof value !== "number") throw new TypeError(problem);
-  if (!(value > 0)) throw new RangeError(problem);
+  checkNumber(action, option, value, "a positive number", value > 0);
+}
+
+/** Throws unless `value` is a function. */
+export function checkFunction(action: string, option: string, value: unknown) {
+  if (typeof value !== "function") {
+    refuse(TypeError, action, option, "a function", value);
+  }
+}
+
+/** Throws unless `value` is a string. */
+export function checkString(action: string, option: string, value: unknown) {
+  if (typeof value !== "string") {
+    refuse(TypeError, action, option, "a string", value);
+  }
 }
 
 /** Throws unless `signal` is an `AbortSignal`, or is not given. */
 export function checkSignal(action: string, signal: AbortSignal | undefined) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(
-      `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${
-        String(signal)
-      }`,
-    );
+    refuse(TypeError, action, "signal", "an AbortSignal", signal);
+  }
+}
+
+/** Throws unless `value` is a `ReadableStream` that nobody reads. */
+export function checkStream(
+  action: string,
+  option: string,
+  value: unknown,
+  accepted = "an unlocked ReadableStream",
+) {
+  if (!(value instanceof ReadableStream)) {
+    refuse(TypeError, action, option, accepted, value);
+  }
+  if (value.locked) {
+    refuse(TypeError, action, option, accepted, value, "locked");
   }
 }

@@ -9,7 +9,14 @@
  * @module
  */
 
-import { checkDuration, checkSignal, LONGEST_DELAY } from "./_check.ts";
+import {
+  checkDuration,
+  checkSignal,
+  checkStream,
+  checkString,
+  LONGEST_DELAY,
+  refuse,
+} from "./_check.ts";
 import { startWorker, type WorkerStreams } from "./worker.ts";
 
 /** A chunk of a command's output. */
@@ -163,7 +170,7 @@ async function seeOff(
   await status;
 }
 
-/** Feeds a command; throws what the input throws. A command may stop reading. */
+/** Feeds a command; throws what the input throws. */
 async function feed(
   input: ReadableStreamDefaultReader<Uint8Array>,
   output: WritableStreamDefaultWriter<Uint8Array>,
@@ -171,8 +178,14 @@ async function feed(
   try {
     for (;;) {
       const { done, value } = await input.read();
-      const told = done ? output.close() : output.write(value);
-      if (done || !await told.then(() => true, () => false)) break;
+      if (done) break;
+      try {
+        await output.write(value);
+      } catch (error) {
+        // what is no bytes; anything else says that the command has stopped reading
+        if (error instanceof TypeError) throw error;
+        break;
+      }
     }
   } finally {
     input.cancel().catch(() => {});
@@ -191,14 +204,17 @@ async function feed(
  * | exit code 0 | close, after all output | is left alone |
  * | another exit code, or a signal | error with a {@linkcode CommandError}, after all output | is left alone |
  * | it cannot be started | error with Deno's own error, such as `Deno.errors.NotFound` | |
+ * | `stdin` errors | error with it, at once | is asked to end, and killed after `killAfter` |
  * | `signal` aborts | close, after all output | is asked to end, and killed after `killAfter` |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | is asked to end, and killed after `killAfter` |
  * | `results` is cancelled | closed | is asked to end, and killed after `killAfter` |
  * | asked a second time, such as by a stall after an abort | as above | is killed at once |
  *
- * The tree is the command's process group; on Windows, where no process can be
+ * The tree is the command's process group, in a session of its own: it has no
+ * terminal, so it cannot ask for a password. On Windows, where no process can be
  * asked, it is ended by `taskkill`. `finished` resolves when all of it has
- * ended. A background process that keeps the output open after the command
+ * ended; in a container whose first process reaps no orphans, those look alive
+ * until `killAfter` has passed. A background process that keeps the output open after the command
  * ended is waited for `killAfter` milliseconds without output, and then left
  * alone.
  *
@@ -238,18 +254,20 @@ export function startCommand(
     name = String(command),
     interval,
   } = options;
-  if (
-    stdin !== "inherit" && stdin !== "null" &&
-    (!(stdin instanceof ReadableStream) || stdin.locked)
-  ) {
-    throw new TypeError(
-      `Cannot start command as 'stdin' must be "inherit", "null" or an unlocked ReadableStream: current value is ${
-        stdin instanceof ReadableStream ? "locked" : String(stdin)
-      }`,
-    );
+  const action = "start command";
+  if (!(command instanceof URL)) checkString(action, "command", command);
+  if (!Array.isArray(args)) {
+    refuse(TypeError, action, "args", "an array of strings", args);
   }
-  checkDuration("start command", "killAfter", killAfter);
-  checkSignal("start command", signal);
+  if (stdin !== "inherit" && stdin !== "null") {
+    const accepted = `"inherit", "null" or an unlocked ReadableStream`;
+    checkStream(action, "stdin", stdin, accepted);
+  }
+  if (typeof killSignal !== "function") {
+    checkString(action, "killSignal", killSignal);
+  }
+  checkDuration(action, "killAfter", killAfter);
+  checkSignal(action, signal);
 
   async function* run(stopped: AbortSignal): AsyncGenerator<CommandOutput> {
     if (signal?.aborted) return;

@@ -32,7 +32,8 @@ Usage:
 Options:
   --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit
   --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
-  --retries N           start a command that went silent again, at most N times (0)
+  --retries N           restart a command that went silent, at most N times (0);
+                        one that failed is not restarted
   --interval DURATION   demo: the time between two heartbeats (1s)
   --work DURATION       demo: the time that one result takes (500ms)
   --hang-after N        demo: hang after N results
@@ -40,7 +41,8 @@ Options:
   --json                one JSON object a line: the demo's lines, or the notices on standard error
   --help, --version     print this, or the version
 
-  A DURATION is 250ms, 3s, 1.5m, 1h, or a plain number of milliseconds.
+  What is ended for its silence, its runtime or by a signal has 5s to stop, then
+  it is killed. A DURATION is 250ms, 3s, 1.5m, 1h, or a plain number of milliseconds.
 
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code
@@ -73,6 +75,9 @@ interface Settings {
 
 /** Something is wrong with what the user said. */
 class UsageError extends Error {}
+
+/** How long what is to end may take (ms) before it is killed. */
+const KILL_AFTER = 5_000;
 
 /** The output cannot be written. */
 class OutputError extends Error {}
@@ -109,6 +114,17 @@ function parseCount(flag: string, text: string): number {
   );
 }
 
+const VALUED = [
+  "timeout",
+  "runtime",
+  "retries",
+  "interval",
+  "work",
+  "hang-after",
+] as const;
+const SWITCHES = ["quiet", "json", "help", "version"] as const;
+const OPTIONS = [...VALUED, ...SWITCHES].map((flag) => `--${flag}`);
+
 /** Which modes an option is for; those not named are for all. */
 const ONLY: Record<string, Settings["mode"]> = {
   interval: "demo",
@@ -118,39 +134,33 @@ const ONLY: Record<string, Settings["mode"]> = {
 };
 
 function parse(args: string[]): Settings | "help" | "version" {
-  const strings = [
-    "timeout",
-    "runtime",
-    "retries",
-    "interval",
-    "work",
-    "hang-after",
-  ] as const;
-  const booleans = ["quiet", "json", "help", "version"] as const;
   const cut = args.indexOf("--");
-  const own = cut < 0 ? args : args.slice(0, cut);
-  for (const [i, arg] of own.entries()) {
-    // parseArgs() takes a value of a switch silently
-    const [flag, given] = arg.split("=", 2);
-    const value = given ?? /^(true|false)$/.exec(own[i + 1] ?? "")?.[0];
-    if (value !== undefined && booleans.some((name) => flag === `--${name}`)) {
+  const rest = args.slice(0, cut < 0 ? args.length : cut);
+  const own: string[] = [];
+  for (let arg; (arg = rest.shift()) !== undefined;) {
+    // parseArgs() takes -5s for an option, and a value of a switch silently
+    const [flag, value = rest[0]] = arg.split("=", 2);
+    if (VALUED.some((name) => arg === `--${name}`) && value) {
+      own.push(`${arg}=${rest.shift()}`);
+      continue;
+    }
+    const given = flag !== arg || value === "true" || value === "false";
+    if (given && SWITCHES.some((name) => flag === `--${name}`)) {
       throw new UsageError(
         `invalid value '${value}' for ${flag}: it takes no value`,
       );
     }
+    own.push(arg);
   }
   const flags = parseArgs(own, {
-    string: [...strings, "_"],
-    boolean: booleans,
+    string: [...VALUED, "_"],
+    boolean: SWITCHES,
     alias: { h: "help" },
     unknown(arg: string, key?: string) {
-      if (key !== undefined) {
-        throw new UsageError(
-          `unknown option '${arg}': the options are ${
-            [...strings, ...booleans].map((flag) => `--${flag}`).join(", ")
-          }`,
-        );
-      }
+      if (key === undefined) return;
+      throw new UsageError(
+        `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
+      );
     },
   });
   if (flags.help) return "help";
@@ -163,7 +173,9 @@ function parse(args: string[]): Settings | "help" | "version" {
     throw new UsageError(
       `unexpected argument '${
         words[0]
-      }': a command is given after --, as in heartbeat -- ${words.join(" ")}`,
+      }': a command is given after --, as in heartbeat -- ${
+        [...words, ...command].join(" ")
+      }`,
     );
   }
   if (cut >= 0 && !command[0]) {
@@ -208,9 +220,8 @@ function parse(args: string[]): Settings | "help" | "version" {
 
 function format(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)}ms`;
-  return ms < 60_000
-    ? `${+(ms / 1_000).toFixed(1)}s`
-    : `${+(ms / 60_000).toFixed(1)}m`;
+  const unit = ms < 60_000 ? "s" : ms < 3_600_000 ? "m" : "h";
+  return `${+(ms / UNITS[unit]!).toFixed(1)}${unit}`;
 }
 
 async function write(
@@ -235,8 +246,13 @@ function count(n: number, what: string) {
 
 const encoder = new TextEncoder();
 
+/** Whether the cursor of the terminal stands within a line that was passed on. */
+let midLine = false;
+
 function tell(line: string) {
-  return write(Deno.stderr, encoder.encode(`${line}\n`)).catch(() => {});
+  const text = `${midLine ? "\n" : ""}${line}\n`;
+  midLine = false;
+  return write(Deno.stderr, encoder.encode(text)).catch(() => {});
 }
 
 /** Says on stderr what happens to what is guarded. */
@@ -366,7 +382,7 @@ async function passOn(
       notify(
         settings,
         "silent",
-        `no output for ${format(half)}, it is ended at ${
+        `no output for ${format(half)}, it will be ended at ${
           format(settings.timeout)
         }`,
         { silence: half, timeout: settings.timeout },
@@ -394,8 +410,11 @@ async function passOn(
           { silence },
         );
       }
-      if (value instanceof Uint8Array) await write(Deno.stdout, value);
-      else await write(Deno[value.from], value.bytes);
+      const { from, bytes } = value instanceof Uint8Array
+        ? { from: "stdout" as const, bytes: value }
+        : value;
+      await write(Deno[from], bytes);
+      midLine = Deno[from].isTerminal() && bytes.at(-1) !== 10;
       listen();
     }
   } finally {
@@ -431,6 +450,7 @@ async function guardCommand(
       args,
       stdin: "inherit",
       signal,
+      killAfter: KILL_AFTER,
       killSignal: (reason) =>
         (reason as Partial<Interruption>)?.signal ?? "SIGTERM",
       interval: Math.max(Math.min(timeout / 20, 1_000), 1),
@@ -517,11 +537,16 @@ async function run(settings: Settings): Promise<number> {
     const name of Deno.build.os === "windows" ? ["SIGINT" as const] : names
   ) {
     Deno.addSignalListener(name, () => {
-      if (interrupted) hurry.abort(interrupted);
+      if (interrupted) hurry.abort(new Error(`a second ${name}`));
       else interruption.abort(interrupted = { signal: name });
     });
   }
-  // a command is killed within that time; output that nobody takes is not waited for
+  // output that nobody takes is not waited for, longer than it takes to kill a command
+  if (mode !== "demo") {
+    signal.addEventListener("abort", () => {
+      setTimeout(() => hurry.abort(), KILL_AFTER + 1_000);
+    }, { once: true });
+  }
   const hurried = new Promise<number>((resolve) => {
     hurry.signal.addEventListener("abort", () => setTimeout(resolve, 200, 0), {
       once: true,

@@ -8,7 +8,12 @@
  * @module
  */
 
-import { checkDuration, LONGEST_DELAY } from "./_check.ts";
+import {
+  checkDuration,
+  checkFunction,
+  checkStream,
+  LONGEST_DELAY,
+} from "./_check.ts";
 import type { Heartbeat, WorkerStreams } from "./worker.ts";
 
 /** How often a window is looked at; an absence between two looks is noticed. */
@@ -160,7 +165,12 @@ class SilenceClock<T> {
       this.#timer = undefined;
       return this.#arm();
     }
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#window === Infinity) return;
+    // where Transformer.cancel is missing, nothing else tells of the end
+    const writer = this.writable.getWriter();
+    const { desiredSize } = writer;
+    writer.releaseLock();
+    if (desiredSize === null) return this.stop();
     // no event tells of a lock, so ask for it, with nothing kept alive: neither this clock nor the process
     const weak = new WeakRef(this);
     this.#timer = setTimeout(
@@ -237,7 +247,10 @@ class SilenceClock<T> {
     if (!this.writable.locked) return this.#seek();
     const now = Date.now();
     const window = this.#window;
+    const late = now - this.#due;
     if (this.#wasAway(now, this.#due)) this.#since = now;
+    // a short absence, or a small step of the clock: a look counts for what it was planned for
+    else if (Math.abs(late) > USUAL_LATENESS) this.#since += late;
     const elapsed = now - this.#since;
     if (elapsed < window) {
       this.#lastTurn = false;
@@ -292,8 +305,8 @@ class SilenceClock<T> {
  * 5. A stall is reported no earlier than the timeout and, while the event loop
  *    is free, one turn after it.
  * 6. No timer is set or cleared per chunk, and none is left however the stream
- *    ends. Where `Transformer.cancel` is not supported (Node.js before 21.5), a
- *    cancelled monitor's timer is left until it is next due.
+ *    ends. Where `Transformer.cancel` is not supported (Node.js before 20.14, some
+ *    browsers), a cancelled monitor's timer is left until it is next due.
  *
  * The clocks of Pekko Streams' `idleTimeout` and undici's `bodyTimeout` are the
  * closest relatives; these count a slow consumer as silence, or see nothing
@@ -346,10 +359,8 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
     const { timeout, firstTimeout = timeout, isHeartbeat } = options ?? {};
     checkDuration("monitor", "timeout", timeout);
     checkDuration("monitor", "firstTimeout", firstTimeout);
-    if (isHeartbeat !== undefined && typeof isHeartbeat !== "function") {
-      throw new TypeError(
-        `Cannot monitor as 'isHeartbeat' must be a function: current value is ${isHeartbeat}`,
-      );
+    if (isHeartbeat !== undefined) {
+      checkFunction("monitor", "isHeartbeat", isHeartbeat);
     }
     const clock = new SilenceClock<T>(firstTimeout, timeout, isHeartbeat);
     // 4 and 0 by measurement (bench/monitor_bench.ts): more than 4 gains nothing,
@@ -389,7 +400,8 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
  * Watches over a worker: returns its results, which error with a
  * {@linkcode HeartbeatTimeoutError} when its heartbeats stop. The heartbeats
  * are drained through a {@linkcode HeartbeatMonitor}; on a stall the worker
- * is cancelled with that same error.
+ * is cancelled with that same error. Heartbeats that close before the results
+ * end the watch: the results go on, unguarded.
  *
  * Both streams of the worker are locked. The results are read one at a time,
  * when they are asked for. Cancelling the returned stream stops the worker.
@@ -417,16 +429,8 @@ export function watch<R>(
   worker: Pick<WorkerStreams<R>, "results" | "heartbeats">,
   options: HeartbeatMonitorOptions<Heartbeat>,
 ): ReadableStream<R> {
-  for (const side of ["results", "heartbeats"] as const) {
-    const stream = worker?.[side];
-    if (!(stream instanceof ReadableStream) || stream.locked) {
-      throw new TypeError(
-        `Cannot watch as 'worker.${side}' must be an unlocked ReadableStream: current value is ${
-          stream instanceof ReadableStream ? "locked" : String(stream)
-        }`,
-      );
-    }
-  }
+  checkStream("watch", "worker.results", worker?.results);
+  checkStream("watch", "worker.heartbeats", worker?.heartbeats);
   const beats = worker.heartbeats.pipeThrough(new HeartbeatMonitor(options));
   const reader = worker.results.getReader();
   const over = new AbortController();

@@ -8,7 +8,14 @@
  * @module
  */
 
-import { checkDuration, checkSignal, LONGEST_DELAY } from "./_check.ts";
+import {
+  checkDuration,
+  checkFunction,
+  checkSignal,
+  checkString,
+  LONGEST_DELAY,
+} from "./_check.ts";
+import { LatestStream } from "./_latest.ts";
 
 /** Proof of progress: plain data, small, and worth nothing when late. */
 export interface Heartbeat {
@@ -46,7 +53,8 @@ export interface WorkContext {
   readonly signal: AbortSignal;
   /**
    * Shows progress inside of a long unit. The next heartbeat carries the
-   * latest detail, such as a checkpoint or the name of a step.
+   * latest detail, such as a checkpoint or the name of a step: give a new value
+   * each time, for it is not copied.
    */
   readonly beat: (detail?: unknown) => void;
   /** The detail of an earlier attempt's last heartbeat: where to resume. */
@@ -116,7 +124,12 @@ function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
     return {
       async next() {
         const { done, value } = iterator.next();
-        return { done, value: await value } as IteratorResult<R>;
+        try {
+          return { done, value: await value } as IteratorResult<R>;
+        } catch (error) {
+          if (!done) iterator.return?.();
+          throw error;
+        }
       },
       stop: () => iterator.return?.(),
     };
@@ -158,7 +171,7 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
  * | `signal` aborts, no unit in flight | close | close | aborts, same reason | its `finally` runs, then the streams close | with the streams |
  * | `signal` aborts, a unit in flight | deliver its result, then close | close with them | aborts, same reason | the unit may finish, its `finally` runs, then the streams close | with the streams |
  * | … and the work throws the reason or an `AbortError` | close | close | as above | ended by itself | with the streams |
- * | … and the work throws anything else | error with it | error with it | as above | ended by itself | with the streams |
+ * | … and the work or its `finally` throws anything else | deliver what waits, then error with it | error with it | as above | ended by itself | with the streams |
  * | … and the work ignores it | stay open | stay open, silent: a monitor sees the hung shutdown | as above | goes on | when it ends |
  * | `signal` was aborted before the start | close | close, empty | aborted | is not called | at once |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | closed | aborts, same reason | `return()` is called on its iterator, nothing waits for it | when the work ends, if ever |
@@ -198,20 +211,10 @@ export function startWorker<R>(
   work: Work<R>,
   options: StartWorkerOptions = {},
 ): WorkerStreams<R> {
-  if (typeof work !== "function") {
-    throw new TypeError(
-      `Cannot start worker as 'work' must be a function: current value is ${work}`,
-    );
-  }
+  checkFunction("start worker", "work", work);
   const { name = work.name || "worker", interval = 1000, signal, lastDetail } =
     options;
-  if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot start worker as 'name' must be a string: current value is ${
-        String(name)
-      }`,
-    );
-  }
+  checkString("start worker", "name", name);
   checkDuration("start worker", "interval", interval);
   checkSignal("start worker", signal);
 
@@ -223,20 +226,18 @@ export function startWorker<R>(
   let progress = false;
   let ended = false;
   let stopped = false;
-  let unread: Heartbeat | undefined;
-  let wanted = false;
+  let failure: { error: unknown } | undefined;
+  let told = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let toResults!: ReadableStreamDefaultController<R>;
-  let toHeartbeats!: ReadableStreamDefaultController<Heartbeat>;
   let finish!: () => void;
   const finished = new Promise<void>((resolve) => finish = resolve);
 
   function emit() {
     const beat: Heartbeat = { worker: name, seq: ++seq, time: Date.now() };
     if (detail !== undefined) beat.detail = detail;
-    if (wanted) toHeartbeats.enqueue(beat);
-    else unread = beat;
-    wanted = false;
+    told = false;
+    heartbeats.put(beat);
   }
 
   function wait(rest: number) {
@@ -259,19 +260,19 @@ export function startWorker<R>(
     if (ended) return;
     cleanup();
     toResults.close();
-    closeHeartbeats();
-  }
-
-  function closeHeartbeats() {
-    if (unread) toHeartbeats.enqueue(unread);
-    toHeartbeats.close();
+    heartbeats.close();
   }
 
   function fail(error: unknown) {
     if (ended) return;
+    if (isAbort(error, aborter.signal)) return close();
     cleanup();
-    toResults.error(error);
-    toHeartbeats.error(error);
+    // where it failed, for who starts it again
+    if (told) emit();
+    heartbeats.error(error);
+    // an error would drop a result that waits
+    if (toResults.desiredSize! > 0) toResults.error(error);
+    else failure = { error };
   }
 
   /** Ends the source between two units; a cleanup that hangs is silent, as a unit is. */
@@ -281,8 +282,7 @@ export function startWorker<R>(
       await source?.stop(signal!.reason);
       close();
     } catch (error) {
-      if (isAbort(error, aborter.signal)) close();
-      else fail(error);
+      fail(error);
     }
     finish();
   }
@@ -312,6 +312,7 @@ export function startWorker<R>(
       toResults = controller;
     },
     async pull() {
+      if (failure) toResults.error(failure.error);
       if (ended || aborter.signal.aborted) return;
       inFlight = true;
       let over = true;
@@ -328,8 +329,7 @@ export function startWorker<R>(
           over = false;
         }
       } catch (error) {
-        if (isAbort(error, aborter.signal)) close();
-        else fail(error);
+        fail(error);
       }
       inFlight = false;
       if (over || stopped) finish();
@@ -338,29 +338,21 @@ export function startWorker<R>(
     cancel(reason) {
       if (ended) return;
       halt(reason);
-      closeHeartbeats();
+      heartbeats.close();
     },
   }, { highWaterMark: 1 });
 
-  const heartbeats = new ReadableStream<Heartbeat>({
-    start(controller) {
-      toHeartbeats = controller;
-    },
-    pull() {
-      if (unread) toHeartbeats.enqueue(unread);
-      else wanted = true;
-      unread = undefined;
-    },
-    cancel(reason) {
-      if (ended) return;
-      halt(reason);
-      toResults.error(reason ?? aborter.signal.reason);
-    },
-  }, { highWaterMark: 0 });
+  const heartbeats = new LatestStream<Heartbeat>((reason) => {
+    if (ended) return;
+    halt(reason);
+    toResults.error(reason ?? aborter.signal.reason);
+  });
 
-  function beat(told?: unknown) {
+  function beat(news?: unknown) {
     progress = true;
-    if (told !== undefined) detail = told;
+    if (news === undefined) return;
+    detail = news;
+    told = true;
   }
 
   if (signal?.aborted) {
@@ -372,5 +364,5 @@ export function startWorker<R>(
     emit();
     if (interval !== Infinity) wait(interval);
   }
-  return { results, heartbeats, finished };
+  return { results, heartbeats: heartbeats.readable, finished };
 }

@@ -505,6 +505,13 @@ test("startCommand errors with the input's error and ends the command", async ()
   assertStrictEquals(beats, reason);
 });
 
+test("startCommand errors when a chunk of the input is no bytes", async () => {
+  // deno-lint-ignore no-explicit-any
+  const stdin = ReadableStream.from(["text"]) as any;
+  const { error } = await outcome(startShell("cat; exec sleep 50", { stdin }));
+  assertInstanceOf(error, TypeError);
+});
+
 test("startCommand cancels the input when the command stops reading", async () => {
   for (
     const [endless, script] of [
@@ -638,7 +645,7 @@ Deno.test("startCommand refuses bad options", async () => {
     [
       [
         { stdin: "piped" },
-        `start command as 'stdin' must be "inherit", "null" or an unlocked ReadableStream: current value is piped`,
+        `start command as 'stdin' must be "inherit", "null" or an unlocked ReadableStream: current value is "piped"`,
       ],
       [
         { stdin: null },
@@ -653,6 +660,14 @@ Deno.test("startCommand refuses bad options", async () => {
         "start command as 'signal' must be an AbortSignal: current value is [object Object]",
       ],
       [
+        { args: "abc" },
+        `start command as 'args' must be an array of strings: current value is "abc"`,
+      ],
+      [
+        { killSignal: 15 },
+        "start command as 'killSignal' must be a string: current value is 15",
+      ],
+      [
         { killAfter: "5s" },
         `start command as 'killAfter' must be a positive number: current value is "5s"`,
       ],
@@ -665,6 +680,11 @@ Deno.test("startCommand refuses bad options", async () => {
         "start worker as 'name' must be a string: current value is 5",
       ],
     ];
+  assertThrows(
+    () => startCommand(undefined as unknown as string),
+    TypeError,
+    "Cannot start command as 'command' must be a string: current value is undefined",
+  );
   for (const [options, message] of kinds) {
     assertThrows(
       () => startCommand("unused", options as StartCommandOptions),

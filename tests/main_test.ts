@@ -50,6 +50,10 @@ function start(args: string[], options: Options = {}) {
     new TextDecoder().decode(output[side]);
 
   async function drain(side: "stdout" | "stderr", takes: number) {
+    if (takes === 0) {
+      await child.status;
+      return child[side].cancel();
+    }
     for await (const chunk of child[side]) {
       const all = [output[side], chunk];
       output[side] = new Uint8Array(await new Blob(all).arrayBuffer());
@@ -285,6 +289,9 @@ Deno.test("the command line refuses what it does not know, in one line", async (
     [["--timeout"], "--timeout", "''", ...limited],
     [["--timeout="], "--timeout"],
     [["--timeout", "3 s"], "--timeout", "'3 s'", ...limited],
+    [["--timeout", "-5s"], "--timeout", "'-5s'", ...limited],
+    [["--timeout", "--json"], "--timeout", "'--json'", ...limited],
+    [["--retries", "-1", "--", "true"], "--retries", "'-1'", ...counted],
     [["--timeout=-5s"], "--timeout", "'-5s'", ...limited],
     [["--timeout", "597h"], "--timeout", "'597h'", ...limited],
     [["--timeout=Infinity", "-"], "--timeout", "'Infinity'", ...limited],
@@ -309,7 +316,7 @@ Deno.test("the command line refuses what it does not know, in one line", async (
     [["--quiet", "--", ""], "missing command after --"],
     [["make", "test"], "'make'", "heartbeat -- make test"],
     [["-", "make"], "'-'", "given after --"],
-    [["make", "--", "true"], "'make'", "given after --"],
+    [["make", "--", "true"], "'make'", "heartbeat -- make true"],
     [["--retries", "2"], "--retries", "'2'", "-- COMMAND only"],
     [["--retries=2", "-"], "--retries", "'2'", "-- COMMAND only"],
     [["--interval=1s", "--", "true"], "--interval", "'1s'", "the demo only"],
@@ -435,7 +442,7 @@ Deno.test({
 const SILENT = "echo $$; sleep 50 & echo $!; wait";
 
 test("heartbeat ends a silent command and its children, and says so", async () => {
-  const silent = "heartbeat: no output for 1s, it is ended at 2s\n";
+  const silent = "heartbeat: no output for 1s, it will be ended at 2s\n";
   const resumed = "heartbeat: output again after [\\d.]+m?s\n";
   const stalled = "heartbeat: 'sh' was silent for 2s: ended\n";
   await each([
@@ -483,7 +490,7 @@ test("heartbeat gives notice of a silence once, and of its end", async () => {
     if (more.length === 0) {
       return assertMatch(
         stderr,
-        /^(heartbeat: no output for 2s, it is ended at 4s\nheartbeat: output again after [\d.]+s\n)+$/,
+        /^(heartbeat: no output for 2s, it will be ended at 4s\nheartbeat: output again after [\d.]+s\n)+$/,
       );
     }
     const lines = parseLines(stderr);
@@ -627,11 +634,30 @@ test("heartbeat ends as by SIGPIPE when nobody reads its output any more", async
   });
 });
 
+test("heartbeat ends within a bounded time when nobody takes its output", async () => {
+  await each([
+    ["--runtime", "300ms", "-"],
+    ["--runtime", "300ms", "--", "yes"],
+    ["--", "yes"],
+  ], async (args) => {
+    const input = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+    });
+    const { kill, ended } = start(args, { input, takes: 0 });
+    if (args[0] === "--") {
+      await delay(2_000);
+      kill("SIGTERM");
+    }
+    const { code } = await ended;
+    assertEquals(code, args[0] === "--" ? 143 : 124);
+  });
+});
+
 Deno.test("heartbeat ends when standard input goes silent, or at the runtime", async () => {
   await each([
     [
       ["--timeout", "1s"],
-      /^(.* no output .*\n.* again .*\n)*heartbeat: no output for 500ms, it is ended at 1s\nheartbeat: standard input was silent for 1s: ended\n$/,
+      /^(.* no output .*\n.* again .*\n)*heartbeat: no output for 500ms, it will be ended at 1s\nheartbeat: standard input was silent for 1s: ended\n$/,
     ],
     [
       ["--timeout", "1s", "--quiet"],

@@ -221,6 +221,35 @@ Deno.test("startWorker never queues heartbeats: a gap in seq tells what was drop
   assertEquals((await reader.read()).done, true);
 });
 
+Deno.test("startWorker answers every read of heartbeats that waits", async () => {
+  using time = new FakeTime();
+  const { results, heartbeats } = startWorker(function* () {
+    for (;;) yield 1;
+  }, { interval: 100 });
+  const reader = heartbeats.getReader();
+  const reads = Promise.all([reader.read(), reader.read(), reader.read()]);
+  await pass(time, 300);
+  assertEquals((await reads).map(({ value }) => value?.seq), [1, 2, 3]);
+  await results.cancel();
+});
+
+Deno.test("startWorker tells the last detail before it errors", async () => {
+  for (const unread of [true, false]) {
+    const worker = startWorker(async function* ({ beat }) {
+      yield 1;
+      beat({ next: 2 });
+      throw FAILURE;
+    });
+    const early = unread ? undefined : read(worker.heartbeats);
+    await Array.fromAsync(worker.results).catch(() => {});
+    const { chunks, end } = early ?? read(worker.heartbeats);
+    await turn();
+    assertEquals(chunks.at(-1)?.detail, { next: 2 });
+    assertEquals(chunks.length, unread ? 1 : 2);
+    assertStrictEquals(end ?? FAILURE, FAILURE);
+  }
+});
+
 Deno.test("startWorker delivers the last unread heartbeat when it closes", async () => {
   const { results, heartbeats } = startWorker(function* ({ beat }) {
     beat("never told: no interval has passed");
@@ -525,6 +554,50 @@ Deno.test("startWorker passes on what the work's cleanup throws", async () => {
   assertStrictEquals(seen.heartbeats.end, FAILURE);
 });
 
+Deno.test("startWorker loses no result that waits when the work's cleanup throws", async () => {
+  for (const inFlight of [false, true]) {
+    const aborter = new AbortController();
+    const { wait, next } = gates();
+    const worker = startWorker(async function* () {
+      try {
+        if (inFlight) await wait();
+        yield "precious";
+      } finally {
+        // deno-lint-ignore no-unsafe-finally
+        throw FAILURE;
+      }
+    }, { signal: aborter.signal });
+    await turn();
+    aborter.abort(REASON);
+    next();
+    await worker.finished;
+    const seen = record(worker);
+    await turn();
+    assertEquals(seen.results.chunks, ["precious"]);
+    assertStrictEquals(seen.results.end, FAILURE);
+    assertStrictEquals(seen.heartbeats.end, FAILURE);
+  }
+});
+
+Deno.test("startWorker minds no cancel of the one stream while the other is cancelled", async () => {
+  for (
+    const [first, second] of [["results", "heartbeats"], [
+      "heartbeats",
+      "results",
+    ]] as const
+  ) {
+    const worker = startWorker(({ signal }) => {
+      signal.addEventListener("abort", () => {
+        worker[second].cancel("inner").catch(() => {});
+      });
+      return new ReadableStream<number>();
+    });
+    await turn();
+    await worker[first].cancel("outer");
+    await worker.finished;
+  }
+});
+
 Deno.test("startWorker starts no new unit once the signal aborted", async () => {
   const aborter = new AbortController();
   let units = 0;
@@ -685,13 +758,18 @@ Deno.test("startWorker ends a generator whose promise hangs", async () => {
 });
 
 Deno.test("startWorker takes a promise that rejects for a unit that throws", async () => {
-  const worker = startWorker(
-    () => [Promise.resolve(1), Promise.reject(FAILURE)],
-  );
+  let cleaned = false;
+  const worker = startWorker(function* () {
+    try {
+      yield* [Promise.resolve(1), Promise.reject(FAILURE)];
+    } finally {
+      cleaned = true;
+    }
+  });
   const seen = record(worker);
   await worker.finished;
   await turn();
-  assertEquals(seen.results.chunks, [1]);
+  assertEquals([seen.results.chunks, cleaned], [[1], true]);
   assertStrictEquals(seen.results.end, FAILURE);
 });
 
