@@ -208,7 +208,7 @@ async function feed(
  * | `signal` aborts | close, after all output | is asked to end, and killed after `killAfter` |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | is asked to end, and killed after `killAfter` |
  * | `results` is cancelled | closed | is asked to end, and killed after `killAfter` |
- * | asked a second time, such as by a stall after an abort | as above | is killed at once |
+ * | asked a second time, for another reason, such as by a stall after an abort | as above | is killed at once |
  *
  * The tree is the command's process group, in a session of its own: it has no
  * terminal, so it cannot ask for a password. On Windows, where no process can be
@@ -283,6 +283,7 @@ export function startCommand(
 
     const hurry = new AbortController();
     let ending: Promise<void> | undefined;
+    let asked: unknown;
     let failure: { error: unknown } | undefined;
     let exited = false;
     let open = 0;
@@ -290,12 +291,16 @@ export function startCommand(
     const waiting: { chunk: CommandOutput; taken: () => void }[] = [];
 
     function end(reason: unknown) {
-      if (ending) return hurry.abort();
+      if (ending) {
+        if (reason !== asked) hurry.abort();
+        return;
+      }
+      asked = reason;
       try {
-        const asked = typeof killSignal === "function"
+        const signal = typeof killSignal === "function"
           ? killSignal(reason)
           : killSignal;
-        signalTree(child.pid, asked);
+        signalTree(child.pid, signal);
       } catch (error) {
         failure ??= { error };
         signalTree(child.pid, "SIGTERM");

@@ -8,7 +8,8 @@
  * A promise that never settles throws nothing, and a stream that goes quiet
  * closes nothing. {@linkcode HeartbeatMonitor} makes the silence of any stream
  * an error; {@linkcode startWorker} turns work into a pair of streams, results
- * and heartbeats, and {@linkcode watch} guards the pair.
+ * and heartbeats; {@linkcode watch} guards the pair, and {@linkcode supervise}
+ * starts it again.
  *
  * ```ts
  * import { HeartbeatTimeoutError, startWorker, watch } from "@heartbeat/heartbeat";
@@ -36,4 +37,5 @@
  */
 
 export * from "./monitor.ts";
+export * from "./supervisor.ts";
 export * from "./worker.ts";

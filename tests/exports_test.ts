@@ -30,7 +30,9 @@ Deno.test("mod.ts exports the core", () => {
   assertEquals(Object.keys(core).sort(), [
     "HeartbeatMonitor",
     "HeartbeatTimeoutError",
+    "RestartLimitError",
     "startWorker",
+    "supervise",
     "watch",
   ]);
 });

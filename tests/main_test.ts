@@ -15,6 +15,8 @@ const MAP = /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
 interface Options {
   /** Whether it may run commands; by default, only where it is to. */
   allowRun?: boolean;
+  /** Whether it may read files, as a local thread must. */
+  allowRead?: boolean;
   /** What it reads: nothing, or all of it, or what `write()` writes. */
   input?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | "by hand";
   /** What a shell does with its output. */
@@ -25,8 +27,8 @@ interface Options {
 
 /** Starts the command line. */
 function start(args: string[], options: Options = {}) {
-  const { allowRun = args.includes("--"), input, redirect, takes = Infinity } =
-    options;
+  const { allowRun = args.includes("--"), allowRead = false } = options;
+  const { input, redirect, takes = Infinity } = options;
   const child = new Deno.Command(redirect ? "sh" : Deno.execPath(), {
     args: [
       ...(redirect ? ["-c", `"$0" "$@" ${redirect}`, Deno.execPath()] : []),
@@ -35,6 +37,7 @@ function start(args: string[], options: Options = {}) {
       "--no-check",
       "--no-prompt",
       ...(allowRun ? ["--allow-run"] : []),
+      ...(allowRead ? ["--allow-read"] : []),
       ...MAP,
       "main.ts",
       ...args,
@@ -200,6 +203,7 @@ Deno.test("the demo tells JSON with --json", async () => {
     results: results.length,
     heartbeats: beats.length,
     alarms: 0,
+    restarts: 0,
   });
   assertEquals(results.length + beats.length, lines.length);
   assertEquals(results.map(({ value }) => value), results.map((_, i) => i + 1));
@@ -236,13 +240,35 @@ Deno.test("the demo tells where it hung, with --hang-after", async () => {
       } else {
         assertMatch(
           told[0]!,
-          /alarm {6}No heartbeat for \d+ ms after \d+ heartbeats?: the timeout is 500 ms; it hung at \{"item":4\}$/,
+          /alarm {6}No heartbeat for \d+ ms after \d+ heartbeats?: the timeout is 500 ms; last seen at \{"item":4\}$/,
         );
         assertMatch(told[1]!, /end {8}3 results, \d+ heartbeats, 1 alarm$/);
       }
       assertEquals(lines.length > 2, !more.includes("--quiet"), stdout);
     },
   );
+});
+
+Deno.test("the demo heals with --retries, and loses and repeats no result", async () => {
+  await each([[], ["--cpu"]], async (more) => {
+    const { code, stdout } = await run([
+      ...["--json", "--hang-after", "3", "--retries", "2", "--runtime", "12s"],
+      ...["--interval", "100ms", "--work", "100ms", "--timeout", "2s"],
+      ...more,
+    ], { allowRead: true });
+    const lines = parseLines(stdout);
+    const end = lines.pop();
+    assertEquals([code, end.alarms, end.restarts], [0, 1, 1], stdout);
+    const values = lines.filter(({ type }) => type === "result")
+      .map(({ value }) => value);
+    assert(values.length > 3, "it went on");
+    assertEquals(values, values.map((_, i) => i + 1));
+    const types = lines.map(({ type }) => type);
+    assertEquals(
+      types.filter((type) => !["result", "heartbeat"].includes(type)),
+      ["start", "alarm", "restart", ...more.length ? [] : ["unstopped"]],
+    );
+  });
 });
 
 Deno.test("the command line takes durations in every form", async () => {
@@ -279,7 +305,7 @@ Deno.test("the command line has no limit with --runtime none and 0", async () =>
 
 Deno.test("the command line refuses what it does not know, in one line", async () => {
   const OPTIONS =
-    "--timeout, --runtime, --retries, --interval, --work, --hang-after, --quiet, --json, --help, --version";
+    "--timeout, --runtime, --retries, --interval, --work, --hang-after, --cpu, --quiet, --json, --help, --version";
   const limited = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
   const counted = ["whole number"];
   await each([
@@ -317,10 +343,11 @@ Deno.test("the command line refuses what it does not know, in one line", async (
     [["make", "test"], "'make'", "heartbeat -- make test"],
     [["-", "make"], "'-'", "given after --"],
     [["make", "--", "true"], "'make'", "heartbeat -- make true"],
-    [["--retries", "2"], "--retries", "'2'", "-- COMMAND only"],
+    [["--retries", "2", "-"], "--retries", "'2'", "-- COMMAND only"],
     [["--retries=2", "-"], "--retries", "'2'", "-- COMMAND only"],
     [["--interval=1s", "--", "true"], "--interval", "'1s'", "the demo only"],
     [["--work=1s", "-"], "--work", "'1s'", "the demo only"],
+    [["--cpu", "-"], "--cpu", "the demo only"],
     [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
   ] as [string[], ...string[]][], async ([args, ...told]) => {
     const { code, stdout, stderr } = await run(args);

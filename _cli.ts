@@ -1,0 +1,259 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { parseArgs } from "@std/cli/parse-args";
+import { LONGEST_DELAY } from "./_check.ts";
+import config from "./deno.json" with { type: "json" };
+
+/** Printed by `--version`. */
+export const VERSION = `heartbeat ${config.version}\n`;
+
+/** Printed by `--help`. */
+export const HELP =
+  `heartbeat ${config.version}: know when async work hangs, not just when it fails
+
+Usage:
+  heartbeat [OPTIONS]                     the demo: a worker, its heartbeats, and their monitor
+  heartbeat [OPTIONS] -- COMMAND [ARG…]   run a command, end it when it prints nothing for too long
+  heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long
+
+Options:
+  --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit
+  --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
+  --retries N           restart what went silent, at most N times (0); a command
+                        that failed is not restarted
+  --interval DURATION   demo: the time between two heartbeats (1s)
+  --work DURATION       demo: the time that one result takes (500ms)
+  --hang-after N        demo: hang after N results, once
+  --cpu                 demo: in a thread, and hang in a busy loop (needs --allow-read)
+  --quiet               demo: only alarms and the summary; otherwise: no notices, only errors
+  --json                one JSON object a line: the demo's lines, or the notices on standard error
+  --help, --version     print this, or the version
+
+  What is ended for its silence, its runtime or by a signal has 5s to stop, then
+  it is killed. A DURATION is 250ms, 3s, 1.5m, 1h, or a plain number of milliseconds.
+
+Exit codes:
+  0        the input ended, the demo ended; otherwise the command's own code
+  2        bad usage
+  124      ended for its silence or its runtime
+  125      heartbeat itself failed
+  126      the command cannot be run
+  127      the command was not found
+  128 + n  ended by signal n, such as 130 for SIGINT (a second one ends at once)
+           and 141 for SIGPIPE (nobody reads the output any more)
+`;
+
+/** What the user said, checked. */
+export interface Settings {
+  mode: "demo" | "command" | "pipe";
+  command: string[];
+  timeout: number;
+  runtime: number;
+  retries: number;
+  interval: number;
+  work: number;
+  hangAfter: number;
+  cpu: boolean;
+  quiet: boolean;
+  json: boolean;
+}
+
+/** Something is wrong with what the user said. */
+export class UsageError extends Error {}
+
+/** The output cannot be written. */
+export class OutputError extends Error {}
+
+const UNITS: Record<string, number> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+function parseDuration(flag: string, text: string, limit: boolean): number {
+  const [, figure, unit = "ms"] = /^(\d+\.?\d*|\.\d+)(ms|s|m|h)?$/.exec(text) ??
+    [];
+  const value = text === "none" ? 0 : Number(figure) * UNITS[unit]!;
+  if (value > 0 && value <= LONGEST_DELAY) return value;
+  if (value === 0 && limit) return Infinity;
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes 250ms, 3s, 1.5m, 1h or plain milliseconds, up to 596h${
+      limit ? ", and 0 or none for no limit" : ", more than 0"
+    }`,
+  );
+}
+
+function parseCount(flag: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes a whole number, 0 or more`,
+  );
+}
+
+const VALUED = [
+  "timeout",
+  "runtime",
+  "retries",
+  "interval",
+  "work",
+  "hang-after",
+] as const;
+const SWITCHES = ["cpu", "quiet", "json", "help", "version"] as const;
+const OPTIONS = [...VALUED, ...SWITCHES].map((flag) => `--${flag}`);
+
+/** The options that are for the demo only. */
+const DEMO = new Set<string>(["interval", "work", "hang-after", "cpu"]);
+
+export function parse(args: string[]): Settings | "help" | "version" {
+  const cut = args.indexOf("--");
+  const rest = args.slice(0, cut < 0 ? args.length : cut);
+  const own: string[] = [];
+  for (let arg; (arg = rest.shift()) !== undefined;) {
+    // parseArgs() takes -5s for an option, and a value of a switch silently
+    const [flag, value = rest[0]] = arg.split("=", 2);
+    if (VALUED.some((name) => arg === `--${name}`) && value) {
+      own.push(`${arg}=${rest.shift()}`);
+      continue;
+    }
+    const given = flag !== arg || value === "true" || value === "false";
+    if (given && SWITCHES.some((name) => flag === `--${name}`)) {
+      throw new UsageError(
+        `invalid value '${value}' for ${flag}: it takes no value`,
+      );
+    }
+    own.push(arg);
+  }
+  const flags = parseArgs(own, {
+    string: [...VALUED, "_"],
+    boolean: SWITCHES,
+    alias: { h: "help" },
+    unknown(arg: string, key?: string) {
+      if (key === undefined) return;
+      throw new UsageError(
+        `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
+      );
+    },
+  });
+  if (flags.help) return "help";
+  if (flags.version) return "version";
+
+  const command = cut < 0 ? [] : args.slice(cut + 1);
+  const words = flags._;
+  const piped = words[0] === "-" && words.length === 1 && cut < 0;
+  if (words.length > 0 && !piped) {
+    throw new UsageError(
+      `unexpected argument '${
+        words[0]
+      }': a command is given after --, as in heartbeat -- ${
+        [...words, ...command].join(" ")
+      }`,
+    );
+  }
+  if (cut >= 0 && !command[0]) {
+    throw new UsageError(
+      "missing command after --: give one, as in heartbeat -- make test",
+    );
+  }
+  const mode = cut >= 0 ? "command" : piped ? "pipe" : "demo";
+  for (const flag of [...VALUED, ...SWITCHES]) {
+    const value = flags[flag];
+    const goes = flag === "retries"
+      ? mode !== "pipe"
+      : mode === "demo" || !DEMO.has(flag);
+    if (goes || value === undefined || value === false) continue;
+    throw new UsageError(
+      `--${flag}${
+        value === true ? "" : ` '${value}'`
+      } is not for this use: it goes with ${
+        flag === "retries" ? "the demo and -- COMMAND" : "the demo"
+      } only`,
+    );
+  }
+  const demo = mode === "demo";
+  return {
+    mode,
+    command,
+    timeout: parseDuration(
+      "timeout",
+      flags.timeout ?? (demo ? "3s" : "10m"),
+      true,
+    ),
+    runtime: parseDuration(
+      "runtime",
+      flags.runtime ?? (demo ? "10s" : "none"),
+      true,
+    ),
+    retries: parseCount("retries", flags.retries ?? "0"),
+    interval: parseDuration("interval", flags.interval ?? "1s", false),
+    work: parseDuration("work", flags.work ?? "500ms", false),
+    hangAfter: flags["hang-after"] === undefined
+      ? Infinity
+      : parseCount("hang-after", flags["hang-after"]),
+    cpu: flags.cpu,
+    quiet: flags.quiet,
+    json: flags.json,
+  };
+}
+
+export function format(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  const unit = ms < 60_000 ? "s" : ms < 3_600_000 ? "m" : "h";
+  return `${+(ms / UNITS[unit]!).toFixed(1)}${unit}`;
+}
+
+export async function write(
+  stream: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+) {
+  try {
+    for (let rest = bytes; rest.length > 0;) {
+      rest = rest.subarray(await stream.write(rest));
+    }
+  } catch (cause) {
+    throw new OutputError(
+      `cannot write the output: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+export function count(n: number, what: string) {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+export const encoder = new TextEncoder();
+
+/** Whether the cursor of the terminal stands within a line that was passed on. */
+let midLine = false;
+
+let told = Promise.resolve();
+
+/** Writes a line to stderr, after those before it. */
+export function tell(line: string): Promise<void> {
+  const text = `${midLine ? "\n" : ""}${line}\n`;
+  midLine = false;
+  return told = told.then(() => write(Deno.stderr, encoder.encode(text)))
+    .catch(() => {});
+}
+
+/** Passes bytes on. */
+export async function pass(from: "stdout" | "stderr", bytes: Uint8Array) {
+  await write(Deno[from], bytes);
+  midLine = Deno[from].isTerminal() && bytes.at(-1) !== 10;
+}
+
+/** Says on stderr what happens to what is guarded. */
+export function notify(
+  { json, quiet }: Partial<Settings>,
+  type: string,
+  text: string,
+  more: object = {},
+) {
+  if (quiet && !["stalled", "deadline", "error"].includes(type)) return told;
+  return tell(
+    json
+      ? JSON.stringify({ type, time: Date.now(), ...more })
+      : `heartbeat: ${text}`,
+  );
+}

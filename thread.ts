@@ -1,0 +1,434 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Threads as workers: {@linkcode startThread} runs work in a Web Worker, where
+ * {@linkcode serveThread} gives it the thread.
+ *
+ * A loop that burns the CPU blocks its own event loop, and every monitor in it.
+ * In a thread of its own it is seen, and can be ended.
+ *
+ * @module
+ */
+
+import {
+  checkDuration,
+  checkFunction,
+  checkSignal,
+  checkString,
+  LONGEST_DELAY,
+  refuse,
+} from "./_check.ts";
+import { LatestStream } from "./_latest.ts";
+import {
+  type Heartbeat,
+  startWorker,
+  type StartWorkerOptions,
+  type WorkContext,
+  type WorkerStreams,
+} from "./worker.ts";
+
+/** Options of {@linkcode startThread}. */
+export interface StartThreadOptions extends StartWorkerOptions {
+  /** Given to the work as `context.input`: anything that can be cloned. */
+  input?: unknown;
+  /**
+   * How long the work may take to end after it was stopped, before its thread is
+   * terminated, in milliseconds: a positive number, `Infinity` for never.
+   *
+   * @default {1000}
+   */
+  stopTimeout?: number | undefined;
+}
+
+/**
+ * What the work in a thread is given.
+ *
+ * @typeParam I The type of the input.
+ */
+export interface ThreadContext<I = unknown> extends WorkContext {
+  /** A clone of the `input` that {@linkcode startThread} was given. */
+  readonly input: I;
+}
+
+/** A value on its way between two threads; an error keeps what structured clone would drop. */
+type Packed = { value: unknown } | {
+  error: { name: string; message: string; stack?: string | undefined };
+  dom: boolean;
+  data: Record<string, unknown>;
+  cause?: Packed;
+};
+
+/** What is said to a thread. */
+type Order =
+  | { heartbeat: "start"; input: unknown; options: StartWorkerOptions }
+  | { heartbeat: "pull" }
+  | { heartbeat: "stop"; side: "signal" | Side; reason: Packed };
+
+/** What a thread says. */
+type Report =
+  | { heartbeat: "beat"; beat: Heartbeat }
+  | { heartbeat: "result"; value: unknown }
+  | { heartbeat: "end"; side: Side; error?: Packed }
+  | { heartbeat: "finished" };
+
+type Side = "results" | "heartbeats";
+
+function canClone(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pack(value: unknown): Packed {
+  if (!(value instanceof Error)) {
+    return { value: canClone(value) ? value : String(value) };
+  }
+  const { name, message, stack, cause, ...own } = value;
+  return {
+    error: { name, message, stack },
+    dom: value instanceof DOMException,
+    data: Object.fromEntries(
+      Object.entries(own).filter(([, data]) => canClone(data)),
+    ),
+    ...("cause" in value && { cause: pack(cause) }),
+  };
+}
+
+const ERRORS: Record<string, ErrorConstructor> = {
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+};
+
+function unpack(packed: Packed): unknown {
+  if ("value" in packed) return packed.value;
+  const { error: { name, message, stack }, dom, data, cause } = packed;
+  if (dom) return new DOMException(message, name);
+  const error = new (ERRORS[name] ?? Error)(
+    message,
+    cause && { cause: unpack(cause) },
+  );
+  for (const [key, value] of Object.entries({ name, stack })) {
+    if (error[key as "name"] === value) continue;
+    Object.defineProperty(error, key, {
+      value,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return Object.assign(error, data);
+}
+
+interface Failure {
+  cause: unknown;
+}
+
+/** The part of a thread's global scope that is used. */
+interface Scope {
+  postMessage(report: Report): void;
+  addEventListener(
+    type: "message",
+    listener: (event: MessageEvent<Order>) => void,
+  ): void;
+}
+
+/**
+ * Gives a thread its work. Call it once, at the top level of the module that
+ * {@linkcode startThread} is given.
+ *
+ * @typeParam R The type of a result; results are cloned.
+ * @typeParam I The type of the input.
+ * @param work The work, as for `startWorker()`, with the `input` in its context.
+ * @throws {TypeError} If `work` is not a function.
+ *
+ * @example Usage
+ * ```ts
+ * import { startThread } from "@heartbeat/heartbeat/thread";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // as a rule a file: new URL("./squares.ts", import.meta.url)
+ * const squares = `data:text/javascript,
+ *   import { serveThread } from "${import.meta.resolve("@heartbeat/heartbeat/thread")}";
+ *   serveThread(function* ({ input }) {
+ *     for (let n = 1; n <= input.count; n++) yield n * n;
+ *   });`;
+ * const { results } = startThread(squares, { input: { count: 3 } });
+ *
+ * assertEquals(await Array.fromAsync(results), [1, 4, 9]);
+ * ```
+ */
+export function serveThread<R, I = unknown>(
+  work: (
+    context: ThreadContext<I>,
+  ) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>,
+): void {
+  checkFunction("serve thread", "work", work);
+  const scope = globalThis as unknown as Scope;
+  const aborter = new AbortController();
+  let results: ReadableStreamDefaultReader<R>;
+  let heartbeats: ReadableStreamDefaultReader<Heartbeat>;
+
+  function end(side: Side, failure?: { cause: unknown }) {
+    scope.postMessage({
+      heartbeat: "end",
+      side,
+      ...(failure && { error: pack(failure.cause) }),
+    });
+  }
+
+  async function pull() {
+    try {
+      const { done, value } = await results.read();
+      if (done) return end("results");
+      scope.postMessage({ heartbeat: "result", value });
+    } catch (cause) {
+      end("results", { cause });
+      // a result that cannot be cloned
+      results.cancel(cause).catch(() => {});
+    }
+  }
+
+  async function beat() {
+    try {
+      for (;;) {
+        const { done, value } = await heartbeats.read();
+        if (done) return end("heartbeats");
+        if (value.seq > 1) {
+          scope.postMessage({ heartbeat: "beat", beat: value });
+        }
+      }
+    } catch (cause) {
+      end("heartbeats", { cause });
+      // a detail that cannot be cloned
+      heartbeats.cancel(cause).catch(() => {});
+    }
+  }
+
+  scope.addEventListener("message", ({ data: order }) => {
+    if (order?.heartbeat === "start") {
+      const { input, options } = order;
+      const { lastDetail: detail, name = work.name || "worker" } = options;
+      // at once, for work that blocks its thread from the start
+      const first: Heartbeat = { worker: name, seq: 1, time: Date.now() };
+      if (detail !== undefined) first.detail = detail;
+      scope.postMessage({ heartbeat: "beat", beat: first });
+      const worker = startWorker<R>(
+        (context) => work({ ...context, input: input as I }),
+        { ...options, name, signal: aborter.signal },
+      );
+      results = worker.results.getReader();
+      heartbeats = worker.heartbeats.getReader();
+      beat();
+      worker.finished.then(() => scope.postMessage({ heartbeat: "finished" }));
+    } else if (order?.heartbeat === "pull") {
+      pull();
+    } else if (order?.heartbeat === "stop") {
+      const reason = unpack(order.reason);
+      if (order.side === "signal") aborter.abort(reason);
+      else {
+        const reader = order.side === "results" ? results : heartbeats;
+        reader.cancel(reason).catch(() => {});
+      }
+    }
+  });
+}
+
+/** Makes the error again that ended a thread: an `ErrorEvent` tells its text only. */
+function toError({ error, message }: ErrorEvent): unknown {
+  if (error) return error;
+  const [, name = "Error", text = message] =
+    /^(?:Uncaught )?(?:\(in promise\) )?(\w*Error): ([^]*)$/.exec(message) ??
+      [];
+  return unpack({
+    error: { name, message: text, stack: undefined },
+    dom: false,
+    data: {},
+  });
+}
+
+/**
+ * Runs work in a Web Worker. A loop that burns the CPU there is silent, as the
+ * monitor in this thread sees, and is ended by terminating its thread.
+ *
+ * The streams behave as those of `startWorker()`, with the same backpressure and
+ * the same table of endings; results, details and errors are cloned. An error
+ * keeps its name, message, stack, cause and data; its class only if it is one of
+ * the language's. Besides:
+ *
+ * | what ends it | `results` | `heartbeats` | the thread |
+ * | --- | --- | --- | --- |
+ * | the module cannot be loaded, or throws while loading | error with that | error with that | is gone |
+ * | an error outside of the work, in a timer, say | error with that | error with that | is gone |
+ * | the work does not end within `stopTimeout` after `signal` aborted | close | close | is terminated |
+ * | … after one of the streams was cancelled | as in that table | as in that table | is terminated |
+ *
+ * `finished` always resolves, unless `stopTimeout` is `Infinity`.
+ *
+ * @typeParam R The type of a result.
+ * @param specifier The URL of the module, which calls {@linkcode serveThread}.
+ * @param options The input, the limits, and what `startWorker()` takes.
+ * @returns The worker's streams.
+ * @throws {TypeError} If `specifier` is not an absolute URL, or an option is of
+ * the wrong kind.
+ * @throws {RangeError} If `interval` or `stopTimeout` is `NaN`, zero or negative.
+ * @throws {DOMException} If `input` or `lastDetail` cannot be cloned.
+ *
+ * @example End a loop that never ends
+ * ```ts
+ * import { HeartbeatTimeoutError, watch } from "@heartbeat/heartbeat";
+ * import { startThread } from "@heartbeat/heartbeat/thread";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // as a rule a file: new URL("./loop.ts", import.meta.url)
+ * const loop = `data:text/javascript,
+ *   import { serveThread } from "${import.meta.resolve("@heartbeat/heartbeat/thread")}";
+ *   serveThread(function* () {
+ *     for (;;);
+ *   });`;
+ * const thread = startThread(loop, { interval: 100, stopTimeout: 100 });
+ *
+ * await assertRejects(
+ *   () => Array.fromAsync(watch(thread, { timeout: 500, firstTimeout: 20_000 })),
+ *   HeartbeatTimeoutError,
+ * );
+ * await thread.finished;
+ * ```
+ */
+export function startThread<R>(
+  specifier: string | URL,
+  options: StartThreadOptions = {},
+): WorkerStreams<R> {
+  const action = "start thread";
+  const {
+    input,
+    stopTimeout = 1_000,
+    signal,
+    name,
+    interval = 1_000,
+    lastDetail,
+  } = options;
+  if (!(specifier instanceof URL) && !URL.canParse(specifier)) {
+    refuse(TypeError, action, "specifier", "an absolute URL", specifier);
+  }
+  checkDuration(action, "stopTimeout", stopTimeout);
+  checkDuration(action, "interval", interval);
+  checkSignal(action, signal);
+  if (name !== undefined) checkString(action, "name", name);
+
+  let toResults!: ReadableStreamDefaultController<R>;
+  let thread: Worker | undefined;
+  let pulled = () => {};
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let resultsEnded = false;
+  let workEnded = false;
+  let finish!: () => void;
+  const finished = new Promise<void>((resolve) => finish = resolve);
+
+  function say(order: Order) {
+    thread?.postMessage(order);
+  }
+
+  function terminate() {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+    thread?.terminate();
+    thread = undefined;
+    finish();
+  }
+
+  function endResults(failure?: Failure) {
+    if (resultsEnded) return;
+    resultsEnded = true;
+    if (failure) toResults.error(failure.cause);
+    else toResults.close();
+    pulled();
+    if (workEnded) terminate();
+  }
+
+  function endHeartbeats(failure?: Failure) {
+    if (failure) heartbeats.error(failure.cause);
+    else heartbeats.close();
+  }
+
+  /** Ends all at once. */
+  function end(failure?: Failure) {
+    endHeartbeats(failure);
+    endResults(failure);
+    terminate();
+  }
+
+  function stop(side: "signal" | Side, reason: unknown) {
+    say({ heartbeat: "stop", side, reason: pack(reason) });
+    if (stopTimeout === Infinity || workEnded) return;
+    timer ??= setTimeout(end, Math.min(stopTimeout, LONGEST_DELAY));
+  }
+
+  function onAbort() {
+    stop("signal", signal!.reason);
+  }
+
+  function onReport({ data: report }: MessageEvent<Report>) {
+    if (report?.heartbeat === "beat") {
+      heartbeats.put(report.beat);
+    } else if (report?.heartbeat === "result") {
+      if (!resultsEnded) toResults.enqueue(report.value as R);
+      pulled();
+    } else if (report?.heartbeat === "end") {
+      const failure = report.error && { cause: unpack(report.error) };
+      if (report.side === "results") endResults(failure);
+      else endHeartbeats(failure);
+    } else if (report?.heartbeat === "finished") {
+      workEnded = true;
+      clearTimeout(timer);
+      finish();
+      if (resultsEnded) terminate();
+    }
+  }
+
+  const results = new ReadableStream<R>({
+    start: (controller) => void (toResults = controller),
+    pull() {
+      say({ heartbeat: "pull" });
+      return new Promise((resolve) => pulled = resolve);
+    },
+    cancel(reason) {
+      resultsEnded = true;
+      heartbeats.close();
+      stop("results", reason);
+      if (workEnded) terminate();
+    },
+  }, { highWaterMark: 0 });
+  const heartbeats = new LatestStream<Heartbeat>((reason) => {
+    stop("heartbeats", reason);
+    endResults({
+      cause: reason ??
+        new DOMException("The heartbeats were cancelled", "AbortError"),
+    });
+  });
+
+  if (signal?.aborted) {
+    end();
+    return { results, heartbeats: heartbeats.readable, finished };
+  }
+  thread = new Worker(specifier, { type: "module", name: name ?? "" });
+  thread.addEventListener("message", onReport);
+  thread.addEventListener("error", (event) => {
+    event.preventDefault();
+    end({ cause: toError(event) });
+  });
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    say({ heartbeat: "start", input, options: { name, interval, lastDetail } });
+  } catch (error) {
+    terminate();
+    throw error;
+  }
+  return { results, heartbeats: heartbeats.readable, finished };
+}
