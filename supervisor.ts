@@ -252,6 +252,8 @@ interface Attempt<R> {
   heartbeats: ReadableStreamDefaultReader<Heartbeat>;
   aborter: AbortController;
   finished: Promise<void>;
+  /** The read that is pending, and whether it handed a result on. */
+  reading?: Promise<boolean>;
   /** Cancels its streams, then aborts its signal, all with the same reason. */
   stop(reason?: unknown): void;
 }
@@ -277,7 +279,8 @@ interface Attempt<R> {
  * 6. Every decision is an event. What `onEvent` or `shouldRestart` throws ends
  *    the supervisor: the attempt is stopped, and both streams error with it.
  *
- * `heartbeats` are those of the attempts, numbered anew. While none runs, the
+ * `heartbeats` are those of the attempts, numbered anew, with the latest detail
+ * of all of them. While none runs, the
  * supervisor beats itself, with the detail
  * `{ type: "restarting", attempt, lastDetail }`, so that a monitor of the
  * supervisor does not take the wait for a stall; its `timeout` should be longer
@@ -464,7 +467,7 @@ export function supervise<R>(
       if (done) return;
       if (value.detail !== undefined) lastDetail = value.detail;
       paused = false;
-      emit(value.detail, value.time);
+      emit(lastDetail, value.time);
     }
   }
 
@@ -478,8 +481,22 @@ export function supervise<R>(
       } catch (error) {
         return fail(error);
       }
-      latest.results.closed.then(() => resolve(undefined), fail);
-      listen(latest).catch(fail);
+      const given = latest;
+      const listening = listen(given);
+      listening.catch(fail);
+      given.results.closed.then(async () => {
+        // a last result that is being handed on
+        await given.reading;
+        resolve(undefined);
+      }, (cause) => {
+        // the last heartbeat comes before its worker's error, by some microtasks
+        const timer = setTimeout(fail, 1, cause);
+        const now = () => {
+          clearTimeout(timer);
+          fail(cause);
+        };
+        listening.then(now, now);
+      });
       turnTo(latest);
       // start() itself may have ended it
       if (over) latest.stop(signal?.reason);
@@ -504,8 +521,7 @@ export function supervise<R>(
     });
     wake.signal.addEventListener("abort", stopWaiting, { once: true });
     await Promise.all([
-      // a turn of the event loop at least: the last heartbeat comes before its worker's error
-      sleep(Math.max(ms, 1), wake.signal),
+      sleep(ms, wake.signal),
       sleep(stopTimeout, patience.signal),
     ]);
     wake.signal.removeEventListener("abort", stopWaiting);
@@ -600,14 +616,16 @@ export function supervise<R>(
     async pull(controller) {
       while (!over) {
         const given = current;
-        const step = await given?.results.read().catch(() => undefined);
-        if (over) return;
-        if (given !== current) continue;
-        if (step && !step.done) {
-          delivered++;
-          return controller.enqueue(step.value);
+        if (given) {
+          given.reading = given.results.read().then(({ done, value }) => {
+            if (done || over || given !== current) return false;
+            delivered++;
+            controller.enqueue(value);
+            return true;
+          }, () => false);
+          if (await given.reading) return;
         }
-        await changed;
+        if (!over && given === current) await changed;
       }
     },
     cancel: halt,

@@ -1,0 +1,1217 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { HeartbeatTimeoutError, watch } from "../monitor.ts";
+import {
+  type AttemptContext,
+  type BackoffOptions,
+  RestartLimitError,
+  supervise,
+  type SuperviseOptions,
+  type SupervisorEvent,
+} from "../supervisor.ts";
+import { type Heartbeat, startWorker, type WorkerStreams } from "../worker.ts";
+import { byHand, pass } from "./_help.ts";
+
+const TIMEOUT = 1000;
+const HOUR = 3_600_000;
+const LOST = new Error("lost");
+const REASON = new Error("that is enough");
+const BROKEN = new Error("the hook is broken");
+/** Every wait takes 100 ms. */
+const STEADY = { min: 100, factor: 1, jitter: 0 };
+/** Hangs, and ignores whatever it is told. */
+const FOREVER = new Promise<never>(() => {});
+
+/** Hangs until it is told to stop. */
+function hang(signal: AbortSignal) {
+  return new Promise<never>((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason))
+  );
+}
+
+const wait = (ms: number) =>
+  new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** What came of a stream that is read all the time. */
+function read<T>(stream: ReadableStream<T>) {
+  const reader = stream.getReader();
+  const seen = {
+    chunks: [] as T[],
+    /** `"closed"`, or the error. */
+    end: undefined as unknown,
+    cancel: (reason: unknown) => reader.cancel(reason),
+  };
+  (async () => {
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        seen.chunks.push(value);
+      }
+      seen.end = "closed";
+    } catch (error) {
+      seen.end = error;
+    }
+  })();
+  return seen;
+}
+
+/** A signal that knows its listeners. */
+function countListeners() {
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  Object.assign(signal, {
+    addEventListener(...args: Parameters<typeof addEventListener>) {
+      listeners.add(args[1]);
+      addEventListener.apply(signal, args);
+    },
+    removeEventListener(...args: Parameters<typeof removeEventListener>) {
+      listeners.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    },
+  });
+  return { aborter, signal, listeners };
+}
+
+/** Supervises, and records all that there is to see; waits 100 ms before each restart. */
+function observe<R>(
+  start: (context: AttemptContext) => WorkerStreams<R>,
+  { onEvent, ...options }: Partial<SuperviseOptions> = {},
+) {
+  const { aborter, signal, listeners } = countListeners();
+  const seen = {
+    aborter,
+    listeners,
+    /** As they come out of JSON. */
+    events: [] as SupervisorEvent[],
+    contexts: [] as AttemptContext[],
+    finished: false,
+    types: () => seen.events.map((event) => event.type).join(" "),
+    /** What each wait was to take. */
+    delays: () =>
+      seen.events.flatMap((event) =>
+        event.type === "restarting" ? [event.delay] : []
+      ),
+  };
+  const worker = supervise((context) => {
+    seen.contexts.push(context);
+    return start(context);
+  }, {
+    timeout: TIMEOUT,
+    backoff: STEADY,
+    signal,
+    onEvent: (event) => {
+      seen.events.push(JSON.parse(JSON.stringify(event)));
+      onEvent?.(event);
+    },
+    ...options,
+  });
+  worker.finished.then(() => seen.finished = true);
+  const results = read(worker.results);
+  const heartbeats = read(worker.heartbeats);
+  const ends = () => [results.end, heartbeats.end];
+  return Object.assign(seen, { results, heartbeats, ends });
+}
+
+/** That nothing is left of a supervisor that has ended. */
+function assertClean(
+  time: FakeTime,
+  seen: { finished: boolean; listeners: Set<unknown> },
+) {
+  assertEquals(time.next(), false, "a timer was left");
+  assertEquals(seen.listeners.size, 0, "a listener was left");
+  assert(seen.finished, "'finished' is pending");
+}
+
+/** A worker that is played by hand. */
+function play<R = number>() {
+  const results = byHand<R>();
+  const heartbeats = byHand<Heartbeat>();
+  let seq = 0;
+  let finish!: () => void;
+  const finished = new Promise<void>((resolve) => finish = resolve);
+  return {
+    worker: {
+      results: results.stream,
+      heartbeats: heartbeats.stream,
+      finished,
+    },
+    results,
+    heartbeats,
+    finish,
+    beat: (detail?: unknown) =>
+      heartbeats.controller.enqueue({
+        worker: "by hand",
+        seq: ++seq,
+        time: Date.now(),
+        ...(detail !== undefined && { detail }),
+      }),
+    close() {
+      results.controller.close();
+      heartbeats.controller.close();
+      finish();
+    },
+  };
+}
+
+/** Work that throws at once, in each attempt. */
+const failing = ({ signal }: AttemptContext) =>
+  startWorker<number>(() => {
+    throw LOST;
+  }, { signal });
+
+/** Work that hangs until it is told to stop, in each attempt. */
+const hanging = ({ signal }: AttemptContext) =>
+  startWorker(async function* ({ signal }) {
+    yield await hang(signal);
+  }, { signal });
+
+/** Replaces chance. */
+function withRandom(value: number) {
+  const { random } = Math;
+  Math.random = () => value;
+  return { [Symbol.dispose]: () => void (Math.random = random) };
+}
+
+/** A small generator of random numbers, the same for the same seed. */
+function mulberry32(seed: number) {
+  return () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+Deno.test("supervise starts again after a stall, and tells each step", async () => {
+  using time = new FakeTime(0);
+  const seen = observe((context) =>
+    context.attempt === 1
+      ? hanging(context)
+      : startWorker(() => [1, 2], { signal: context.signal })
+  );
+  await pass(time, 2000);
+  assertEquals(seen.results.chunks, [1, 2]);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertEquals(seen.events, [
+    { type: "started", time: 0, attempt: 1 },
+    {
+      type: "stalled",
+      time: 1000,
+      attempt: 1,
+      elapsed: 1000,
+      timeout: 1000,
+      count: 1,
+      last: { worker: "worker", seq: 1, time: 0 },
+    },
+    { type: "restarting", time: 1000, attempt: 1, delay: 100 },
+    { type: "started", time: 1100, attempt: 2 },
+    { type: "ended", time: 1100, attempt: 2 },
+  ]);
+  const [first, second] = seen.contexts;
+  assert(first?.signal.reason instanceof HeartbeatTimeoutError);
+  assertStrictEquals(first?.signal.reason, second?.cause);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise starts again after an error, and tells each step", async () => {
+  using time = new FakeTime(0);
+  const seen = observe((context) =>
+    startWorker(async function* ({ beat }) {
+      beat({ at: context.attempt });
+      await wait(50);
+      if (context.attempt < 3) throw LOST;
+      yield 1;
+    }, { signal: context.signal })
+  );
+  await pass(time, 1000);
+  assertEquals(seen.results.chunks, [1]);
+  const error = { name: "Error", message: "lost" };
+  assertEquals(seen.events, [
+    { type: "started", time: 0, attempt: 1 },
+    { type: "failed", time: 50, attempt: 1, error },
+    { type: "restarting", time: 50, attempt: 1, delay: 100 },
+    { type: "started", time: 150, attempt: 2, lastDetail: { at: 1 } },
+    { type: "failed", time: 200, attempt: 2, error },
+    { type: "restarting", time: 200, attempt: 2, delay: 100 },
+    { type: "started", time: 300, attempt: 3, lastDetail: { at: 2 } },
+    { type: "ended", time: 350, attempt: 3 },
+  ]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise does not start again after a normal end", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(() => startWorker(() => [1, 2, 3]));
+  await pass(time, HOUR, HOUR);
+  assertEquals(seen.results.chunks, [1, 2, 3]);
+  assertEquals(seen.types(), "started ended");
+  assertClean(time, seen);
+});
+
+Deno.test("supervise starts nothing before the caller has the streams", async () => {
+  let started = false;
+  const { results } = supervise(() => {
+    started = true;
+    return startWorker(() => [1]);
+  }, { timeout: TIMEOUT });
+  assertEquals(started, false);
+  assertEquals(await Array.fromAsync(results), [1]);
+});
+
+for (const [how, start] of Object.entries({ stall: hanging, error: failing })) {
+  Deno.test(`supervise errors with the ${how} itself when shouldRestart says no`, async () => {
+    using time = new FakeTime(0);
+    const causes: unknown[] = [];
+    const seen = observe(start, {
+      shouldRestart: (cause) => causes.push(cause) < 2,
+    });
+    await pass(time, 5000);
+    assertEquals(seen.contexts.length, 2);
+    const cause = causes[1] as Error;
+    assertEquals(cause instanceof HeartbeatTimeoutError, how === "stall");
+    for (const end of seen.ends()) assertStrictEquals(end, cause);
+    assertEquals(seen.events.at(-1), {
+      type: "gave-up",
+      time: seen.events.at(-2)!.time,
+      attempt: 2,
+      error: { name: cause.name, message: cause.message },
+    });
+    assertClean(time, seen);
+  });
+
+  for (const maxRestarts of [0, 1, 3]) {
+    Deno.test(`supervise gives up with a RestartLimitError when there were ${maxRestarts} restarts and one more ${how}`, async () => {
+      using time = new FakeTime(0);
+      const seen = observe(start, { maxRestarts, within: 30_000 });
+      await pass(time, 20_000, 100);
+      assertEquals(seen.contexts.length, maxRestarts + 1);
+      const error = seen.results.end as RestartLimitError;
+      assertStrictEquals(seen.heartbeats.end, error);
+      assert(error instanceof RestartLimitError);
+      const last = seen.contexts.at(-1)!.signal.reason;
+      assertStrictEquals(error.cause, last);
+      assertEquals(last instanceof HeartbeatTimeoutError, how === "stall");
+      const message = `Gave up after ${maxRestarts} restart${
+        maxRestarts === 1 ? "" : "s"
+      } within 30000 ms`;
+      assertEquals(
+        [error.name, error.message, error.maxRestarts, error.within],
+        ["RestartLimitError", message, maxRestarts, 30_000],
+      );
+      const { name } = error;
+      assertEquals(seen.events.at(-1), {
+        type: "gave-up",
+        time: seen.events.at(-2)!.time,
+        attempt: maxRestarts + 1,
+        error: { name, message },
+      });
+      assertClean(time, seen);
+    });
+  }
+}
+
+Deno.test("supervise counts restarts in a window that slides", async () => {
+  using time = new FakeTime(0);
+  // two restarts in 1000 ms are allowed: the one at 100 is over at 1100
+  const at = [100, 600, 1100, 1500];
+  const seen = observe(
+    ({ attempt, signal }) =>
+      startWorker<number>(async function* () {
+        await wait(at[attempt - 1]! - Date.now());
+        yield* [];
+        throw LOST;
+      }, { signal }),
+    { maxRestarts: 2, within: 1000 },
+  );
+  await pass(time, 5000);
+  assertEquals(
+    seen.events.flatMap((e) => e.type === "failed" ? [e.time] : []),
+    at,
+  );
+  assertEquals((seen.results.end as Error).name, "RestartLimitError");
+  assertClean(time, seen);
+});
+
+Deno.test("supervise earns its restarts and the first wait back after a healthy period", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ attempt, signal }) =>
+      startWorker<number>(async function* ({ beat }) {
+        // each third attempt is healthy for a while
+        for (let n = 0; attempt % 3 === 0 && n < 20; n++) {
+          await wait(500);
+          beat();
+        }
+        yield* [];
+        if (attempt < 9) throw LOST;
+      }, { signal }),
+    {
+      maxRestarts: 3,
+      within: 10_000,
+      backoff: { min: 100, factor: 10, jitter: 0 },
+    },
+  );
+  await pass(time, 60_000, 100);
+  const waits = [100, 1000];
+  assertEquals(seen.delays(), [
+    ...waits,
+    ...[...waits, 10_000],
+    ...[...waits, 10_000],
+  ]);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+});
+
+Deno.test("supervise starts again without end when maxRestarts is Infinity", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(failing, { maxRestarts: Infinity });
+  await pass(time, 20_000, 100);
+  assert(seen.contexts.length > 150);
+  seen.aborter.abort();
+  await pass(time, 100);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise waits longer before each restart, from min by factor to max", async () => {
+  for (
+    const [backoff, expected, chance = 0.9] of [
+      [{ jitter: 0 }, [100, 200, 400, 800, 1600]],
+      [{ min: 10, max: 500, factor: 3, jitter: 0 }, [10, 30, 90, 270, 500]],
+      [{ min: 0, jitter: 0 }, [0, 0, 0, 0, 0]],
+      [{ min: 70, max: 70 }, [70, 70, 70, 70, 70], 0],
+      [{}, [50, 100, 200, 400, 800], 0.5],
+      [{ jitter: 0.2 }, [90, 180, 360, 720, 1440], 0.5],
+      [{ jitter: 0.2 }, [80, 160, 320, 640, 1280], 1 - Number.EPSILON],
+      [{ jitter: 1 }, [0, 0, 0, 0, 0], 1 - Number.EPSILON],
+    ] as [BackoffOptions, number[], number?][]
+  ) {
+    using time = new FakeTime(0);
+    using _chance = withRandom(chance);
+    const seen = observe(failing, { backoff });
+    await pass(time, 5000);
+    assertEquals(seen.delays(), expected);
+    assertClean(time, seen);
+  }
+});
+
+Deno.test("supervise starts the next attempt when the wait is over, and not before", async () => {
+  using time = new FakeTime(0);
+  const backoff = { min: 700, factor: 1, jitter: 0 };
+  const seen = observe(failing, { backoff });
+  await pass(time, 699, 233);
+  assertEquals(seen.contexts.length, 1);
+  await pass(time, 1);
+  assertEquals(seen.contexts.length, 2);
+  await seen.results.cancel(REASON);
+  await pass(time, 10);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise hands what is known on to the next attempt", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ attempt, signal }) =>
+      startWorker(async function* ({ beat }) {
+        if (attempt === 1) throw LOST;
+        beat({ step: attempt });
+        yield attempt;
+        yield attempt;
+        if (attempt === 2) throw REASON;
+        if (attempt === 3) await hang(signal);
+      }, { signal }),
+    { lastDetail: "from before" },
+  );
+  await pass(time, 5000);
+  assertEquals(
+    seen.contexts.map(({ attempt, lastDetail, delivered }) => [
+      attempt,
+      lastDetail,
+      delivered,
+    ]),
+    [[1, "from before", 0], [2, "from before", 0], [3, { step: 2 }, 2], [
+      4,
+      { step: 3 },
+      4,
+    ]],
+  );
+  const [none, lost, reason, stall] = seen.contexts.map(({ cause }) => cause);
+  assertEquals(none, undefined);
+  assertStrictEquals(lost, LOST);
+  assertStrictEquals(reason, REASON);
+  assert(stall instanceof HeartbeatTimeoutError);
+  assertEquals(seen.results.chunks, [2, 2, 3, 3, 4, 4]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise delivers nothing of an attempt that it gave up", async () => {
+  using time = new FakeTime(0);
+  // the results go on when the heartbeats stop, or fail; without an ear for any signal
+  for (const how of ["stall", "error"]) {
+    const [first, second] = [play(), play()];
+    const seen = observe(
+      ({ attempt }) => (attempt === 1 ? first : second).worker,
+      { stopTimeout: 300 },
+    );
+    let stuck = 0;
+    const enqueue = () => {
+      try {
+        first.results.controller.enqueue(1);
+      } catch {
+        stuck++;
+      }
+    };
+    await pass(time, 100);
+    enqueue();
+    if (how === "error") first.heartbeats.controller.error(LOST);
+    for (let i = 0; i < 30; i++) {
+      await pass(time, 50);
+      enqueue();
+      second.beat();
+    }
+    const before = seen.results.chunks.length;
+    assertEquals(seen.contexts.length, 2);
+    assert(stuck > 0);
+    assertStrictEquals(
+      first.results.cancelled,
+      seen.contexts[1]!.cause,
+    );
+    second.results.controller.enqueue(2);
+    await pass(time, 50);
+    assertEquals(seen.results.chunks.slice(before), [2]);
+    assertEquals(
+      seen.results.chunks.filter((n) => n === 1).length,
+      seen.contexts[1]!.delivered,
+    );
+    second.close();
+    first.finish();
+    await pass(time, 50);
+    assertEquals(seen.ends(), ["closed", "closed"]);
+    assertClean(time, seen);
+  }
+});
+
+Deno.test("supervise drops a result that nobody asked for when its attempt is given up", async () => {
+  using time = new FakeTime(0);
+  const workers = [play(), play()];
+  const { results, heartbeats, finished } = supervise(
+    ({ attempt }) => workers[attempt - 1]!.worker,
+    { timeout: TIMEOUT, backoff: STEADY },
+  );
+  read(heartbeats);
+  const [first, second] = workers;
+  await pass(time, 50);
+  first!.results.controller.enqueue(1);
+  first!.finish();
+  await pass(time, 1500);
+  second!.results.controller.enqueue(2);
+  second!.beat();
+  const reader = results.getReader();
+  assertEquals(await reader.read(), { done: false, value: 2 });
+  second!.close();
+  await pass(time, 50);
+  assertEquals((await reader.read()).done, true);
+  await finished;
+});
+
+Deno.test("supervise numbers the heartbeats anew, and beats while it waits", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ attempt, signal }) =>
+      startWorker(async function* ({ beat }) {
+        for (let n = 0; n < 3; n++) {
+          await wait(100);
+          beat(`${attempt}.${n}`);
+        }
+        if (attempt === 1) throw LOST;
+        yield 1;
+      }, { signal, interval: 100 }),
+    {
+      name: "outer",
+      interval: 600,
+      backoff: { min: 2000, jitter: 0 },
+    },
+  );
+  await pass(time, 5000);
+  const waiting = { type: "restarting", attempt: 2, lastDetail: "1.2" };
+  assertEquals(
+    seen.heartbeats.chunks.map(({ detail }) => detail).filter((d, i, all) =>
+      i === 0 || d !== all[i - 1]
+    ),
+    [
+      ...[undefined, "1.0", "1.1", "1.2"],
+      ...Array(4).fill(waiting),
+      ...["1.2", "2.0", "2.1"],
+    ],
+  );
+  for (const [i, beat] of seen.heartbeats.chunks.entries()) {
+    assertEquals([beat.worker, beat.seq], ["outer", i + 1]);
+    assert(i === 0 || beat.time >= seen.heartbeats.chunks[i - 1]!.time);
+  }
+  assertClean(time, seen);
+});
+
+Deno.test("supervise is named after start, else supervisor", async () => {
+  for (
+    const [start, name] of [
+      [function mill() {
+        return startWorker(() => [1]);
+      }, "mill"],
+      [() => startWorker(() => [1]), "supervisor"],
+    ] as const
+  ) {
+    const { results, heartbeats } = supervise(start, { timeout: TIMEOUT });
+    const { value } = await heartbeats.getReader().read();
+    assertEquals(value?.worker, name);
+    await results.cancel();
+  }
+});
+
+Deno.test("supervise is not taken for stalled while it waits long", async () => {
+  using time = new FakeTime(0);
+  const guarded = read(
+    watch(
+      supervise(
+        (context) =>
+          context.attempt < 3 ? failing(context) : startWorker(() => [1]),
+        {
+          timeout: TIMEOUT,
+          backoff: { min: 20_000, jitter: 0 },
+        },
+      ),
+      { timeout: 2 * TIMEOUT },
+    ),
+  );
+  await pass(time, 70_000, 250);
+  assertEquals([guarded.chunks, guarded.end], [[1], "closed"]);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("supervise ends its heartbeats with the checkpoint when it gives up", async () => {
+  using time = new FakeTime(0);
+  for (
+    const options of [
+      { maxRestarts: 1, backoff: { min: 5000, jitter: 0 } },
+      { shouldRestart: () => false },
+    ]
+  ) {
+    const seen = observe(
+      ({ attempt, signal }) =>
+        startWorker(async function* ({ beat }) {
+          await wait(100);
+          if (attempt === 1) beat("checkpoint");
+          yield 1;
+          throw LOST;
+        }, { signal }),
+      options,
+    );
+    await pass(time, 10_000, 100);
+    assertEquals(seen.heartbeats.chunks.at(-1)?.detail, "checkpoint");
+    assertStrictEquals(seen.heartbeats.end, seen.results.end);
+    assertClean(time, seen);
+  }
+});
+
+/** How a supervisor may be ended from outside. */
+const WAYS = {
+  "the signal aborts": (seen: ReturnType<typeof observe>) =>
+    seen.aborter.abort(REASON),
+  "the results are cancelled": (seen: ReturnType<typeof observe>) =>
+    seen.results.cancel(REASON),
+  "the heartbeats are cancelled": (seen: ReturnType<typeof observe>) =>
+    seen.heartbeats.cancel(REASON),
+};
+
+for (const [way, act] of Object.entries(WAYS)) {
+  const abort = way.includes("signal");
+  const ends = way.includes("heartbeats")
+    ? [REASON, "closed"]
+    : ["closed", "closed"];
+
+  /** Ends a supervisor at 1500 ms, or in `start()`; its attempts then stop when `stop` is called. */
+  const run = async (
+    time: FakeTime,
+    start: (context: AttemptContext, end: () => void) => WorkerStreams<number>,
+    options: Partial<SuperviseOptions> = {},
+  ) => {
+    const seen: ReturnType<typeof observe<number>> = observe<number>(
+      (context) => start(context, () => void act(seen)),
+      options,
+    );
+    await pass(time, 1500);
+    const { length } = seen.contexts;
+    await act(seen);
+    await pass(time, 50);
+    return { seen, attempts: length };
+  };
+  const assertEnded = (seen: ReturnType<typeof observe>, attempts: number) => {
+    assertEquals(seen.ends(), ends);
+    assertEquals(seen.events.at(-1)?.type, "ended");
+    assertEquals(seen.types().match(/ended|gave-up/g)?.length, 1);
+    assertEquals(seen.contexts.length, attempts);
+  };
+
+  Deno.test(`supervise ends when ${way} in start()`, async () => {
+    using time = new FakeTime(0);
+    const { seen } = await run(time, ({ signal }, end) => {
+      end();
+      return startWorker(async function* ({ signal }) {
+        yield await hang(signal);
+      }, { signal });
+    });
+    assertEnded(seen, 1);
+    assertEquals(seen.types(), abort ? "started ended" : "started ended");
+    assert(seen.contexts[0]!.signal.aborted);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise ends when ${way} while a unit is in flight`, async () => {
+    using time = new FakeTime(0);
+    const { seen } = await run(
+      time,
+      ({ signal }) =>
+        startWorker(async function* () {
+          for (let n = 0;; n++) {
+            await wait(1000);
+            yield n;
+          }
+        }, { signal }),
+      { timeout: 2 * TIMEOUT },
+    );
+    assertStrictEquals(seen.contexts[0]!.signal.reason, REASON);
+    // gracefully: the unit may finish
+    if (abort) assertEquals(seen.ends(), [undefined, undefined]);
+    else assertEnded(seen, 1);
+    await pass(time, 1000);
+    assertEnded(seen, 1);
+    assertEquals(seen.results.chunks, abort ? [0, 1] : [0]);
+    assertEquals(seen.types(), "started ended");
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise ends when ${way} while an attempt that was given up does not stop`, async () => {
+    using time = new FakeTime(0);
+    let stop!: () => void;
+    const { seen } = await run(
+      time,
+      ({ signal }) =>
+        startWorker(async function* () {
+          yield await new Promise<number>((resolve) => stop = () => resolve(1));
+        }, { signal }),
+      { stopTimeout: Infinity },
+    );
+    assertEnded(seen, 1);
+    assertEquals(seen.types(), "started stalled restarting ended");
+    assertEquals(time.next(), false);
+    assertEquals(seen.finished, false);
+    stop();
+    await pass(time, 50);
+    assertEquals(seen.results.chunks, []);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise ends when ${way} while it waits`, async () => {
+    using time = new FakeTime(0);
+    const { seen } = await run(time, hanging, {
+      backoff: { min: 9000, jitter: 0 },
+    });
+    assertEnded(seen, 1);
+    assertEquals(seen.types(), "started stalled restarting ended");
+    assert(seen.contexts[0]!.signal.reason instanceof HeartbeatTimeoutError);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise ends when ${way} in a later attempt`, async () => {
+    using time = new FakeTime(0);
+    const { seen } = await run(
+      time,
+      (context) => (context.attempt < 3 ? failing : hanging)(context),
+      { timeout: 2 * TIMEOUT },
+    );
+    assertEnded(seen, 3);
+    assertStrictEquals(seen.contexts[2]!.signal.reason, REASON);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise lets nothing follow when ${way} in onEvent()`, async () => {
+    using time = new FakeTime(0);
+    for (const type of ["stalled", "unstopped"]) {
+      let stop = () => {};
+      const seen: ReturnType<typeof observe<number>> = observe<number>(
+        ({ signal }) =>
+          startWorker(async function* () {
+            yield await new Promise<number>((resolve) =>
+              stop = () => resolve(1)
+            );
+          }, { signal }),
+        {
+          stopTimeout: 300,
+          onEvent: (event) => void (event.type === type && act(seen)),
+        },
+      );
+      await pass(time, 3000);
+      assertEquals(seen.contexts.length, 1);
+      // a stall in a shutdown is a failure
+      if (!abort || type === "unstopped") assertEnded(seen, 1);
+      stop();
+      await pass(time, 50);
+      assertClean(time, seen);
+    }
+  });
+}
+
+Deno.test("supervise starts nothing when its signal was aborted before", async () => {
+  using time = new FakeTime(0);
+  const { signal, aborter, listeners } = countListeners();
+  aborter.abort(REASON);
+  const seen = observe(failing, { signal });
+  await pass(time, 50);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertEquals(seen.events, [{ type: "ended", time: 0, attempt: 0 }]);
+  assertClean(time, { finished: seen.finished, listeners });
+});
+
+Deno.test("supervise starts nothing when it is aborted or cancelled at once", async () => {
+  using time = new FakeTime(0);
+  for (const act of Object.values(WAYS)) {
+    const seen = observe(failing);
+    act(seen);
+    await pass(time, 50);
+    assertEquals(seen.contexts.length, 0);
+    assertClean(time, seen);
+  }
+});
+
+Deno.test("supervise errors and does not start again when a shutdown hangs or fails", async () => {
+  using time = new FakeTime(0);
+  const works = {
+    stalled: () => FOREVER,
+    failed: (signal: AbortSignal) =>
+      hang(signal).catch(() => Promise.reject(LOST)),
+  };
+  for (const [type, work] of Object.entries(works)) {
+    const seen = observe(({ signal }) =>
+      startWorker(async function* ({ signal }) {
+        yield await work(signal);
+      }, { signal })
+    );
+    await pass(time, 500);
+    seen.aborter.abort(REASON);
+    await pass(time, 3000);
+    const [end, other] = seen.ends();
+    assertStrictEquals(end, other);
+    if (type === "failed") assertStrictEquals(end, LOST);
+    else assert(end instanceof HeartbeatTimeoutError);
+    assertEquals(seen.types(), `started ${type} gave-up`);
+    assertStrictEquals(seen.contexts[0]!.signal.reason, REASON);
+    assertEquals(time.next(), false);
+    assertEquals(seen.listeners.size, 0);
+    assertEquals(seen.finished, type === "failed");
+  }
+});
+
+Deno.test("supervise leaves an attempt behind that does not stop within stopTimeout", async () => {
+  using time = new FakeTime(0);
+  let stop!: () => void;
+  const seen = observe(({ attempt, signal }) =>
+    startWorker(async function* () {
+      if (attempt === 1) await new Promise<void>((resolve) => stop = resolve);
+      yield attempt;
+    }, { signal }), { stopTimeout: 3000 });
+  await pass(time, 10_000);
+  assertEquals(
+    seen.events.map(({ type, time, attempt }) => [type, time, attempt]),
+    [
+      ["started", 0, 1],
+      ["stalled", 1000, 1],
+      ["restarting", 1000, 1],
+      ["unstopped", 4000, 1],
+      ["started", 4000, 2],
+      ["ended", 4000, 2],
+    ],
+  );
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertEquals(seen.finished, false);
+  stop();
+  await pass(time, 50);
+  assertEquals(seen.results.chunks, [2]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise waits for an attempt to stop, for no longer than it takes", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ attempt, signal }) =>
+      startWorker(async function* ({ signal }) {
+        if (attempt === 1) await hang(signal).catch(() => wait(1500));
+        yield attempt;
+      }, { signal }),
+    { stopTimeout: 3000 },
+  );
+  await pass(time, 5000);
+  assertEquals(
+    seen.events.map(({ type, time }) => [type, time]),
+    [
+      ["started", 0],
+      ["stalled", 1000],
+      ["restarting", 1000],
+      ["started", 2500],
+      ["ended", 2500],
+    ],
+  );
+  assertClean(time, seen);
+});
+
+Deno.test("supervise starts again when start() throws or returns no worker", async () => {
+  using time = new FakeTime(0);
+  const locked = startWorker(() => [1]);
+  locked.results.getReader();
+  const nonsense: [string, () => unknown][] = [
+    ["Error", () => {
+      throw LOST;
+    }],
+    ["undefined", () => {
+      throw undefined;
+    }],
+    ["TypeError", () => undefined],
+    ["TypeError", () => ({})],
+    ["TypeError", () => ({ results: new ReadableStream() })],
+    ["TypeError", () => locked],
+  ];
+  const seen = observe<number>(
+    ({ attempt }) =>
+      (nonsense[attempt - 1]?.[1]() ??
+        startWorker(() => [1])) as WorkerStreams<number>,
+    { maxRestarts: 9, shouldRestart: () => true },
+  );
+  await pass(time, 2000);
+  const failed = seen.events.flatMap((event) =>
+    event.type === "failed" ? [event.error.name] : []
+  );
+  assertEquals(failed[0], "Error");
+  assertEquals(failed[1], "undefined");
+  assertEquals(seen.results.chunks, [1]);
+  await locked.heartbeats.cancel();
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise tells what was thrown, whatever it is", async () => {
+  using time = new FakeTime(0);
+  const thrown = [
+    [undefined, { name: "undefined", message: "undefined" }],
+    [null, { name: "object", message: "null" }],
+    ["text", { name: "string", message: "text" }],
+    [Symbol("s"), { name: "symbol", message: "Symbol(s)" }],
+    [new RangeError("far"), { name: "RangeError", message: "far" }],
+  ] as const;
+  const seen = observe(({ attempt, signal }) =>
+    startWorker<number>(() => {
+      throw thrown[attempt - 1]![0];
+    }, { signal }), { maxRestarts: thrown.length - 1 });
+  await pass(time, 2000);
+  assertEquals(
+    seen.events.flatMap((event) =>
+      event.type === "failed" ? [event.error] : []
+    ),
+    thrown.map(([_, error]) => error),
+  );
+  const { cause } = seen.results.end as RestartLimitError;
+  assertStrictEquals(cause, thrown.at(-1)![0]);
+  assertClean(time, seen);
+});
+
+for (
+  const type of [
+    "started",
+    "stalled",
+    "restarting",
+    "unstopped",
+    "failed",
+    "gave-up",
+    "ended",
+    "shouldRestart()",
+  ]
+) {
+  Deno.test(`supervise errors with what a hook throws at ${type}`, async () => {
+    using time = new FakeTime(0);
+    let stop = () => {};
+    const fail = (at: string) => {
+      if (at === type) throw BROKEN;
+      return true;
+    };
+    const seen = observe((context) => {
+      if (context.attempt === 2 && type !== "ended") return failing(context);
+      return startWorker(async function* () {
+        if (context.attempt === 1) {
+          await new Promise<void>((resolve) => stop = resolve);
+        }
+        yield 1;
+      }, { signal: context.signal });
+    }, {
+      stopTimeout: 300,
+      maxRestarts: 1,
+      onEvent: (event) => void fail(event.type),
+      shouldRestart: () => fail("shouldRestart()"),
+    });
+    await pass(time, 5000);
+    for (const end of seen.ends()) assertStrictEquals(end, BROKEN);
+    assertEquals(seen.events.length > 0, true);
+    for (const { signal } of seen.contexts) assert(signal.aborted);
+    stop();
+    await pass(time, 50);
+    assertClean(time, seen);
+  });
+}
+
+Deno.test("supervise rejects the cancel with what onEvent throws at the end of it", async () => {
+  using time = new FakeTime(0);
+  for (const stream of ["results", "heartbeats"] as const) {
+    const seen = observe(hanging, {
+      onEvent: (event) => {
+        if (event.type === "ended") throw BROKEN;
+      },
+    });
+    await pass(time, 100);
+    assertStrictEquals(
+      await assertRejects(() => seen[stream].cancel(REASON)),
+      BROKEN,
+    );
+    await pass(time, 50);
+    assert(seen.contexts[0]!.signal.aborted);
+    assertClean(time, seen);
+  }
+});
+
+Deno.test("supervise starts an inner supervisor again, from its checkpoint", async () => {
+  using time = new FakeTime(0);
+  const inner: AttemptContext[] = [];
+  let failures = 5;
+  const seen = observe(({ signal, lastDetail }) =>
+    supervise((context) => {
+      inner.push(context);
+      return startWorker(async function* ({ beat }) {
+        const from = (context.lastDetail as { next: number } | undefined)?.next;
+        for (let n = from ?? 0; n < 4; n++) {
+          await wait(100);
+          if (n === 2 && failures-- > 0) throw LOST;
+          yield n;
+          beat({ next: n + 1 });
+        }
+      }, { signal: context.signal });
+    }, {
+      timeout: TIMEOUT,
+      maxRestarts: 1,
+      backoff: STEADY,
+      signal,
+      lastDetail,
+    }), {
+    timeout: 3 * TIMEOUT,
+  });
+  await pass(time, 10_000);
+  assertEquals(seen.results.chunks, [0, 1, 2, 3]);
+  assertEquals(seen.contexts.map(({ lastDetail }) => lastDetail), [
+    undefined,
+    { next: 2 },
+    { next: 2 },
+  ]);
+  assertEquals(inner.map(({ attempt }) => attempt), [1, 2, 1, 2, 1, 2]);
+  assertEquals(
+    seen.contexts.slice(1).map(({ cause }) => (cause as Error).name),
+    ["RestartLimitError", "RestartLimitError"],
+  );
+  assertEquals(
+    seen.heartbeats.chunks.map(({ seq }) => seq),
+    seen.heartbeats.chunks.map((_, i) => i + 1),
+  );
+  assertClean(time, seen);
+});
+
+Deno.test("supervise aborts through all its layers", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ signal }) => supervise(hanging, { timeout: TIMEOUT, signal }),
+    {
+      timeout: 3 * TIMEOUT,
+    },
+  );
+  await pass(time, 500);
+  seen.aborter.abort(REASON);
+  await pass(time, 50);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertEquals(seen.types(), "started ended");
+  assertClean(time, seen);
+});
+
+Deno.test("supervise runs at most one unit ahead of a slow consumer", async () => {
+  using time = new FakeTime(0);
+  let made = 0;
+  const { results, heartbeats } = supervise(
+    ({ signal }) =>
+      startWorker(function* () {
+        while (made < 5) yield ++made;
+      }, { signal }),
+    { timeout: TIMEOUT },
+  );
+  const beats = read(heartbeats);
+  const reader = results.getReader();
+  for (let n = 1; n <= 5; n++) {
+    await pass(time, 3 * TIMEOUT, 250);
+    assert(made <= n, `${made} were made, ${n - 1} were read`);
+    assertEquals(await reader.read(), { done: false, value: n });
+  }
+  assertEquals((await reader.read()).done, true);
+  await pass(time, 50);
+  assertEquals(beats.end, "closed");
+  assertEquals(time.next(), false);
+});
+
+const HANGS = Number(Deno.env.get("HANGS") ?? 1000);
+
+for (const by of ["lastDetail", "delivered"] as const) {
+  Deno.test(`supervise delivers each of 1,000 results once when the work resumes from ${by}`, async () => {
+    using time = new FakeTime(0);
+    const random = mulberry32(1);
+    const expected = Array.from({ length: 1000 }, (_, n) => n);
+    const hangs = new Set([0, 500].map((n) => n + Math.floor(500 * random())));
+    const seen = observe(({ signal, [by]: from }) =>
+      startWorker(async function* ({ beat, signal }) {
+        for (let n = from as number | undefined ?? 0; n < 1000; n++) {
+          if (hangs.delete(n)) await hang(signal);
+          yield n;
+          beat(n + 1); // n was delivered
+        }
+      }, { signal })
+    );
+    await pass(time, 10_000, 100);
+    assertEquals(seen.results.chunks, expected);
+    assertEquals(seen.contexts.length, 3);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise survives ${HANGS} hangs and failures when the work resumes from ${by}`, async () => {
+    using time = new FakeTime(0);
+    using _chance = withRandom(0);
+    const random = mulberry32(2);
+    const items = 100;
+    const all = Array.from({ length: 50 }, () => {
+      let hangs = Math.ceil(HANGS / 50);
+      return observe(
+        ({ signal, [by]: from }) =>
+          startWorker(async function* ({ beat, signal }) {
+            for (let n = from as number | undefined ?? 0; n < items; n++) {
+              const fate = n === items - 1 ? 0 : random();
+              if (fate < 0.3) await wait(Math.ceil(100 * random()));
+              if (hangs > 0 && (n === items - 1 || fate > 0.8)) {
+                hangs--;
+                if (random() < 0.2) throw LOST;
+                await (random() < 0.2 ? FOREVER : hang(signal));
+              }
+              yield n;
+              beat(n + 1);
+            }
+          }, { signal, interval: 100 }),
+        {
+          maxRestarts: Infinity,
+          stopTimeout: 500,
+        },
+      );
+    });
+    for (let i = 0; i < 20 * HANGS; i++) {
+      await pass(time, 100, 100);
+      if (all.every((seen) => seen.results.end)) break;
+    }
+    const expected = Array.from({ length: items }, (_, n) => n);
+    for (const seen of all) {
+      assertEquals(seen.results.chunks, expected);
+      assertEquals(seen.ends(), ["closed", "closed"]);
+      assertEquals(seen.contexts.length, Math.ceil(HANGS / 50) + 1);
+    }
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("supervise refuses bad arguments", () => {
+  // deno-lint-ignore no-explicit-any
+  const bad: [ErrorConstructor, string, any, any][] = [
+    [TypeError, "'start' must be a function: current value is 1", 1, {}],
+    [
+      TypeError,
+      "'timeout' must be a positive number: current value is undefined",
+      failing,
+      undefined,
+    ],
+  ];
+  const option = (
+    kind: ErrorConstructor,
+    name: string,
+    accepted: string,
+    value: unknown,
+  ) => {
+    const [group, key] = name.split(".") as [string, string?];
+    const shown = typeof value === "string" ? `"${value}"` : String(value);
+    bad.push([
+      kind,
+      `'${name}' must be ${accepted}: current value is ${shown}`,
+      failing,
+      { timeout: TIMEOUT, [group]: key ? { [key]: value } : value },
+    ]);
+  };
+  const duration = "a positive number";
+  for (
+    const name of [
+      "timeout",
+      "firstTimeout",
+      "within",
+      "stopTimeout",
+      "interval",
+    ]
+  ) {
+    for (const value of [0, -1, NaN]) option(RangeError, name, duration, value);
+    for (const value of ["1", null]) option(TypeError, name, duration, value);
+  }
+  const rows: [string, string, unknown[]][] = [
+    ["maxRestarts", "a whole number or Infinity, at least 0", [
+      -1,
+      0.5,
+      NaN,
+      -Infinity,
+    ]],
+    ["backoff.min", "a finite number, at least 0", [-1, NaN, Infinity]],
+    ["backoff.max", "a number, at least 'backoff.min'", [99, -1, NaN]],
+    ["backoff.factor", "a number, at least 1", [0.9, 0, NaN]],
+    ["backoff.jitter", "a number from 0 to 1", [-0.1, 1.1, NaN]],
+  ];
+  for (const [name, accepted, values] of rows) {
+    for (const value of values) option(RangeError, name, accepted, value);
+    option(TypeError, name, accepted, "1");
+  }
+  for (const name of ["isHeartbeat", "shouldRestart", "onEvent"]) {
+    option(TypeError, name, "a function", null);
+  }
+  option(TypeError, "signal", "an AbortSignal", {});
+  option(TypeError, "name", "a string", 1);
+  for (const [kind, message, start, options] of bad) {
+    const error = assertThrows(() => supervise(start, options), kind, message);
+    assert((error as Error).message.startsWith("Cannot "));
+  }
+});
+
+Deno.test("RestartLimitError tells the limit and the cause", () => {
+  const error = new RestartLimitError({
+    maxRestarts: 1,
+    within: 5000,
+    cause: LOST,
+  });
+  assertEquals(error.message, "Gave up after 1 restart within 5000 ms");
+  assertStrictEquals(error.cause, LOST);
+  assert(error instanceof Error);
+});
