@@ -1,0 +1,712 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Many workers, one monitor: {@linkcode FleetMonitor} takes the heartbeats of
+ * any number of workers and tells which of them went down and came back.
+ *
+ * @module
+ */
+
+import {
+  checkDuration,
+  checkNumber,
+  checkString,
+  LONGEST_DELAY,
+  refuse,
+} from "./_check.ts";
+import type { Heartbeat } from "./worker.ts";
+
+/** The longest resolution (ms) that is chosen without being asked for. */
+const COARSEST = 10_000;
+/** How many ticks there are in one `resolution`: the verdict needs three at most. */
+const TICKS = 3;
+/** How many absences in a row a fleet can be excused for. */
+const EXCUSES = 8;
+/** Lateness below this (ms) is what every timer has. */
+const USUAL_LATENESS = 10;
+/** For how many workers there is room at first. */
+const ROOM = 64;
+
+/** Options of {@linkcode FleetMonitor}. */
+export interface FleetMonitorOptions {
+  /**
+   * How long a worker may be silent before it is down, in milliseconds: a
+   * positive number, `Infinity` for no limit. Give at least twice the time that
+   * usually passes between two heartbeats.
+   */
+  timeout: number;
+  /**
+   * How long a worker that is down is remembered, in milliseconds: a positive
+   * number, `Infinity` for ever.
+   *
+   * @default {Infinity}
+   */
+  forgetAfter?: number | undefined;
+  /**
+   * How much later than `timeout` a verdict may come, in milliseconds: a
+   * positive number. The clock of the fleet ticks three times in it, and once a
+   * millisecond at most.
+   *
+   * @default {Math.min(timeout / 10, 10_000)}
+   */
+  resolution?: number | undefined;
+}
+
+/** What every event tells. */
+export interface FleetEventBase {
+  /** The name of the worker. */
+  worker: string;
+  /** When it was found, in milliseconds since the epoch, by this process's clock. */
+  time: number;
+}
+
+/** What is known of the last heartbeat of a worker. */
+export interface LastBeat {
+  /**
+   * When it arrived, in milliseconds since the epoch, by this process's clock;
+   * of one told by `beat()`, when the clock last ticked before it. Absent if
+   * none came.
+   */
+  lastSeen?: number;
+  /** Its `seq`; absent if it had none. */
+  seq?: number;
+  /** Its `detail`, such as the step that it tells; absent if it had none. */
+  detail?: unknown;
+}
+
+/**
+ * What happened to a worker: plain data, that survives `JSON.stringify()` if the
+ * details of the heartbeats do.
+ */
+export type FleetEvent =
+  & FleetEventBase
+  & (
+    /** Its first heartbeat came. */
+    | { type: "up"; seq?: number; detail?: unknown }
+    /** None came for `timeout`; what the last one told is here. */
+    | { type: "down" } & LastBeat
+    /**
+     * One came after all, `outage` ms after the last; `missed` are those between
+     * the two, by their `seq`: absent if they have none or count anew.
+     */
+    | {
+      type: "recovered";
+      outage: number;
+      missed?: number;
+      seq?: number;
+      detail?: unknown;
+    }
+    /** It is watched no more: it was removed, or down for `forgetAfter`. */
+    | { type: "forgotten" }
+  );
+
+/** The state of a worker, as the iterator of a {@linkcode FleetMonitor} tells it. */
+export interface FleetWorker extends LastBeat {
+  /** The name of the worker. */
+  worker: string;
+  /** What it is; `"expected"` until its first heartbeat. */
+  state: "expected" | "up" | "down";
+}
+
+/** Stands for one worker, so that its heartbeats need no look-up. */
+export interface FleetHandle {
+  /** The name of the worker. */
+  readonly worker: string;
+  /**
+   * Takes a heartbeat of the worker.
+   *
+   * @param seq Counts the heartbeats, where they are counted.
+   * @param detail What it tells.
+   */
+  beat(seq?: number, detail?: unknown): void;
+}
+
+/** The fields of a worker, side by side: one look at the memory, not four. */
+const [SEEN, LAST_SEEN, SEQ, ID, FIELDS] = [0, 1, 2, 3, 4] as const;
+
+/** What the reader of the events was last told of a worker. */
+const [NOTHING, UP, DOWN] = [0, 1, 2] as const;
+
+/**
+ * Who is in the fleet. A worker is a row in an array: at a million, objects and
+ * their garbage collection would cost more than the work.
+ */
+class Roll {
+  /** The rows of the workers. */
+  readonly rows = new Map<string, number>();
+  /**
+   * SEEN: the tick before the last heartbeat, by `#clock`; Infinity for who is
+   * not waited for. LAST_SEEN: when that was by the wall clock, NaN if none came.
+   * SEQ: its number, NaN if it had none. ID: whose row it is.
+   */
+  #fields = new Float64Array(ROOM * FIELDS);
+  #names: (string | undefined)[] = [];
+  /** Grows only where details are told. */
+  #details: unknown[] = [];
+  #told = new Uint8Array(ROOM);
+  #free: number[] = [];
+  #ids = 0;
+  /** Milliseconds that this process was there to watch, as of the last tick. */
+  #clock = 0;
+  /** The wall clock, as of the last tick or batch. */
+  now = 0;
+  /** No SEEN is less. */
+  #oldest = Infinity;
+  /** How many are waited for. */
+  #awaited = 0;
+  /** Who is down and to be forgotten, since when, the first first. */
+  #fallen = new Map<number, number>();
+  #armed = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Until when, by `#clock`, nobody is declared down. */
+  #mercy = 0;
+  #excuses = EXCUSES;
+  #ended = false;
+  /** By the row; `forgotten` by the name, as the row may be somebody else's already. */
+  #pending = new Map<number | string, FleetEvent>();
+  #unread: MapIterator<[number | string, FleetEvent]> | undefined;
+  #period: number;
+  #timeout: number;
+  #forgetAfter: number;
+  /** Called when there is an event, or the end. */
+  wake = () => {};
+
+  constructor(timeout: number, forgetAfter: number, resolution: number) {
+    const period = Math.floor(resolution / TICKS);
+    this.#period = Math.min(Math.max(period, 1), LONGEST_DELAY);
+    this.#timeout = timeout;
+    this.#forgetAfter = forgetAfter;
+  }
+
+  beat(worker: string, seq: number | undefined, detail: unknown) {
+    if (this.#ended) return;
+    this.#beatAt(this.rows.get(worker) ?? this.#add(worker), seq, detail);
+  }
+
+  /** As `beat()`, for who knows the row; false if it is not that worker's any more. */
+  beatBy(id: number, row: number, seq: number | undefined, detail: unknown) {
+    if (this.#fields[row * FIELDS + ID] !== id || this.#ended) return false;
+    this.#beatAt(row, seq, detail);
+    return true;
+  }
+
+  idOf(row: number): number {
+    return this.#fields[row * FIELDS + ID]!;
+  }
+
+  #beatAt(row: number, seq = NaN, detail: unknown) {
+    const fields = this.#fields;
+    const at = row * FIELDS;
+    if (
+      fields[at + SEEN] === Infinity || Number.isNaN(fields[at + LAST_SEEN])
+    ) {
+      this.#rise(row, seq, detail);
+    }
+    fields[at + SEEN] = this.#clock;
+    fields[at + LAST_SEEN] = this.now;
+    fields[at + SEQ] = seq;
+    if (detail !== undefined || row < this.#details.length) {
+      this.#setDetail(row, detail);
+    }
+  }
+
+  #setDetail(row: number, detail: unknown) {
+    const details = this.#details;
+    while (details.length < row) details.push(undefined);
+    details[row] = detail;
+  }
+
+  expect(worker: string) {
+    if (this.rows.has(worker) || this.#ended) return;
+    this.#await(this.#add(worker));
+  }
+
+  #add(worker: string): number {
+    const row = this.#free.pop() ?? this.#names.length;
+    if (row === this.#told.length) {
+      const [fields, told] = [this.#fields, this.#told];
+      this.#fields = new Float64Array(2 * fields.length);
+      this.#fields.set(fields);
+      this.#told = new Uint8Array(2 * told.length);
+      this.#told.set(told);
+    }
+    this.rows.set(worker, row);
+    this.#names[row] = worker;
+    this.#fields.set([Infinity, NaN, NaN, ++this.#ids], row * FIELDS);
+    return row;
+  }
+
+  #await(row: number) {
+    this.#awaited++;
+    if (this.#timer === undefined) this.#arm();
+    this.#fields[row * FIELDS + SEEN] = this.#clock;
+    this.#oldest = Math.min(this.#oldest, this.#clock);
+  }
+
+  #rise(row: number, seq: number, detail: unknown) {
+    const at = row * FIELDS;
+    if (this.#fields[at + SEEN] === Infinity) this.#await(row);
+    this.#fallen.delete(row);
+    const time = Date.now();
+    const last = this.#fields[at + LAST_SEEN]!;
+    const worker = this.#names[row]!;
+    const told = {
+      ...(!Number.isNaN(seq) && { seq }),
+      ...(detail !== undefined && { detail }),
+    };
+    if (Number.isNaN(last)) {
+      return this.#tell(row, { type: "up", worker, time, ...told });
+    }
+    const outage = Math.max(time - last, 0);
+    const missed = seq - this.#fields[at + SEQ]! - 1;
+    this.#tell(row, {
+      ...{ type: "recovered", worker, time, outage },
+      ...(missed >= 0 && { missed }),
+      ...told,
+    });
+  }
+
+  #fall(row: number) {
+    this.#fields[row * FIELDS + SEEN] = Infinity;
+    this.#awaited--;
+    if (this.#forgetAfter < Infinity) this.#fallen.set(row, this.#clock);
+    const worker = this.#names[row]!;
+    const last = this.#last(row);
+    this.#tell(row, { type: "down", worker, time: Date.now(), ...last });
+  }
+
+  #last(row: number): LastBeat {
+    const at = row * FIELDS;
+    const lastSeen = this.#fields[at + LAST_SEEN]!;
+    const seq = this.#fields[at + SEQ]!;
+    const detail = this.#details[row];
+    return {
+      ...(!Number.isNaN(lastSeen) && { lastSeen }),
+      ...(!Number.isNaN(seq) && { seq }),
+      ...(detail !== undefined && { detail }),
+    };
+  }
+
+  remove(worker: string): boolean {
+    const row = this.rows.get(worker);
+    if (row === undefined || this.#ended) return false;
+    const at = row * FIELDS;
+    if (this.#fields[at + SEEN]! < Infinity) this.#awaited--;
+    this.#fields[at + SEEN] = Infinity;
+    this.#fields[at + ID] = 0;
+    this.rows.delete(worker);
+    this.#fallen.delete(row);
+    this.#names[row] = undefined;
+    if (row < this.#details.length) this.#details[row] = undefined;
+    this.#free.push(row);
+    this.#pending.delete(row);
+    // who was never told of it need not be told of its end
+    if (this.#told[row] !== NOTHING) {
+      const time = Date.now();
+      this.#pending.set(worker, { type: "forgotten", worker, time });
+    }
+    this.#told[row] = NOTHING;
+    if (!this.#needsTimer) this.#disarm();
+    this.wake();
+    return true;
+  }
+
+  /** Puts an event in the place of an unread one: the reader is told what is still true, and news only. */
+  #tell(row: number, event: FleetEvent) {
+    this.#pending.delete(row);
+    const told = this.#told[row];
+    if (told === (event.type === "down" ? DOWN : UP)) return;
+    if (told === NOTHING && event.type === "recovered") {
+      const { outage: _, missed: __, ...what } = event;
+      event = { ...what, type: "up" };
+    }
+    this.#pending.set(row, event);
+    this.wake();
+  }
+
+  next(): FleetEvent | undefined {
+    // one iterator for all: a new one would pass by all that were deleted
+    const { done, value } = (this.#unread ??= this.#pending.entries()).next();
+    if (done) return this.#unread = undefined;
+    const [key, event] = value;
+    this.#pending.delete(key);
+    if (typeof key === "number") {
+      this.#told[key] = event.type === "down" ? DOWN : UP;
+    }
+    return event;
+  }
+
+  *workers(): Generator<FleetWorker> {
+    for (const [worker, row] of this.rows) {
+      const awaited = this.#fields[row * FIELDS + SEEN]! < Infinity;
+      const last = this.#last(row);
+      const known = last.lastSeen !== undefined;
+      const state = awaited ? known ? "up" : "expected" : "down";
+      yield { worker, state, ...last };
+    }
+  }
+
+  pause() {
+    this.#mercy = Infinity;
+  }
+
+  resume() {
+    this.#excuses = EXCUSES;
+    this.#mercy = this.#clock + this.#timeout;
+  }
+
+  get #needsTimer() {
+    return this.#awaited > 0 || this.#fallen.size > 0;
+  }
+
+  #arm() {
+    this.#armed = this.now = Date.now();
+    this.#timer = setTimeout(() => this.#tick(), this.#period);
+  }
+
+  #disarm() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick() {
+    const period = this.#period;
+    const late = Date.now() - this.#armed - period;
+    // time in which this process was not there to watch does not count
+    this.#clock += Math.abs(late) <= period / 2 ? period + late : period;
+    this.#arm();
+    const away = Math.abs(late) > Math.max(period / 2, USUAL_LATENESS);
+    // heartbeats may wait unread: a fresh window for all, but not for ever
+    if (away && this.#excuses-- > 0) {
+      this.#mercy = Math.max(this.#mercy, this.#clock + this.#timeout);
+    }
+    if (this.#clock < this.#mercy) return;
+    this.#excuses = EXCUSES;
+    // what is behind a tick came at any time before the next one
+    this.#scan(this.#clock - this.#timeout - 1.5 * period);
+    for (const [row, since] of this.#fallen) {
+      if (this.#clock - since < this.#forgetAfter) break;
+      this.remove(this.#names[row]!);
+    }
+    if (!this.#needsTimer) this.#disarm();
+  }
+
+  #scan(limit: number) {
+    if (this.#oldest > limit) return;
+    const fields = this.#fields;
+    const end = this.#names.length * FIELDS;
+    let oldest = Infinity;
+    for (let at = SEEN; at < end; at += FIELDS) {
+      const seen = fields[at]!;
+      if (seen <= limit) this.#fall(at / FIELDS);
+      else if (seen < oldest) oldest = seen;
+    }
+    this.#oldest = oldest;
+  }
+
+  /** Ends it; what was not read yet is still there. */
+  end() {
+    this.#ended = true;
+    this.#disarm();
+    this.wake();
+  }
+}
+
+class Handle implements FleetHandle {
+  readonly worker: string;
+  #roll: Roll;
+  #id = -1;
+  #row = 0;
+
+  constructor(roll: Roll, worker: string) {
+    this.worker = worker;
+    this.#roll = roll;
+  }
+
+  beat(seq?: number, detail?: unknown) {
+    const roll = this.#roll;
+    if (roll.beatBy(this.#id, this.#row, seq, detail)) return;
+    roll.beat(this.worker, seq, detail);
+    this.#row = roll.rows.get(this.worker) ?? 0;
+    this.#id = roll.idOf(this.#row);
+  }
+}
+
+/**
+ * A `TransformStream` that takes the heartbeats of any number of workers, one by
+ * one or in batches, and tells what happens to them: `up`, `down`, `recovered`,
+ * `forgotten`. A stream and a timer for each worker cost too much at a hundred
+ * thousand; here a worker is a few numbers.
+ *
+ * What it promises:
+ *
+ * 1. A worker is down no earlier than `timeout` after its last heartbeat and,
+ *    while the event loop is free, no later than `timeout` + `resolution`.
+ * 2. One timer for the whole fleet; none while there is nobody to wait for.
+ * 3. No false alarm from this process's own absence: a tick that comes late says
+ *    that it was blocked, stopped or asleep, so that time does not count and
+ *    everybody gets a fresh window (at most 8 times before there are verdicts
+ *    again, so that a process that is always late hides nothing). The same holds
+ *    after the wall clock was set. {@linkcode FleetMonitor.pause} says that it
+ *    is blind for another reason, such as a lost connection.
+ * 4. Events never delay heartbeats and never pile up. While nobody reads them,
+ *    those of one worker collapse to what is still true: who was told that a
+ *    worker is up hears nothing of an outage that is over, who was told that it
+ *    is down nothing of a short return. What is read is always in order:
+ *    `up` or `down` first, then `down` and `recovered` by turns (`up` instead, if
+ *    it is the first heartbeat), then `forgotten`. At most one event a worker
+ *    waits.
+ * 5. When `writable` closes, the events that wait are told, then `readable`
+ *    closes. No timer is left however the stream ends. From then on heartbeats
+ *    are ignored.
+ *
+ * To watch several streams, pipe each with `{ preventClose: true }`.
+ *
+ * Its clock is the number of the ticks that were *executed*, as in the timing
+ * wheels of Varghese and Lauck; but as a wheel would move every worker at every
+ * turn, it scans an array, and only if somebody can be due.
+ *
+ * @example Which workers are silent
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { assertEquals } from "@std/assert";
+ * import { FakeTime } from "@std/testing/time";
+ *
+ * using time = new FakeTime();
+ * const fleet = new FleetMonitor({ timeout: 3_000 });
+ * const events: string[] = [];
+ * fleet.readable.pipeTo(
+ *   new WritableStream({
+ *     write: ({ type, worker }) => void events.push(`${worker} ${type}`),
+ *   }),
+ * );
+ *
+ * fleet.beat("alpha");
+ * fleet.beat("beta");
+ * for (let second = 1; second <= 4; second++) {
+ *   await time.tickAsync(1_000);
+ *   fleet.beat("beta");
+ * }
+ * fleet.beat("alpha");
+ * await time.runMicrotasks();
+ *
+ * assertEquals(events, ["alpha up", "beta up", "alpha down", "alpha recovered"]);
+ * fleet.remove("alpha");
+ * fleet.remove("beta");
+ * ```
+ *
+ * @example Batches of heartbeats
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const time = Date.now();
+ * const batches = ReadableStream.from([
+ *   [{ worker: "alpha", seq: 1, time }, { worker: "beta", seq: 1, time }],
+ *   { worker: "alpha", seq: 2, time },
+ * ]);
+ *
+ * const events = batches.pipeThrough(new FleetMonitor({ timeout: 3_000 }));
+ * assertEquals(
+ *   (await Array.fromAsync(events)).map(({ type, worker }) => `${worker} ${type}`),
+ *   ["alpha up", "beta up"],
+ * );
+ * ```
+ */
+export class FleetMonitor
+  extends TransformStream<Heartbeat | readonly Heartbeat[], FleetEvent> {
+  #roll: Roll;
+  #events: ReadableStream<FleetEvent>;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param options The limits.
+   * @throws {TypeError} If an option is not a number.
+   * @throws {RangeError} If an option is `NaN`, zero or negative, or
+   * `resolution` is not finite.
+   */
+  constructor(options: FleetMonitorOptions) {
+    const action = "watch fleet";
+    const { timeout, forgetAfter = Infinity } = options ?? {};
+    checkDuration(action, "timeout", timeout);
+    const { resolution = Math.min(timeout / 10, COARSEST) } = options;
+    checkDuration(action, "forgetAfter", forgetAfter);
+    checkNumber(
+      action,
+      "resolution",
+      resolution,
+      "a finite positive number",
+      resolution > 0 && resolution < Infinity,
+    );
+    const roll = new Roll(timeout, forgetAfter, resolution);
+    super(
+      {
+        transform(chunk) {
+          roll.now = Date.now();
+          const beats = Array.isArray(chunk) ? chunk : [chunk];
+          for (const beat of beats) {
+            checkString(action, "worker", beat?.worker);
+            roll.beat(beat.worker, beat.seq, beat.detail);
+          }
+        },
+      },
+      undefined,
+      { highWaterMark: 1 },
+    );
+    this.#roll = roll;
+    // nothing is enqueued there, so that it never holds heartbeats back; it tells how writable ends
+    const inner = super.readable.getReader();
+    let wanted = false;
+    let ended = false;
+    this.#events = new ReadableStream<FleetEvent>({
+      start(controller) {
+        roll.wake = () => {
+          if (!wanted) return;
+          const event = roll.next();
+          if (event) {
+            wanted = false;
+            controller.enqueue(event);
+          } else if (ended) controller.close();
+        };
+        inner.closed.then(() => {
+          ended = true;
+          roll.end();
+        }, (error) => {
+          wanted = false;
+          roll.end();
+          controller.error(error);
+        });
+      },
+      pull() {
+        wanted = true;
+        roll.wake();
+      },
+      cancel(reason) {
+        wanted = false;
+        roll.end();
+        return inner.cancel(reason);
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** The events. Cancelling them ends the fleet, and what is piped into it. */
+  override get readable(): ReadableStream<FleetEvent> {
+    return this.#events;
+  }
+
+  /** How many workers are watched: those that are expected, up and down. */
+  get size(): number {
+    return this.#roll.rows.size;
+  }
+
+  /**
+   * Takes a heartbeat, of a caller that has no stream.
+   *
+   * @param worker The name of the worker.
+   * @param seq Counts the heartbeats of the worker, where they are counted.
+   * @param detail What the worker tells.
+   * @throws {TypeError} If `worker` is not a string.
+   */
+  beat(worker: string, seq?: number, detail?: unknown) {
+    checkString("take heartbeat", "worker", worker);
+    this.#roll.beat(worker, seq, detail);
+  }
+
+  /**
+   * Stands for one worker, which needs no look-up then: for callers with many
+   * heartbeats. It may be kept for ever; it does not make the worker a member.
+   *
+   * @param worker The name of the worker.
+   * @returns The handle.
+   * @throws {TypeError} If `worker` is not a string.
+   *
+   * @example Usage
+   * ```ts
+   * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const fleet = new FleetMonitor({ timeout: 3_000 });
+   * const alpha = fleet.handle("alpha");
+   * for (let seq = 1; seq <= 3; seq++) alpha.beat(seq);
+   *
+   * assertEquals([...fleet].map(({ worker, seq }) => [worker, seq]), [["alpha", 3]]);
+   * fleet.remove("alpha");
+   * ```
+   */
+  handle(worker: string): FleetHandle {
+    checkString("make handle", "worker", worker);
+    return new Handle(this.#roll, worker);
+  }
+
+  /**
+   * Tells who must show up: a worker of which no heartbeat comes within `timeout`
+   * is down, too. Those that are known already are left as they are.
+   *
+   * @param workers The names of the workers.
+   * @throws {TypeError} If `workers` is not an iterable of strings.
+   *
+   * @example Usage
+   * ```ts
+   * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const fleet = new FleetMonitor({ timeout: 3_000 });
+   * fleet.expect(["alpha", "beta"]);
+   * fleet.beat("alpha");
+   *
+   * assertEquals([...fleet].map(({ worker, state }) => `${worker} ${state}`), [
+   *   "alpha up",
+   *   "beta expected",
+   * ]);
+   * fleet.remove("alpha");
+   * fleet.remove("beta");
+   * ```
+   */
+  expect(workers: Iterable<string>) {
+    const action = "expect workers";
+    if (
+      typeof workers === "string" ||
+      typeof Object(workers)[Symbol.iterator] !== "function"
+    ) refuse(TypeError, action, "workers", "an iterable of strings", workers);
+    for (const worker of workers) {
+      checkString(action, "worker", worker);
+      this.#roll.expect(worker);
+    }
+  }
+
+  /**
+   * Watches a worker no more, without an alarm; its next heartbeat makes it a
+   * member again. A `forgotten` event tells it to who was told of the worker.
+   *
+   * @param worker The name of the worker.
+   * @returns Whether it was watched.
+   */
+  remove(worker: string): boolean {
+    return this.#roll.remove(worker);
+  }
+
+  /**
+   * Declares nobody down from now on: for who knows that no heartbeat can arrive,
+   * as the connection that they come by was lost.
+   */
+  pause() {
+    this.#roll.pause();
+  }
+
+  /** Ends a {@linkcode FleetMonitor.pause}: from now on everybody has a fresh `timeout`. */
+  resume() {
+    this.#roll.resume();
+  }
+
+  /**
+   * The workers and their state, in the order in which they came; `[...fleet]` is
+   * a snapshot.
+   *
+   * @returns The workers.
+   */
+  [Symbol.iterator](): Generator<FleetWorker> {
+    return this.#roll.workers();
+  }
+}
