@@ -71,7 +71,12 @@ const UNITS: Record<string, number> = {
   h: 3_600_000,
 };
 
-function parseDuration(flag: string, text: string, limit: boolean): number {
+/** Reads a duration; `limit` says that there may be none. */
+export function parseDuration(
+  flag: string,
+  text: string,
+  limit: boolean,
+): number {
   const [, figure, unit = "ms"] = /^(\d+\.?\d*|\.\d+)(ms|s|m|h)?$/.exec(text) ??
     [];
   const value = text === "none" ? 0 : Number(figure) * UNITS[unit]!;
@@ -84,7 +89,8 @@ function parseDuration(flag: string, text: string, limit: boolean): number {
   );
 }
 
-function parseCount(flag: string, text: string): number {
+/** Reads a whole number. */
+export function parseCount(flag: string, text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new UsageError(
     `invalid value '${text}' for --${flag}: it takes a whole number, 0 or more`,

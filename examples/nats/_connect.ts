@@ -1,0 +1,43 @@
+// deno-lint-ignore-file no-console -- what it says is for the user
+import { parseArgs, type ParseOptions } from "@std/cli/parse-args";
+import { connect } from "npm:@nats-io/transport-node@3.4.0";
+
+/** Reads the options, all of which take a value or are switches; ends with a word on what is wrong. */
+export function readOptions<T extends string, S extends string>(
+  defaults: Record<T, string>,
+  switches: S[] = [],
+): Record<T, string> & Record<S, boolean> {
+  const names = Object.keys(defaults);
+  return parseArgs(Deno.args, {
+    string: names,
+    boolean: switches,
+    default: defaults,
+    unknown(arg: string) {
+      const known = [...names, ...switches].map((name) => `--${name}`);
+      return fail(`unknown option '${arg}': they are ${known.join(", ")}`);
+    },
+  } as ParseOptions) as never;
+}
+
+/** Says what is wrong, and ends. */
+export function fail(problem: string): never {
+  console.error(problem);
+  Deno.exit(2);
+}
+
+/** Connects, again and again where that takes long; never gives up once connected. */
+export async function connectTo(servers: string, name: string) {
+  try {
+    return await connect({
+      servers,
+      name,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      reconnectJitter: 100,
+      pingInterval: 1_000,
+      maxPingOut: 1,
+    });
+  } catch (error) {
+    return fail(`cannot connect to ${servers}: ${(error as Error).message}`);
+  }
+}

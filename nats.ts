@@ -1,0 +1,348 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Heartbeats between machines, over core NATS publish/subscribe: small messages,
+ * fire and forget, worth nothing when late. {@linkcode publishHeartbeats} sends
+ * those of a worker, {@linkcode subscribeHeartbeats} receives those of a fleet.
+ *
+ * Both take a connection of the official client, by whatever transport:
+ * `@nats-io/transport-node`, `@nats-io/transport-deno`, or `wsconnect()` of
+ * `@nats-io/nats-core` in a browser. Authentication and TLS are its matter:
+ *
+ * ```ts ignore
+ * import { credsAuthenticator } from "@nats-io/nats-core";
+ * import { connect } from "@nats-io/transport-node";
+ *
+ * const connection = await connect({
+ *   servers: "tls://nats.example.com:4222",
+ *   tls: { caFile: "ca.pem" },
+ *   authenticator: credsAuthenticator(await Deno.readFile("worker.creds")),
+ *   maxReconnectAttempts: -1, // the default gives up after 10
+ *   reconnectTimeWait: 250, // ms; far below the timeout of the watchers
+ * });
+ * ```
+ *
+ * A subject a worker, such as `heartbeats.build.alpha`, lets a watcher choose
+ * with a wildcard (`heartbeats.build.*`, `heartbeats.>`), and the server allow
+ * each worker its own only:
+ *
+ * ```text
+ * authorization {
+ *   users = [
+ *     { user: "build",   password: "…", permissions: { publish: "heartbeats.build.*" } }
+ *     { user: "watcher", password: "…", permissions: { subscribe: "heartbeats.>" } }
+ *   ]
+ * }
+ * ```
+ *
+ * @module
+ */
+
+import { checkFunction, checkString, refuse } from "./_check.ts";
+import type { Heartbeat } from "./worker.ts";
+
+/** What is used of a message of the official client. */
+export interface NatsMessage {
+  /** The subject that it was sent to. */
+  subject: string;
+  /** The payload. */
+  data: Uint8Array;
+}
+
+/** What is used of a subscription of the official client. */
+export interface NatsSubscription {
+  /** Resolves when it has ended, to an error if that is why. */
+  closed: Promise<void | Error>;
+  /** Ends it. */
+  unsubscribe(): void;
+}
+
+/** What is used of a connection of the official client, `@nats-io/nats-core`. */
+export interface NatsConnection {
+  /** Sends a message. */
+  publish(subject: string, payload: string): void;
+  /** Receives the messages of a subject, which may have wildcards. */
+  subscribe(
+    subject: string,
+    options: {
+      queue?: string;
+      callback: (error: Error | null, message: NatsMessage) => void;
+    },
+  ): NatsSubscription;
+  /** Tells when the connection is lost and made again. */
+  status(): AsyncIterable<{ type: string }>;
+  /** Whether it was closed for good. */
+  isClosed(): boolean;
+}
+
+/** A message that is no heartbeat. */
+export interface MalformedMessage {
+  /** How many there were, with this one. */
+  count: number;
+  /** The subject that it was sent to. */
+  subject: string;
+  /** The payload. */
+  data: Uint8Array;
+  /** What is wrong with it. */
+  problem: string;
+}
+
+/** Options of {@linkcode subscribeHeartbeats}. */
+export interface SubscribeHeartbeatsOptions {
+  /**
+   * The queue group to share the messages with. Each message goes to one member
+   * at random, so that the heartbeats of one worker are spread over all: not a
+   * way to divide a fleet.
+   */
+  queue?: string | undefined;
+  /**
+   * Is told of every message that is no heartbeat; such a message is passed over.
+   * What it throws ends the stream.
+   */
+  onMalformed?: ((message: MalformedMessage) => void) | undefined;
+}
+
+function checkConnection(
+  action: string,
+  connection: NatsConnection,
+  subject: string,
+) {
+  for (const method of ["publish", "subscribe", "status"] as const) {
+    if (typeof connection?.[method] !== "function") {
+      const accepted = "a NATS connection";
+      refuse(TypeError, action, "connection", accepted, connection);
+    }
+  }
+  checkString(action, "subject", subject);
+  if (subject === "" || /\s/.test(subject)) {
+    const accepted = "a subject, not empty and without white space";
+    refuse(RangeError, action, "subject", accepted, subject);
+  }
+}
+
+/**
+ * Publishes the heartbeats that are written to it, one message each, in JSON.
+ *
+ * Nothing is stored, and the worker is never held up: what is written while the
+ * connection is lost is dropped, for an old heartbeat is worth nothing. So is
+ * what is written after the connection was closed: the work goes on, and who
+ * watches it finds it silent.
+ *
+ * @param connection The connection; it stays open when the stream ends.
+ * @param subject Where to publish, without wildcards.
+ * @returns The stream. It errors with a `TypeError` if a `detail` cannot be said
+ * in JSON, and with the client's own error if it refuses the message.
+ * @throws {TypeError} If `connection` is no connection, or `subject` no string.
+ * @throws {RangeError} If `subject` is empty, has white space or wildcards.
+ *
+ * @example Usage
+ * ```ts
+ * import { startWorker } from "@heartbeat/heartbeat";
+ * import { publishHeartbeats } from "@heartbeat/heartbeat/nats";
+ * import { assertMatch } from "@std/assert";
+ *
+ * // in real life: await connect({ servers: "…" }) of @nats-io/transport-node
+ * const sent: string[] = [];
+ * const connection = {
+ *   publish: (subject: string, payload: string) => sent.push(`${subject} ${payload}`),
+ *   subscribe: () => ({ closed: Promise.resolve(), unsubscribe() {} }),
+ *   async *status() {},
+ *   isClosed: () => false,
+ * };
+ *
+ * const { results, heartbeats } = startWorker(() => [1, 2, 3], { name: "alpha" });
+ * const published = heartbeats.pipeTo(publishHeartbeats(connection, "heartbeats.alpha"));
+ * await Array.fromAsync(results);
+ * await published;
+ *
+ * assertMatch(sent[0]!, /^heartbeats\.alpha {"worker":"alpha","seq":1,"time":\d+}$/);
+ * ```
+ */
+export function publishHeartbeats(
+  connection: NatsConnection,
+  subject: string,
+): WritableStream<Heartbeat> {
+  const action = "publish heartbeats";
+  checkConnection(action, connection, subject);
+  if (/(^|\.)[*>](\.|$)/.test(subject)) {
+    const accepted = "a subject without wildcards";
+    refuse(RangeError, action, "subject", accepted, subject);
+  }
+  let connected = true;
+  const statuses = connection.status();
+  async function listen() {
+    for await (const { type } of statuses) {
+      if (type === "disconnect") connected = false;
+      else if (type === "reconnect") connected = true;
+    }
+  }
+  function stop() {
+    // the iterator of the official client can be stopped while it waits
+    (statuses as { stop?(): void }).stop?.();
+  }
+  return new WritableStream<Heartbeat>({
+    start() {
+      listen().catch(() => {});
+    },
+    write(beat) {
+      if (!connected || connection.isClosed()) return;
+      try {
+        connection.publish(subject, JSON.stringify(beat));
+      } catch (error) {
+        stop();
+        throw error;
+      }
+    },
+    close: stop,
+    abort: stop,
+  });
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Reads a message; throws what is wrong with it. */
+function parse(data: Uint8Array): Heartbeat {
+  const value: Partial<Heartbeat> | null = JSON.parse(decoder.decode(data));
+  const { worker, seq, time, detail } = Object(value) as Partial<Heartbeat>;
+  if (typeof worker !== "string") throw new TypeError("'worker' is no string");
+  if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
+  if (typeof time !== "number") throw new TypeError("'time' is no number");
+  return {
+    ...{ worker, seq: seq!, time },
+    ...(detail !== undefined && { detail }),
+  };
+}
+
+/**
+ * Subscribes to heartbeats: what has arrived since the last read is one batch,
+ * ready for a `FleetMonitor`. Nothing piles up while nobody reads: of each worker
+ * the latest heartbeat waits, and a gap in `seq` tells how many it replaced.
+ *
+ * The client subscribes again after a reconnect by itself. Meanwhile nobody can be
+ * heard, which is no sign of death: tell the fleet, as in the example. A
+ * connection that is lost without a word is noticed by the client's pings only:
+ * give it a `pingInterval` below the timeout of the fleet, and
+ * `maxPingOut: 1`.
+ *
+ * @param connection The connection; it stays open when the stream ends.
+ * @param subject What to subscribe to; it may have wildcards.
+ * @param options A queue group, and who is told of what is no heartbeat.
+ * @returns The batches. Cancelling the stream ends the subscription; it closes
+ * when the connection is closed, and errors if the server does not permit the
+ * subscription.
+ * @throws {TypeError} If `connection` is no connection, or an option is of the
+ * wrong kind.
+ * @throws {RangeError} If `subject` is empty or has white space.
+ *
+ * @example Usage
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { type NatsConnection, subscribeHeartbeats } from "@heartbeat/heartbeat/nats";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // in real life: await connect({ servers: "…" }) of @nats-io/transport-node
+ * const connection: NatsConnection = {
+ *   publish() {},
+ *   subscribe(_, { callback }) {
+ *     const data = new TextEncoder().encode('{"worker":"alpha","seq":1,"time":0}');
+ *     setTimeout(callback, 0, null, { subject: "heartbeats.alpha", data });
+ *     return { closed: new Promise(() => {}), unsubscribe() {} };
+ *   },
+ *   async *status() {},
+ *   isClosed: () => false,
+ * };
+ *
+ * const fleet = new FleetMonitor({ timeout: 3_000 });
+ * (async () => {
+ *   for await (const { type } of connection.status()) {
+ *     if (type === "disconnect") fleet.pause(); // blind, from now on
+ *     if (type === "reconnect") fleet.resume();
+ *   }
+ * })();
+ * const beats = subscribeHeartbeats(connection, "heartbeats.>");
+ * for await (const { worker, type } of beats.pipeThrough(fleet)) {
+ *   assertEquals(`${worker} ${type}`, "alpha up");
+ *   break;
+ * }
+ * ```
+ */
+export function subscribeHeartbeats(
+  connection: NatsConnection,
+  subject: string,
+  options: SubscribeHeartbeatsOptions = {},
+): ReadableStream<Heartbeat[]> {
+  const action = "subscribe to heartbeats";
+  checkConnection(action, connection, subject);
+  const { queue, onMalformed = () => {} } = options;
+  if (queue !== undefined) checkString(action, "queue", queue);
+  checkFunction(action, "onMalformed", onMalformed);
+
+  const arrived = new Map<string, Heartbeat>();
+  let count = 0;
+  let wanted = false;
+  let planned = false;
+  let ended = false;
+  let controller!: ReadableStreamDefaultController<Heartbeat[]>;
+  let subscription: NatsSubscription;
+
+  function deliver() {
+    planned = false;
+    if (ended || arrived.size === 0) return;
+    wanted = false;
+    controller.enqueue([...arrived.values()]);
+    arrived.clear();
+  }
+
+  /** Delivers once all that came in one piece is there. */
+  function plan() {
+    if (!wanted || planned || arrived.size === 0) return;
+    planned = true;
+    queueMicrotask(deliver);
+  }
+
+  function end(error?: unknown) {
+    if (ended) return;
+    if (!error) deliver();
+    ended = true;
+    if (error) controller.error(error);
+    else controller.close();
+  }
+
+  function take(error: Error | null, { subject, data }: NatsMessage) {
+    // why it ends: `closed` tells it, too
+    if (error || ended) return;
+    try {
+      const beat = parse(data);
+      arrived.set(beat.worker, beat);
+      plan();
+    } catch (error) {
+      const { message: problem } = error as Error;
+      try {
+        onMalformed({ count: ++count, subject, data, problem });
+      } catch (error) {
+        subscription.unsubscribe();
+        end(error);
+      }
+    }
+  }
+
+  return new ReadableStream<Heartbeat[]>({
+    start(given) {
+      controller = given;
+      subscription = connection.subscribe(subject, {
+        ...(queue !== undefined && { queue }),
+        callback: take,
+      });
+      subscription.closed.then(end, end);
+    },
+    pull() {
+      wanted = true;
+      plan();
+    },
+    cancel() {
+      ended = true;
+      subscription.unsubscribe();
+    },
+  }, { highWaterMark: 0 });
+}
