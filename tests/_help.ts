@@ -1,5 +1,11 @@
 import type { FakeTime } from "@std/testing/time";
 
+/** Children resolve @std as this process does; under coverage they inherit where to write it. */
+export const NPM_FLAGS =
+  /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
+    ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
+    : [];
+
 /** Lets time pass in steps, with the microtasks run between and after them. */
 export async function pass(time: FakeTime, ms: number, step = 50) {
   for (let rest = ms; rest > 0; rest -= step) {

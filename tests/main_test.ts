@@ -2,15 +2,10 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import config from "../deno.json" with { type: "json" };
-import { randomBytes, runs } from "./_help.ts";
+import { NPM_FLAGS, randomBytes, runs } from "./_help.ts";
 
 /** The longest that a run may take (ms) before it is killed. */
 const HANG = 40_000;
-
-/** Children resolve @std as this process does; under coverage they inherit where to write it. */
-const MAP = /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
-  ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
-  : [];
 
 interface Options {
   /** Whether it may run commands; by default, only where it is to. */
@@ -38,7 +33,7 @@ function start(args: string[], options: Options = {}) {
       "--no-prompt",
       ...(allowRun ? ["--allow-run"] : []),
       ...(allowRead ? ["--allow-read"] : []),
-      ...MAP,
+      ...NPM_FLAGS,
       "main.ts",
       ...args,
     ],
