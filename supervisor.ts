@@ -228,12 +228,13 @@ function describe(error: unknown): ErrorData {
     : { name: typeof error, message: String(error) };
 }
 
-/** Waits; an abort ends it early. */
+/** Waits, for a turn of the event loop at least; an abort ends it early. */
 async function sleep(ms: number, signal: AbortSignal) {
+  let rest = ms;
   try {
-    for (let rest = ms; rest > 0; rest -= LONGEST_DELAY) {
+    do {
       await delay(Math.min(rest, LONGEST_DELAY), { signal });
-    }
+    } while ((rest -= LONGEST_DELAY) > 0);
   } catch {
     // it was ended early
   }

@@ -381,6 +381,23 @@ Deno.test("supervise starts again without end when maxRestarts is Infinity", asy
   assertClean(time, seen);
 });
 
+Deno.test("supervise leaves the event loop free where a restart waits for 0 ms", async () => {
+  let free = false;
+  const timer = setTimeout(() => free = true);
+  const { results } = supervise(({ attempt }) =>
+    startWorker(() => {
+      if (free || attempt > 1000) return [attempt];
+      throw LOST;
+    }), {
+    timeout: TIMEOUT,
+    maxRestarts: Infinity,
+    backoff: { min: 0, max: 0 },
+  });
+  await Array.fromAsync(results);
+  clearTimeout(timer);
+  assert(free);
+});
+
 Deno.test("supervise waits longer before each restart, from min by factor to max", async () => {
   for (
     const [backoff, expected, chance = 0.9] of [
