@@ -223,9 +223,14 @@ export class RestartLimitError extends Error {
 }
 
 function describe(error: unknown): ErrorData {
-  return error instanceof Error
-    ? { name: error.name, message: error.message }
-    : { name: typeof error, message: String(error) };
+  try {
+    return error instanceof Error
+      ? { name: String(error.name), message: String(error.message) }
+      : { name: typeof error, message: String(error) };
+  } catch {
+    // an object without a prototype, or with a getter that throws
+    return { name: typeof error, message: "what was thrown cannot be shown" };
+  }
 }
 
 /** Waits, for a turn of the event loop at least; an abort ends it early. */
@@ -569,6 +574,8 @@ export function supervise<R>(
   }
 
   async function run() {
+    // cancelled at once: that was told
+    if (over) return;
     let cause: unknown;
     while (!signal?.aborted) {
       attempt++;

@@ -803,6 +803,7 @@ Deno.test("supervise starts nothing when it is aborted or cancelled at once", as
     act(seen);
     await pass(time, 50);
     assertEquals(seen.contexts.length, 0);
+    assertEquals(seen.types(), "ended");
     assertClean(time, seen);
   }
 });
@@ -929,6 +930,14 @@ Deno.test("supervise tells what was thrown, whatever it is", async () => {
     ["text", { name: "string", message: "text" }],
     [Symbol("s"), { name: "symbol", message: "Symbol(s)" }],
     [new RangeError("far"), { name: "RangeError", message: "far" }],
+    [Object.assign(new Error("odd"), { name: Symbol("s") }), {
+      name: "Symbol(s)",
+      message: "odd",
+    }],
+    [Object.create(null), {
+      name: "object",
+      message: "what was thrown cannot be shown",
+    }],
   ] as const;
   const seen = observe(({ attempt, signal }) =>
     startWorker<number>(() => {
