@@ -83,19 +83,30 @@ function canClone(value: unknown): boolean {
   }
 }
 
-function pack(value: unknown): Packed {
-  if (!(value instanceof Error)) {
-    return { value: canClone(value) ? value : String(value) };
+/** Never throws; `outer` are the errors whose cause this is. */
+function pack(value: unknown, outer: unknown[] = []): Packed {
+  try {
+    if (!(value instanceof Error) || outer.includes(value)) {
+      const show = value instanceof Error || !canClone(value);
+      return { value: show ? String(value) : value };
+    }
+    const { name, message, stack, cause, ...own } = value;
+    return {
+      error: {
+        name: String(name),
+        message: String(message),
+        stack: stack && String(stack),
+      },
+      dom: value instanceof DOMException,
+      data: Object.fromEntries(
+        Object.entries(own).filter(([, data]) => canClone(data)),
+      ),
+      ...("cause" in value && { cause: pack(cause, [...outer, value]) }),
+    };
+  } catch {
+    // an object without a prototype, or with a getter that throws
+    return { value: "what was thrown cannot be shown" };
   }
-  const { name, message, stack, cause, ...own } = value;
-  return {
-    error: { name, message, stack },
-    dom: value instanceof DOMException,
-    data: Object.fromEntries(
-      Object.entries(own).filter(([, data]) => canClone(data)),
-    ),
-    ...("cause" in value && { cause: pack(cause) }),
-  };
 }
 
 const ERRORS: Record<string, ErrorConstructor> = {

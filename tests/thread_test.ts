@@ -427,6 +427,31 @@ const THROWN: [string, string, (error: never) => void][] = [
   ["an object", `{ a: [1] }`, (error) => assertEquals(error, { a: [1] })],
   ["a string", `"text"`, (error) => assertEquals(error, "text")],
   ["a symbol", `Symbol("s")`, (error) => assertEquals(error, "Symbol(s)")],
+  [
+    "an error that is its own cause",
+    `(() => {
+      const error = new Error("loop");
+      return error.cause = error;
+    })()`,
+    ({ message, cause }: Error) =>
+      assertEquals([message, cause], ["loop", "Error: loop"]),
+  ],
+  [
+    "an error whose name is no string",
+    `Object.assign(new Error("odd"), { name: Symbol("s") })`,
+    ({ name, message }: Error) =>
+      assertEquals([name, message], ["Symbol(s)", "odd"]),
+  ],
+  [
+    "an error with a getter that throws",
+    `Object.defineProperty(new Error("odd"), "name", { get() { throw 1; } })`,
+    (error) => assertEquals(error, "what was thrown cannot be shown"),
+  ],
+  [
+    "an object without a prototype that cannot be cloned",
+    `Object.assign(Object.create(null), { none() {} })`,
+    (error) => assertEquals(error, "what was thrown cannot be shown"),
+  ],
   ["undefined", `undefined`, (error) => assertEquals(error, undefined)],
   ["null", `null`, (error) => assertEquals(error, null)],
 ];
@@ -519,6 +544,11 @@ const REASONS: [string, unknown, string][] = [
     "HeartbeatTimeoutError: No heartbeat for 2 ms after 0 heartbeats: the timeout is 1 ms",
   ],
   ["a string", "enough", "enough"],
+  [
+    "an object that cannot be shown",
+    Object.assign(Object.create(null), { none() {} }),
+    "what was thrown cannot be shown",
+  ],
   ["nothing", undefined, "AbortError: The signal has been aborted"],
 ];
 
