@@ -67,6 +67,7 @@ type Order =
 
 /** What a thread says. */
 type Report =
+  | { heartbeat: "ready" }
   | { heartbeat: "beat"; beat: Heartbeat }
   | { heartbeat: "result"; value: unknown }
   | { heartbeat: "end"; side: Side; error?: Packed }
@@ -249,6 +250,7 @@ export function serveThread<R, I = unknown>(
       }
     }
   });
+  scope.postMessage({ heartbeat: "ready" });
 }
 
 /** Makes the error again that ended a thread: an `ErrorEvent` tells its text only. */
@@ -335,6 +337,9 @@ export function startThread<R>(
 
   let toResults!: ReadableStreamDefaultController<R>;
   let thread: Worker | undefined;
+  /** What is said before the thread listens: a message that came while its module awaits would be lost. */
+  let unsaid: Order[] | undefined = [];
+  let failure: Failure | undefined;
   let pulled = () => {};
   let timer: ReturnType<typeof setTimeout> | undefined;
   let resultsEnded = false;
@@ -343,7 +348,8 @@ export function startThread<R>(
   const finished = new Promise<void>((resolve) => finish = resolve);
 
   function say(order: Order) {
-    thread?.postMessage(order);
+    if (unsaid) unsaid.push(order);
+    else thread?.postMessage(order);
   }
 
   function terminate() {
@@ -386,15 +392,22 @@ export function startThread<R>(
   }
 
   function onReport({ data: report }: MessageEvent<Report>) {
-    if (report?.heartbeat === "beat") {
+    if (report?.heartbeat === "ready") {
+      // stopped before the start: the work is not called
+      if (signal?.aborted || resultsEnded) return end();
+      const orders = unsaid ?? [];
+      unsaid = undefined;
+      orders.forEach(say);
+    } else if (report?.heartbeat === "beat") {
       heartbeats.put(report.beat);
     } else if (report?.heartbeat === "result") {
       if (!resultsEnded) toResults.enqueue(report.value as R);
       pulled();
     } else if (report?.heartbeat === "end") {
-      const failure = report.error && { cause: unpack(report.error) };
-      if (report.side === "results") endResults(failure);
-      else endHeartbeats(failure);
+      // one error for both streams, which the thread tells twice
+      if (report.error) failure ??= { cause: unpack(report.error) };
+      const end = report.side === "results" ? endResults : endHeartbeats;
+      end(report.error && failure);
     } else if (report?.heartbeat === "finished") {
       workEnded = true;
       clearTimeout(timer);
@@ -428,6 +441,13 @@ export function startThread<R>(
     end();
     return { results, heartbeats: heartbeats.readable, finished };
   }
+  // the input as it is now, and an error if it cannot be cloned
+  const given = structuredClone({ input, lastDetail });
+  say({
+    heartbeat: "start",
+    input: given.input,
+    options: { name, interval, lastDetail: given.lastDetail },
+  });
   thread = new Worker(specifier, { type: "module", name: name ?? "" });
   thread.addEventListener("message", onReport);
   thread.addEventListener("error", (event) => {
@@ -435,11 +455,5 @@ export function startThread<R>(
     end({ cause: toError(event) });
   });
   signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    say({ heartbeat: "start", input, options: { name, interval, lastDetail } });
-  } catch (error) {
-    terminate();
-    throw error;
-  }
   return { results, heartbeats: heartbeats.readable, finished };
 }

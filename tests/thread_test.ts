@@ -235,6 +235,42 @@ Deno.test("startThread gives the results and heartbeats of work in a thread, whi
   assert(beats.every(({ seq }, i) => i === 0 || seq > beats[i - 1]!.seq));
 });
 
+Deno.test("startThread waits for a module that awaits before it serves", async () => {
+  const code = `await rest(300);
+    serveThread(function* ({ input }) { yield input.n; });`;
+  const worker = start(moduleOf(code), { input: { n: 1 } });
+  const { results, failure } = await observe(worker);
+  assertEquals([results, failure], [[1], undefined]);
+});
+
+Deno.test("startThread calls no work that was stopped while its module awaited", async () => {
+  const code = `await rest(300);
+    serveThread(({ input }) => { note(input.log, "called"); return []; });`;
+  const reason = new Error("enough");
+  const ways: Record<
+    string,
+    [
+      (worker: WorkerStreams<unknown>, aborter: AbortController) => unknown,
+      unknown,
+    ]
+  > = {
+    abort: [(_, aborter) => aborter.abort(reason), undefined],
+    heartbeats: [({ heartbeats }) => heartbeats.cancel(reason), {
+      error: reason,
+    }],
+    results: [({ results }) => results.cancel(reason), undefined],
+  };
+  for (const [act, expected] of Object.values(ways)) {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const worker = start(moduleOf(code), { signal, stopTimeout: LONG });
+    act(worker, aborter);
+    const { results, beats, failure } = await observe(worker);
+    assertEquals([results, beats, failure], [[], [], expected]);
+    assertEquals(worker.log.lines, []);
+  }
+});
+
 Deno.test("startThread names the heartbeats after the option, the work, or what they are", async () => {
   const named = async (code: string, name?: string) => {
     const { beats } = await observe(start(moduleOf(code), { name }));
@@ -471,7 +507,7 @@ Deno.test("startThread errors both streams with what the work throws", async (t)
       assertEquals(results, ["first"]);
       assert(failure && beatsFailure);
       check(failure.error as never);
-      check(beatsFailure.error as never);
+      assertStrictEquals(beatsFailure.error, failure.error);
     });
   }
 });
