@@ -6,7 +6,7 @@
  * {@linkcode serveThread} gives it the thread.
  *
  * A loop that burns the CPU blocks its own event loop, and every monitor in it.
- * In a thread of its own it is seen, and can be ended.
+ * In a thread of its own it is seen, and can be terminated.
  *
  * @module
  */
@@ -282,7 +282,15 @@ function toError({ error, message }: ErrorEvent): unknown {
  * | the work does not end within `stopTimeout` after `signal` aborted | close | close | is terminated |
  * | … after one of the streams was cancelled | as in that table | as in that table | is terminated |
  *
- * `finished` always resolves, unless `stopTimeout` is `Infinity`.
+ * `finished` resolves however it ends, unless `stopTimeout` is `Infinity`. A thread
+ * that closes itself, or whose module serves no work, does not end but is silent:
+ * a monitor sees it, as a stall.
+ *
+ * Deno 2.9 does not end the loop of a thread that is terminated
+ * ([denoland/deno#35657](https://github.com/denoland/deno/pull/35657)): nothing of
+ * it is heard any more, but it burns its core until the process ends, and keeps
+ * the process from ending by itself. Call `Deno.exit()` there when you are done,
+ * or run such work by `startCommand()`.
  *
  * @typeParam R The type of a result.
  * @param specifier The URL of the module, which calls {@linkcode serveThread}.
