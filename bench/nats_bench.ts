@@ -1,0 +1,181 @@
+// deno-lint-ignore-file no-console -- the table is the product
+
+/**
+ * What heartbeats over NATS cost, with a real `nats-server` on loopback: the bytes
+ * on the wire, what the broker and a watcher take for each, beside a subscriber
+ * that only counts; and from that, what 10 million workers need.
+ *
+ * @module
+ */
+
+import { cpuUsage } from "node:process";
+import {
+  connect,
+  type NatsConnection,
+} from "npm:@nats-io/transport-node@3.4.0";
+import { FleetMonitor } from "../fleet.ts";
+import { publishHeartbeats, subscribeHeartbeats } from "../nats.ts";
+
+const WORKERS = 100_000;
+/** How often each beats in a round. */
+const BEATS = 5;
+const ROUNDS = 3;
+const FLEET = 10_000_000;
+/** The share of a core that is planned with. */
+const LOAD = 0.5;
+
+const [role, servers] = Deno.args as [string?, string?];
+
+async function publish(connection: NatsConnection) {
+  const writers = Array.from({ length: WORKERS }, (_, i) => {
+    const worker = `build-${i}`;
+    return { worker, subject: `heartbeats.${worker}` };
+  }).map(({ worker, subject }) => ({
+    worker,
+    writer: publishHeartbeats(connection, subject).getWriter(),
+  }));
+  for await (const message of connection.subscribe("go")) {
+    for (let seq = 1; seq <= BEATS; seq++) {
+      for (const [i, { worker, writer }] of writers.entries()) {
+        writer.write({ worker, seq, time: Date.now() });
+        if (i % 1_000 === 0) await connection.flush();
+      }
+    }
+    await connection.flush();
+    message.respond();
+  }
+}
+
+if (role === "publish") {
+  await publish(await connect({ servers: servers! }));
+  Deno.exit();
+}
+
+const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+const { port } = listener.addr as Deno.NetAddr;
+listener.close();
+const broker = new Deno.Command("nats-server", {
+  args: ["-a", "127.0.0.1", "-p", `${port}`],
+  stdout: "null",
+  stderr: "null",
+}).spawn();
+const address = `127.0.0.1:${port}`;
+const connection = await connect({
+  servers: address,
+  waitOnFirstConnect: true,
+  reconnectTimeWait: 50,
+});
+const inherited = Deno.execPath();
+const publisher = new Deno.Command(inherited, {
+  args: [
+    "run",
+    "-A",
+    "--no-check",
+    ...FLAGS(),
+    import.meta.url,
+    "publish",
+    address,
+  ],
+}).spawn();
+
+function FLAGS() {
+  return /^npm:|\/node_modules\//.test(import.meta.resolve("@std/async/delay"))
+    ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
+    : [];
+}
+
+/** The ms of CPU that a process has taken. */
+async function cpuOf(pid: number) {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // in ticks of 10 ms
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+/** Has all of them beat, and says what it took per message, in µs of CPU. */
+async function measure() {
+  const { inMsgs, inBytes } = connection.stats();
+  const before = { own: cpuUsage(), broker: await cpuOf(broker.pid) };
+  await connection.request("go", "", { timeout: 120_000 });
+  await connection.flush();
+  const { user, system } = cpuUsage(before.own);
+  const now = connection.stats();
+  const count = now.inMsgs - inMsgs;
+  if (count < WORKERS * BEATS) throw new Error(`${count} came`);
+  return {
+    own: (user + system) / count,
+    broker: (await cpuOf(broker.pid) - before.broker) * 1_000 / count,
+    bytes: (now.inBytes - inBytes) / count,
+  };
+}
+
+function median(values: number[]) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+// until the publisher listens
+for (;;) {
+  try {
+    await connection.request("go", "", { timeout: 120_000 });
+    break;
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+type Costs = Awaited<ReturnType<typeof measure>>;
+const costs: { bare: Costs; watcher: Costs }[] = [];
+for (let round = 0; round < ROUNDS; round++) {
+  const counter = connection.subscribe("heartbeats.>", { callback() {} });
+  await connection.flush();
+  const bare = await measure();
+  counter.unsubscribe();
+  const fleet = new FleetMonitor({ timeout: 3_600_000 });
+  const events = subscribeHeartbeats(connection, "heartbeats.>")
+    .pipeThrough(fleet).getReader();
+  const reading = (async () => {
+    while (!(await events.read()).done);
+  })();
+  await connection.flush();
+  const watcher = await measure();
+  if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
+  await events.cancel();
+  await reading;
+  costs.push({ bare, watcher });
+}
+publisher.kill();
+await connection.close();
+broker.kill();
+await Promise.all([publisher.status, broker.status]);
+
+const own = median(costs.map(({ watcher }) => watcher.own));
+const bare = median(costs.map(({ bare }) => bare.own));
+const brokers = median(costs.map(({ watcher }) => watcher.broker));
+const bytes = median(costs.map(({ watcher }) => watcher.bytes));
+console.log(`
+Per heartbeat, ${WORKERS} workers, on loopback:
+
+| | |
+| --- | ---: |
+| bytes of payload | ${bytes.toFixed(0)} |
+| CPU of the broker | ${brokers.toFixed(1)} µs |
+| CPU of a watcher | ${own.toFixed(1)} µs |
+| CPU of a subscriber that only counts | ${bare.toFixed(1)} µs |
+| watcher / subscriber | ${
+  median(costs.map(({ watcher, bare }) => watcher.own / bare.own)).toFixed(2)
+} |
+
+${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
+
+| interval | messages a second | MB a second | cores of watchers | cores of brokers |
+| ---: | ---: | ---: | ---: | ---: |`);
+for (const interval of [1, 5, 10, 30]) {
+  const rate = FLEET / interval;
+  console.log(
+    `| ${interval} s | ${rate.toLocaleString("en")} | ${
+      (rate * bytes / 1e6).toFixed(0)
+    } | ${Math.ceil(rate * own / 1e6 / LOAD)} | ${
+      Math.ceil(rate * brokers / 1e6 / LOAD)
+    } |`,
+  );
+}
