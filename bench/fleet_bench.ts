@@ -19,11 +19,11 @@ import type { Heartbeat } from "../worker.ts";
 const LARGEST = Number(Deno.args[0] ?? 1_000_000);
 const SIZES = [1_000, 10_000, 100_000, 1_000_000].filter((n) => n <= LARGEST);
 /** How many heartbeats a figure is taken from. */
-const BEATS = 2_000_000;
-/** A stream each is too slow for more. */
-const STREAMS = 100_000;
+const BEATS = 1_000_000;
+/** A stream each is too slow for more workers, and heartbeats. */
+const STREAMS = 10_000;
 const BATCH = 1_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 const TIMEOUT = 3_000;
 const HOUR = 3_600_000;
 
@@ -147,7 +147,7 @@ async function measure(make: Make, size: number): Promise<Cost> {
   await rest(0);
   while (await isBusy(candidate));
   const bytes = (memory() - before) / size;
-  const beats = make === CANDIDATES[STREAM] ? STREAMS : BEATS;
+  const beats = make === CANDIDATES[STREAM] ? 10 * STREAMS : BEATS;
   const order = Uint32Array.from({ length: size }, (_, i) => i);
   const inTurn = await time(candidate, order, beats);
   const atRandom = await time(candidate, shuffled(order), beats);
@@ -219,7 +219,6 @@ async function measureVerdicts(size: number) {
   const lastBeat = new Float64Array(size);
   const late: number[] = [];
   let wrong = 0;
-  const start = performance.now();
   const listening = fleet.readable.pipeTo(
     new WritableStream({
       write({ type, worker }) {
@@ -230,13 +229,17 @@ async function measureVerdicts(size: number) {
       },
     }),
   );
+  // all the `up` are told, and the excuse for that is over, before it begins
+  for (const handle of handles) handle.beat();
+  await rest(TIMEOUT / 2);
+  const start = performance.now();
+  const SILENCE = 2 * TIMEOUT;
   let sent = 0;
-  for (let now = 0; now < 8_000; now = performance.now() - start) {
-    // all of them for two seconds, then without 1 %
+  for (let now = 0; now < 2 * SILENCE; now = performance.now() - start) {
     const due = Math.floor(now * size / 1_000);
     for (; sent < due; sent++) {
       const index = sent % size;
-      if (sent >= 2 * size && index % 100 === 0) continue;
+      if (now > SILENCE && index % 100 === 0) continue;
       handles[index]!.beat(sent);
       lastBeat[index] = performance.now();
     }

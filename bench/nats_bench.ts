@@ -15,6 +15,7 @@ import {
 } from "npm:@nats-io/transport-node@3.4.0";
 import { FleetMonitor } from "../fleet.ts";
 import { publishHeartbeats, subscribeHeartbeats } from "../nats.ts";
+import { NPM_FLAGS } from "../tests/_help.ts";
 
 const WORKERS = 100_000;
 /** How often each beats in a round. */
@@ -65,24 +66,17 @@ const connection = await connect({
   waitOnFirstConnect: true,
   reconnectTimeWait: 50,
 });
-const inherited = Deno.execPath();
-const publisher = new Deno.Command(inherited, {
+const publisher = new Deno.Command(Deno.execPath(), {
   args: [
     "run",
     "-A",
     "--no-check",
-    ...FLAGS(),
+    ...NPM_FLAGS,
     import.meta.url,
     "publish",
     address,
   ],
 }).spawn();
-
-function FLAGS() {
-  return /^npm:|\/node_modules\//.test(import.meta.resolve("@std/async/delay"))
-    ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
-    : [];
-}
 
 /** The ms of CPU that a process has taken. */
 async function cpuOf(pid: number) {
@@ -172,7 +166,7 @@ ${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
 for (const interval of [1, 5, 10, 30]) {
   const rate = FLEET / interval;
   console.log(
-    `| ${interval} s | ${rate.toLocaleString("en")} | ${
+    `| ${interval} s | ${Math.round(rate).toLocaleString("en")} | ${
       (rate * bytes / 1e6).toFixed(0)
     } | ${Math.ceil(rate * own / 1e6 / LOAD)} | ${
       Math.ceil(rate * brokers / 1e6 / LOAD)
