@@ -203,6 +203,30 @@ for (
   });
 }
 
+Deno.test("readTokens asks again for a token that was waiting when its attempt was given up", async () => {
+  await using server = serve();
+  const tokens = readTokens(server.url("mode=ok"), {
+    timeout: LONG,
+    firstTimeout: TIMEOUT,
+    isHeartbeat: () => false, // gives up every attempt
+    maxRestarts: Infinity,
+    backoff: { min: 0, max: 0 },
+  });
+  const seen: string[] = [];
+  await deadline(
+    (async () => {
+      for await (const token of tokens) {
+        seen.push(token);
+        if (seen.length === 4) await delay(2 * TIMEOUT);
+      }
+    })(),
+    LONG,
+  );
+  assertEquals(seen, TOKENS);
+  const again = "a request, to go on behind token 4";
+  assertEquals(server.lines.filter((line) => line.startsWith("a "))[1], again);
+});
+
 Deno.test("readTokens lets the first token take longer than the others", async () => {
   await using server = serve(5 * TIMEOUT);
   const tokens = readTokens(server.url("mode=ok"), {
