@@ -1,0 +1,132 @@
+// deno-lint-ignore-file no-console -- the table is the product
+
+/** How many units pass in a round: the first argument. */
+const UNITS = Number(Deno.args[0] ?? 1_000_000);
+const ROUNDS = 5;
+/** How often the candidates take turns in a round, so that the machine's noise meets them all. */
+const SLICES = 10;
+
+/** Passes `length` units, and tells how many came. */
+export type Run = (length: number) => Promise<number>;
+
+/** One of the things that are compared. */
+export interface Candidate {
+  name: string;
+  run: Run;
+  /** How many units pass in a slice. */
+  length: number;
+  /** How long (ms) what it leaves behind lasts. */
+  rest: number;
+  /** In ns per unit, one a round. */
+  costs: number[];
+}
+
+/** `share` is what a slow candidate passes of the units. */
+export function candidate(
+  name: string,
+  run: Run,
+  share = 1,
+  rest = 0,
+): Candidate {
+  return {
+    name,
+    run,
+    length: Math.ceil(UNITS * share / SLICES),
+    rest,
+    costs: [],
+  };
+}
+
+/** Reads to the end, and tells how many came; a `guard` watches over each read. */
+export async function drain<T>(
+  source: ReadableStream<T>,
+  guard?: (
+    read: Promise<ReadableStreamReadResult<T>>,
+  ) => Promise<ReadableStreamReadResult<T>>,
+) {
+  const reader = source.getReader();
+  for (let count = 0;; count++) {
+    const read = reader.read();
+    if ((await (guard ? guard(read) : read)).done) return count;
+  }
+}
+
+/** Runs one slice; the cost is in ns per unit. */
+async function measure({ name, run, length, rest }: Candidate) {
+  (globalThis as { gc?(): void }).gc?.();
+  const start = performance.now();
+  const count = await run(length);
+  const cost = (performance.now() - start) * 1e6 / length;
+  if (count !== length) throw new Error(`${name}: ${count} of ${length} came`);
+  if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+  return cost;
+}
+
+/** Runs the candidates in turns. */
+export async function measureAll(candidates: Candidate[]) {
+  for (let round = 0; round <= ROUNDS; round++) {
+    const sums = new Map(candidates.map((each) => [each, 0]));
+    for (let slice = 0; slice < SLICES; slice++) {
+      // there and back, so that nobody always comes after the same one
+      const order = slice % 2 === 0 ? candidates : candidates.toReversed();
+      for (const each of order) {
+        sums.set(each, sums.get(each)! + await measure(each));
+      }
+    }
+    // the first round is the warm-up
+    if (round > 0) sums.forEach((sum, { costs }) => costs.push(sum / SLICES));
+  }
+}
+
+function median(values: number[]) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** The median over the pairs that ran in the same round. */
+function ratio(one: Candidate, other: Candidate) {
+  return median(one.costs.map((cost, i) => cost / other.costs[i]!));
+}
+
+/** How many units of a candidate pass in a round. */
+export function unitsOf({ length }: Candidate) {
+  return SLICES * length;
+}
+
+/** Says on what was measured, and how. */
+export function printHead(units: string) {
+  console.log(
+    `Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} CPUs, ` +
+      `${units}, median of ${ROUNDS} rounds`,
+  );
+}
+
+/** Prints a Markdown table of what the candidates cost, beside the baseline. */
+export function printTable(
+  unit: string,
+  candidates: Candidate[],
+  baseline: Candidate,
+) {
+  console.log(`
+| candidate | ns per ${unit} | × ${baseline.name} |
+| --- | ---: | ---: |`);
+  for (const each of candidates) {
+    const cost = median(each.costs).toFixed(0);
+    console.log(
+      `| ${each.name} | ${cost} | ${ratio(each, baseline).toFixed(2)} |`,
+    );
+  }
+}
+
+/** Prints whether a candidate costs at most `bar` times another. */
+export function printBar(
+  label: string,
+  one: Candidate,
+  other: Candidate,
+  bar: number,
+) {
+  const measured = ratio(one, other);
+  console.log(
+    `\n${label} / ${other.name}: ${measured.toFixed(3)}, at most ${bar}: ` +
+      (measured <= bar ? "met" : "NOT met"),
+  );
+}
