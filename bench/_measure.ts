@@ -63,7 +63,7 @@ async function measure({ name, run, length, rest }: Candidate) {
 }
 
 /** Runs the candidates in turns. */
-export async function measureAll(candidates: Candidate[]) {
+async function measureAll(candidates: Candidate[]) {
   for (let round = 0; round <= ROUNDS; round++) {
     const sums = new Map(candidates.map((each) => [each, 0]));
     for (let slice = 0; slice < SLICES; slice++) {
@@ -87,25 +87,8 @@ function ratio(one: Candidate, other: Candidate) {
   return median(one.costs.map((cost, i) => cost / other.costs[i]!));
 }
 
-/** How many units of a candidate pass in a round. */
-export function unitsOf({ length }: Candidate) {
-  return SLICES * length;
-}
-
-/** Says on what was measured, and how. */
-export function printHead(units: string) {
-  console.log(
-    `Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} CPUs, ` +
-      `${units}, median of ${ROUNDS} rounds`,
-  );
-}
-
 /** Prints a Markdown table of what the candidates cost, beside the baseline. */
-export function printTable(
-  unit: string,
-  candidates: Candidate[],
-  baseline: Candidate,
-) {
+function printTable(unit: string, [baseline, candidates]: Comparison) {
   console.log(`
 | candidate | ns per ${unit} | × ${baseline.name} |
 | --- | ---: | ---: |`);
@@ -115,6 +98,29 @@ export function printTable(
       `| ${each.name} | ${cost} | ${ratio(each, baseline).toFixed(2)} |`,
     );
   }
+}
+
+/** What is compared with what: the baseline is one of the candidates. */
+export type Comparison = [baseline: Candidate, candidates: Candidate[]];
+
+/** How many units of a candidate pass in a round. */
+export function unitsOf({ length }: Candidate) {
+  return SLICES * length;
+}
+
+/** Measures all in one interleaved run, and prints a table for each comparison. */
+export async function compare(
+  unit: string,
+  comparisons: Comparison[],
+  note = "",
+) {
+  await measureAll(comparisons.flatMap(([, candidates]) => candidates));
+  const units = unitsOf(comparisons[0]![0]);
+  console.log(
+    `Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} CPUs, ` +
+      `${units} ${unit}s a round${note}, median of ${ROUNDS} rounds`,
+  );
+  for (const each of comparisons) printTable(unit, each);
 }
 
 /** Prints whether a candidate costs at most `bar` times another. */

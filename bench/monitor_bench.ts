@@ -13,11 +13,9 @@ import { Observable, timeout } from "npm:rxjs@7.8.2";
 import { HeartbeatMonitor } from "../monitor.ts";
 import {
   candidate,
+  compare,
   drain,
-  measureAll,
   printBar,
-  printHead,
-  printTable,
   type Run,
   unitsOf,
 } from "./_measure.ts";
@@ -131,12 +129,10 @@ const candidates = [
   ),
 ];
 
-await measureAll(candidates);
-printHead(
-  `${unitsOf(baseline)} chunks a round (${
-    unitsOf(naive)
-  } from the naive monitor down)`,
+await compare(
+  "chunk",
+  [[baseline, candidates]],
+  ` (${unitsOf(naive)} from the naive monitor down)`,
 );
-printTable("chunk", candidates, baseline);
 printBar("monitor", monitor, baseline, 1.1);
 printBar("monitor", monitor, naive, 0.35);

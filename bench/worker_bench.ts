@@ -10,15 +10,7 @@
 import { watch } from "../monitor.ts";
 import { supervise } from "../supervisor.ts";
 import { startWorker } from "../worker.ts";
-import {
-  candidate,
-  drain,
-  measureAll,
-  printBar,
-  printHead,
-  printTable,
-  unitsOf,
-} from "./_measure.ts";
+import { candidate, compare, drain, printBar } from "./_measure.ts";
 
 const TIMEOUT = 30_000;
 
@@ -97,8 +89,5 @@ const fromSync = [
   ),
 ];
 
-await measureAll([...fromAsync, ...fromSync]);
-printHead(`${unitsOf(plain)} units a round`);
-printTable("unit", fromAsync, plain);
-printTable("unit", fromSync, plainSync);
+await compare("unit", [[plain, fromAsync], [plainSync, fromSync]]);
 printBar("worker", worker, plain, 1.3);
