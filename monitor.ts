@@ -434,8 +434,22 @@ export function watch<R>(
   const beats = worker.heartbeats.pipeThrough(new HeartbeatMonitor(options));
   const reader = worker.results.getReader();
   const over = new AbortController();
+  let toResults!: ReadableStreamDefaultController<R>;
+
+  function pass({ done, value }: ReadableStreamReadResult<R>) {
+    if (!done) return toResults.enqueue(value);
+    toResults.close();
+    over.abort();
+  }
+
+  function fail(error: unknown) {
+    toResults.error(error);
+    over.abort();
+  }
+
   return new ReadableStream<R>({
     start(controller) {
+      toResults = controller;
       beats.pipeTo(new WritableStream(), { signal: over.signal }).catch(
         (error) => {
           controller.error(error);
@@ -443,16 +457,8 @@ export function watch<R>(
         },
       );
     },
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        controller.close();
-      } catch (error) {
-        controller.error(error);
-      }
-      over.abort();
-    },
+    // where a stall or a cancel came first, what pass() throws is no news
+    pull: () => reader.read().then(pass, fail),
     cancel(reason) {
       over.abort(reason);
       return reader.cancel(reason);
