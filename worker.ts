@@ -97,9 +97,26 @@ export interface StartWorkerOptions {
 
 /** Where results come from, and how to make it end. */
 interface Source<R> {
-  next(): Promise<IteratorResult<R>>;
+  next(): IteratorResult<R> | PromiseLike<IteratorResult<R>>;
   /** May be called while `next()` is pending. */
   stop(reason: unknown): unknown;
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | null)?.then === "function";
+}
+
+/** Waits for a promise among the results of an iterator, and ends the iterator if it rejects. */
+async function settle<R>(
+  iterator: Iterator<R>,
+  { done, value }: IteratorResult<R>,
+) {
+  try {
+    return { done, value: await value } as IteratorResult<R>;
+  } catch (error) {
+    if (!done) iterator.return?.();
+    throw error;
+  }
 }
 
 function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
@@ -122,14 +139,9 @@ function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
   if (typeof object[Symbol.iterator] === "function") {
     const iterator: Iterator<R> = object[Symbol.iterator]();
     return {
-      async next() {
-        const { done, value } = iterator.next();
-        try {
-          return { done, value: await value } as IteratorResult<R>;
-        } catch (error) {
-          if (!done) iterator.return?.();
-          throw error;
-        }
+      next() {
+        const result = iterator.next();
+        return isThenable(result.value) ? settle(iterator, result) : result;
       },
       stop: () => iterator.return?.(),
     };
@@ -307,33 +319,48 @@ export function startWorker<R>(
     if (!inFlight) finish();
   }
 
+  // three functions, as an async pull() costs more (bench/worker_bench.ts)
+  function take(result: IteratorResult<R>) {
+    try {
+      const { done, value } = result;
+      progress = true;
+      if (done) close();
+      else if (!ended) toResults.enqueue(value);
+      land(done);
+    } catch (error) {
+      lose(error);
+    }
+  }
+
+  function lose(error: unknown) {
+    fail(error);
+    land(true);
+  }
+
+  function land(over: boolean | undefined) {
+    inFlight = false;
+    if (over || stopped) finish();
+    else if (!ended && aborter.signal.aborted) wind();
+  }
+
   const results = new ReadableStream<R>({
     start(controller) {
       toResults = controller;
     },
-    async pull() {
+    pull() {
       if (failure) toResults.error(failure.error);
       if (ended || aborter.signal.aborted) return;
       inFlight = true;
-      let over = true;
       try {
         source ??= openSource(
           work({ signal: aborter.signal, beat, lastDetail }),
         );
-        const { done, value } = await source.next();
-        if (done) {
-          close();
-        } else {
-          progress = true;
-          if (!ended) toResults.enqueue(value);
-          over = false;
-        }
+        const result = source.next();
+        if (isThenable(result)) return Promise.resolve(result).then(take, lose);
+        take(result);
       } catch (error) {
-        fail(error);
+        lose(error);
       }
-      inFlight = false;
-      if (over || stopped) finish();
-      else if (!ended && aborter.signal.aborted) wind();
     },
     cancel(reason) {
       if (ended) return;

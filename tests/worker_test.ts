@@ -773,6 +773,25 @@ Deno.test("startWorker takes a promise that rejects for a unit that throws", asy
   assertStrictEquals(seen.results.end, FAILURE);
 });
 
+Deno.test("startWorker takes an iterator that answers with no object for a unit that throws", async () => {
+  for (
+    const [key, answer] of [
+      [Symbol.iterator, undefined],
+      [Symbol.asyncIterator, undefined],
+      [Symbol.asyncIterator, Promise.resolve(undefined)],
+    ] as const
+  ) {
+    const iterable = { [key]: () => ({ next: () => answer }) } as unknown;
+    const seen = record(
+      startWorker(() => iterable as Iterable<number>, { interval: Infinity }),
+    );
+    await turn();
+    assert(seen.results.end instanceof TypeError, `${seen.results.end}`);
+    assertStrictEquals(seen.heartbeats.end, seen.results.end);
+    assert(seen.finished);
+  }
+});
+
 Deno.test("startWorker refuses bad arguments", () => {
   const work = () => [];
   for (
