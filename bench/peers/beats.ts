@@ -1,0 +1,22 @@
+/// <reference lib="deno.worker" />
+
+/** Beats every 20 ms, posted and as HTTP bodies, from a thread that nothing blocks. */
+const BEAT = 20;
+
+setInterval(() => self.postMessage(performance.now()), BEAT);
+
+Deno.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  onListen: ({ port }) => self.postMessage(`http://127.0.0.1:${port}/`),
+}, () => {
+  let timer: ReturnType<typeof setInterval>;
+  return new Response(
+    new ReadableStream({
+      start(controller) {
+        timer = setInterval(() => controller.enqueue(Uint8Array.of(1)), BEAT);
+      },
+      cancel: () => clearInterval(timer),
+    }),
+  );
+});

@@ -1,0 +1,29 @@
+import * as async from "@std/async/deadline";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+export async function* guard(source: Source, options: GuardOptions): Chunks {
+  const { timeout, first = timeout } = options;
+  const reader = source.getReader();
+  try {
+    for (let ms = first;; ms = timeout) {
+      const { done, value } = await async.deadline(reader.read(), ms);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+export const deadline: Peer = {
+  name: "`deadline`, per read",
+  version: "@std/async 1",
+  file: "deadline.ts",
+  guard,
+  guardPromise: async.deadline,
+  notes: {
+    "The source is cancelled on a stall": {
+      yes: "by the `finally` of the caller's own loop",
+    },
+  },
+};

@@ -1,0 +1,32 @@
+import { Effect, Stream } from "npm:effect@4.1.0";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+function stream(source: Source): Stream.Stream<Uint8Array, unknown> {
+  return Stream.fromReadableStream({
+    evaluate: () => source,
+    onError: (error) => error,
+  });
+}
+
+export function guard(source: Source, options: GuardOptions): Chunks {
+  const { timeout: duration, fallback } = options;
+  return Stream.toAsyncIterable(Stream.timeoutOrElse(stream(source), {
+    duration,
+    orElse: () =>
+      fallback ? stream(fallback) : Stream.fail(new Error("Silence")),
+  }));
+}
+
+export const effect: Peer = {
+  name: "Effect `timeoutOrElse`",
+  version: "effect 4.1.0",
+  file: "effect.ts",
+  guard,
+  guardPromise: (promise, timeout) =>
+    Effect.runPromise(Effect.timeout(Effect.promise(() => promise), timeout)),
+  alternative: {
+    name: "`Stream.timeout`",
+    guard: (source, { timeout }) =>
+      Stream.toAsyncIterable(Stream.timeout(stream(source), timeout)),
+  },
+};

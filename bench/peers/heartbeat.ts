@@ -1,0 +1,21 @@
+import { HeartbeatMonitor } from "../../monitor.ts";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+export function guard(source: Source, options: GuardOptions): Chunks {
+  const { timeout, first: firstTimeout } = options;
+  return source.pipeThrough(new HeartbeatMonitor({ timeout, firstTimeout }));
+}
+
+export const heartbeat: Peer = {
+  name: "**heartbeat**",
+  file: "heartbeat.ts",
+  guard,
+  notes: {
+    "Can go on with another source on a stall": {
+      no: "a worker can: `supervise()` starts it again",
+    },
+    "Takes a promise as it is": {
+      no: "`startWorker()` takes work that awaits it",
+    },
+  },
+};

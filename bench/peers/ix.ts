@@ -1,0 +1,40 @@
+import { first, from } from "npm:ix@7.0.0/asynciterable";
+import { catchError, timeout } from "npm:ix@7.0.0/asynciterable/operators";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+/** A source whose `return()` waits for no read: that of `from(source)`, a generator, does. */
+function iterate(source: Source): Chunks {
+  const reader = source.getReader();
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => reader.read() as Promise<IteratorResult<Uint8Array>>,
+      async return() {
+        await reader.cancel();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
+export function guard(source: Source, options: GuardOptions): Chunks {
+  const { timeout: dueTime, fallback } = options;
+  const guarded = timeout<Uint8Array>(dueTime)(iterate(source));
+  if (!fallback) return guarded;
+  return catchError<Uint8Array, Uint8Array>(() => from(fallback as Chunks))(
+    guarded,
+  );
+}
+
+export const ix: Peer = {
+  name: "IxJS `timeout`",
+  version: "ix 7.0.0",
+  file: "ix.ts",
+  guard,
+  guardPromise: (promise, dueTime) =>
+    first(from(promise).pipe(timeout(dueTime))) as typeof promise,
+  alternative: {
+    name: "`from(stream)` instead of an iterator of one's own",
+    guard: (source, { timeout: dueTime }) =>
+      from(source as Chunks).pipe(timeout<Uint8Array>(dueTime)),
+  },
+};

@@ -1,0 +1,109 @@
+// deno-lint-ignore-file no-console -- the table is the product
+
+/**
+ * What this library and its peers do about a stream that goes silent, as seen:
+ * a small scenario a row, in real time. Prints a Markdown table, and ends with
+ * 1 if this library does not do what it claims. `--write` puts the table into
+ * the README, `--check` compares it with what is there, but for the figures.
+ *
+ * @module
+ */
+
+import { heartbeat } from "./heartbeat.ts";
+import { peers } from "./peers.ts";
+import { type Rows, scenarios } from "./scenarios.ts";
+
+const README = new URL("../../README.md", import.meta.url);
+const BLOCK = /(?<=<!-- peers -->\n)[^]*(?=<!-- \/peers -->)/;
+/** What this library says of itself: yes, but for these. */
+const NOT_CLAIMED = [
+  "Can go on with another source on a stall",
+  "Takes a promise as it is",
+];
+
+/** A table with the titles of the rows, and the notes beneath it. */
+function render(rows: Rows) {
+  const notes: string[] = [];
+  const lines = Object.entries(rows).map(([title, observed]) => {
+    const cells = observed.map(({ cell, note }, index) => {
+      const { yes, no } = peers[index]!.notes?.[title] ?? {};
+      const told = (cell === "no" ? no : yes) ?? note;
+      if (!told) return cell;
+      if (!notes.includes(told)) notes.push(told);
+      const number = String(notes.indexOf(told) + 1)
+        .replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!);
+      return `${cell} ${number}`;
+    });
+    return `| ${[title, ...cells].join(" | ")} |`;
+  });
+  const versions = peers.flatMap(({ version }) => version ?? []);
+  return `
+| | ${peers.map(({ name }) => name).join(" | ")} |
+| --- | ${peers.map(() => "---").join(" | ")} |
+${lines.join("\n")}
+
+${notes.map((note, index) => `${index + 1}. ${note}`).join("\n")}
+
+Seen on Deno ${Deno.version.deno}, of ${versions.join(", ")}.
+
+`;
+}
+
+async function format(markdown: string) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--ext=md", "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = ReadableStream.from([markdown])
+    .pipeThrough(new TextEncoderStream());
+  const [{ stdout, success }] = await Promise.all([
+    child.output(),
+    input.pipeTo(child.stdin),
+  ]);
+  if (!success) throw new Error("deno fmt failed");
+  return new TextDecoder().decode(stdout);
+}
+
+/** Without what differs from run to run. */
+function essence(markdown: string) {
+  return markdown
+    .replace(/\d+ of (?=\d+ false)|[\d.]+(?= KB)|(?<=Deno )[\d.]+\d/g, "")
+    .replace(/[\s-]+/g, " "); // the widths of columns
+}
+
+/** What has to end, or else is broken. */
+const overdue = setTimeout(() => {
+  console.error("The scenarios did not end in time");
+  Deno.exit(1);
+}, 120_000);
+
+const rows: Rows = {};
+for (const scenario of scenarios) Object.assign(rows, await scenario(peers));
+clearTimeout(overdue);
+
+const block = "\n" + await format(render(rows)) + "\n";
+console.log(block.trim());
+
+let failed = false;
+const ours = peers.indexOf(heartbeat);
+for (const [title, observed] of Object.entries(rows)) {
+  const { cell, note } = observed[ours]!;
+  const claim = NOT_CLAIMED.includes(title) ? "no" : "yes";
+  if (cell === claim || cell.endsWith("KB")) continue;
+  console.error(`NOT as claimed: ${title}: ${cell}, ${note}`);
+  failed = true;
+}
+
+const readme = await Deno.readTextFile(README);
+if (Deno.args.includes("--write")) {
+  if (!BLOCK.test(readme)) throw new Error("README.md has no <!-- peers -->");
+  await Deno.writeTextFile(README, readme.replace(BLOCK, () => block));
+} else if (Deno.args.includes("--check")) {
+  if (essence(BLOCK.exec(readme)?.[0] ?? "") !== essence(block)) {
+    console.error("README.md says otherwise: run with --write");
+    failed = true;
+  }
+}
+// guards that found no silence may wait for ever
+Deno.exit(failed ? 1 : 0);

@@ -1,0 +1,40 @@
+/** Bytes, as HTTP bodies carry them, so that undici can take part. */
+export type Source = ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/** What to guard a source with; a peer that has no such thing leaves `first` or `fallback` aside. */
+export interface GuardOptions {
+  /** The longest silence between two chunks, in ms. */
+  timeout: number;
+  /** The longest silence before the first chunk, in ms, where it is another. */
+  first?: number;
+  /** What to go on with after a silence. */
+  fallback?: Source;
+}
+
+export type Chunks = AsyncIterable<Uint8Array>;
+
+/** What is told beside a cell of the table, if it says so. */
+export interface Notes {
+  yes?: string;
+  no?: string;
+}
+
+/** What a library offers against silence, in its best configuration, put as its docs put it. */
+export interface Peer {
+  /** As the table names it. */
+  name: string;
+  /** The packages and their versions. */
+  version?: string;
+  /** The file of the adapter, which exports its `guard()`. */
+  file: string;
+  guard(source: Source, options: GuardOptions): Chunks;
+  /** Guards the body of a response, where that is not a stream like any other. */
+  guardBody?(url: string, options: GuardOptions): Chunks;
+  guardPromise?<T>(promise: Promise<T>, timeout: number): Promise<T>;
+  /** Another way that its docs show: what it is, and what it does worse is told in a footnote. */
+  alternative?: { name: string; guard: Peer["guard"] };
+  /** By when it tells of a silence of 100 ms, if that is not soon. */
+  latest?: number;
+  /** By the title of a row. */
+  notes?: Record<string, Notes>;
+}

@@ -1,0 +1,51 @@
+import { firstValueFrom, from, Observable, timeout } from "npm:rxjs@7.8.2";
+import { eachValueFrom } from "npm:rxjs-for-await@1.0.0";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+/** Cancels its source when unsubscribed from, which `from(source)` puts off to the next chunk. */
+function observe(source: Source) {
+  return new Observable<Uint8Array>((subscriber) => {
+    const reader = source.getReader();
+    (async () => {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return subscriber.complete();
+        subscriber.next(value);
+      }
+    })().catch((error) => subscriber.error(error));
+    return () => void reader.cancel().catch(() => {});
+  });
+}
+
+export function guard(source: Source, options: GuardOptions): Chunks {
+  const { timeout: each, first, fallback } = options;
+  return eachValueFrom(
+    observe(source).pipe(timeout({
+      each,
+      ...first !== undefined && { first },
+      ...fallback && { with: () => observe(fallback) },
+    })),
+  );
+}
+
+export const rxjs: Peer = {
+  name: "RxJS `timeout`",
+  version: "rxjs 7.8.2 with rxjs-for-await 1.0.0",
+  file: "rxjs.ts",
+  guard,
+  guardPromise: (promise, each) =>
+    firstValueFrom(from(promise).pipe(timeout({ each }))),
+  alternative: {
+    name: "`from(stream)` instead of an `Observable` of one's own",
+    guard: (source, { timeout: each }) =>
+      eachValueFrom(
+        from(source as AsyncIterable<Uint8Array>).pipe(timeout({ each })),
+      ),
+  },
+  notes: {
+    "The error tells the last item": {
+      no: "documented as `info.lastValue`, which is always `null` " +
+        "([rxjs 7324](https://github.com/ReactiveX/rxjs/issues/7324))",
+    },
+  },
+};

@@ -1,0 +1,504 @@
+import { delay } from "@std/async/delay";
+import type { Chunks, Peer, Source } from "./peer.ts";
+
+/** What was seen of a peer in one row of the table. */
+export interface Observed {
+  cell: string;
+  /** Told in a footnote. */
+  note?: string | undefined;
+}
+
+/** Rows by their titles; each tells what was seen of one peer after the other. */
+export type Rows = Record<string, Observed[]>;
+
+/** The silence (ms) that is too long in all scenarios. */
+const TIMEOUT = 100;
+/** By when an in-process guard tells of it, on a busy machine, too. */
+const LATEST = 500;
+/** What is waited for beyond that, before it counts as never. */
+const NEVER = 2_000;
+const MB = new Uint8Array(1 << 20);
+
+function latest(peer: Peer) {
+  return peer.latest ?? LATEST;
+}
+
+function yes(note?: string): Observed {
+  return { cell: "yes", note };
+}
+
+function no(note?: string): Observed {
+  return { cell: "no", note };
+}
+
+function verdict(good: boolean, bad?: string): Observed {
+  return good ? yes() : no(bad);
+}
+
+/** A source that sends one byte after each delay (ms), then ends as told, or is silent for ever. */
+function timed(delays: number[], end?: "close" | Error) {
+  const seen = { cancelled: false, last: 0, stream: {} as Source };
+  seen.stream = new ReadableStream({
+    start(controller) {
+      (async () => {
+        for (const [index, ms] of delays.entries()) {
+          if (ms > 0) await delay(ms);
+          if (seen.cancelled) return;
+          controller.enqueue(Uint8Array.of(index + 1));
+          seen.last = performance.now();
+        }
+        if (end === "close") controller.close();
+        else if (end) controller.error(end);
+      })();
+    },
+    cancel: () => void (seen.cancelled = true),
+  });
+  return seen;
+}
+
+/** Reads to the end, for at most `limit` ms. */
+async function read(
+  chunks: Chunks,
+  limit: number,
+  work?: (chunk: number) => Promise<void>,
+) {
+  const seen = {
+    bytes: [] as number[],
+    size: 0,
+    end: "pending" as "pending" | "closed" | "error",
+    error: undefined as unknown,
+    time: 0,
+  };
+  async function drain() {
+    let count = 0;
+    try {
+      for await (const chunk of chunks) {
+        seen.size += chunk.length;
+        if (chunk.length < 10) seen.bytes.push(...chunk);
+        await work?.(++count);
+      }
+      seen.end = "closed";
+    } catch (error) {
+      seen.end = "error";
+      seen.error = error;
+    }
+    seen.time = performance.now();
+  }
+  const over = new AbortController();
+  await Promise.race([
+    drain(),
+    delay(limit, over).catch(() => {}),
+  ]);
+  over.abort();
+  return { ...seen };
+}
+
+/** Whether a value is told of by an error, however deep (to a sane depth). */
+function mentions(error: unknown, value: Uint8Array, depth = 3): boolean {
+  if (error instanceof Uint8Array) return error[0] === value[0];
+  if (depth === 0 || typeof error !== "object" || error === null) return false;
+  return Reflect.ownKeys(error).some((key) =>
+    mentions(Reflect.get(error, key), value, depth - 1)
+  );
+}
+
+const ENDS = {
+  pending: "nothing came of it",
+  closed: "the stream just ends, as if it were complete",
+  error: "it is an error",
+};
+
+/** Observes all peers at the same time: they wait, most of it. */
+async function each(
+  title: string,
+  peers: Peer[],
+  run: (peer: Peer) => Promise<Observed>,
+): Promise<Rows> {
+  return { [title]: await Promise.all(peers.map(run)) };
+}
+
+/** A chunk, then silence: what comes of it, row by row. */
+async function observeStall(peer: Peer, guard: Peer["guard"]) {
+  const source = timed([0]);
+  const seen = await read(
+    guard(source.stream, { timeout: TIMEOUT }),
+    latest(peer) + NEVER,
+  );
+  await delay(200); // an HTTP connection takes its time to close
+  const took = seen.time - source.last;
+  const error = verdict(
+    seen.end === "error" && seen.bytes.join() === "1" && took <= latest(peer),
+    ENDS[seen.end],
+  );
+  if (error.cell === "yes" && took > LATEST) {
+    error.note = "100 ms of it is told after 1 s: its clock is coarse";
+  }
+  return {
+    "A silence is an error": error,
+    "The source is cancelled on a stall": verdict(
+      source.cancelled,
+      "the source is left waiting",
+    ),
+    "The error tells the last item": verdict(
+      mentions(seen.error, Uint8Array.of(1)),
+    ),
+  };
+}
+
+async function stall(peers: Peer[]): Promise<Rows> {
+  const rows: Rows = {};
+  const all = await Promise.all(peers.map(async (peer) => {
+    const { alternative = peer } = peer;
+    const [best, other] = await Promise.all([
+      observeStall(peer, peer.guard),
+      observeStall(peer, alternative.guard),
+    ]);
+    for (const [title, one] of Object.entries(best)) {
+      const { cell, note } = other[title as keyof typeof other];
+      if (cell === one.cell) continue;
+      one.note = `with ${alternative.name}, ${note}`;
+      break; // what follows from that goes without saying
+    }
+    return best;
+  }));
+  for (const observed of all) {
+    for (const [title, one] of Object.entries(observed)) {
+      (rows[title] ??= []).push(one);
+    }
+  }
+  return rows;
+}
+
+function firstItem(peers: Peer[]) {
+  return each("A limit of its own for the first item", peers, async (peer) => {
+    const ms = latest(peer);
+    const source = timed([ms * 1.5]);
+    const seen = await read(
+      peer.guard(source.stream, { timeout: TIMEOUT, first: ms * 3 }),
+      ms * 3 + NEVER,
+    );
+    if (seen.bytes.length === 0) return no("one limit for all items");
+    return verdict(
+      seen.end === "error" && seen.time - source.last <= ms,
+      "the other items have it, too",
+    );
+  });
+}
+
+function noLoss(peers: Peer[]) {
+  return each(
+    "What came before a stall is delivered, however late",
+    peers,
+    async (peer) => {
+      const ms = latest(peer) + 200;
+      const seen = await read(
+        peer.guard(timed([0, 20, 20]).stream, { timeout: TIMEOUT }),
+        4 * ms + NEVER,
+        () => delay(ms),
+      );
+      return verdict(
+        seen.bytes.join() === "1,2,3" && seen.end === "error",
+        `${
+          3 - seen.bytes.length
+        } of 3 items were dropped, the consumer being slow`,
+      );
+    },
+  );
+}
+
+/** A source that always has more, and a consumer that takes long over the first two chunks. */
+async function slowConsumer(peers: Peer[]): Promise<Rows> {
+  const chunks = 64;
+  const all = await Promise.all(peers.map(async (peer) => {
+    const ms = latest(peer) + 200;
+    let pulled = 0;
+    let ahead = 0;
+    const source: Source = new ReadableStream({
+      pull(controller) {
+        if (pulled++ < chunks) controller.enqueue(MB);
+        else controller.close();
+      },
+    }, { highWaterMark: 0 });
+    const seen = await read(
+      peer.guard(source, { timeout: TIMEOUT }),
+      2 * ms + 5 * NEVER,
+      async (count) => {
+        if (count > 2) return;
+        await delay(ms);
+        ahead = Math.max(ahead, pulled);
+      },
+    );
+    return [
+      verdict(
+        seen.end === "closed" && seen.size === chunks * MB.length,
+        ENDS[seen.end],
+      ),
+      verdict(ahead < chunks, "it is read to its end meanwhile, into memory"),
+    ] as const;
+  }));
+  return {
+    "A slow consumer is no silence": all.map(([alarm]) => alarm),
+    "A slow consumer slows the source (backpressure)": all.map(([, b]) => b),
+  };
+}
+
+function busyConsumer(peers: Peer[]) {
+  return each(
+    "A stall is found while the consumer is busy",
+    peers,
+    async (peer) => {
+      const source = timed([0]);
+      const ms = latest(peer) + 200;
+      let found = false;
+      await read(
+        peer.guard(source.stream, { timeout: TIMEOUT }),
+        ms + NEVER,
+        async () => {
+          await delay(ms);
+          found = source.cancelled;
+        },
+      );
+      return verdict(found, "its clock starts when the next item is asked for");
+    },
+  );
+}
+
+const BLOCKS = 5;
+const GUARDS = 3;
+const BLOCK = 2_000;
+/** A pause between two beats (ms) that makes a trial worthless: this machine was busy. */
+const PAUSE = 80;
+
+/** Guards what a thread sends every 20 ms, while the loop of this one is blocked: it waits in the loop's queue. */
+async function blockedLoop(peers: Peer[]): Promise<Rows> {
+  const thread = new Worker(new URL("beats.ts", import.meta.url), {
+    type: "module",
+  });
+  const listeners = new Set<(sent: number) => void>();
+  const { promise: address, resolve } = Promise.withResolvers<string>();
+  thread.onmessage = ({ data }) => {
+    if (typeof data === "string") return resolve(data);
+    for (const listener of [...listeners]) listener(data);
+  };
+  const url = await address;
+
+  function beating(): Source {
+    let beat: () => void;
+    return new ReadableStream({
+      start(controller) {
+        beat = () => controller.enqueue(Uint8Array.of(1));
+        listeners.add(beat);
+      },
+      cancel: () => void listeners.delete(beat),
+    });
+  }
+
+  function start(peer: Peer) {
+    const seen = { alarm: false, count: 0, over: false };
+    const options = { timeout: TIMEOUT };
+    (async () => {
+      try {
+        const chunks = peer.guardBody?.(url, options) ??
+          peer.guard(beating(), options);
+        for await (const _ of chunks) {
+          seen.count++;
+          if (seen.over) break;
+        }
+      } catch {
+        seen.alarm = !seen.over;
+      }
+    })();
+    return seen;
+  }
+
+  /** How many of the guards of each peer raised an alarm, if the machine let the thread beat in time. */
+  async function block() {
+    let pause = 0;
+    let last = Infinity;
+    function watch(sent: number) {
+      pause = Math.max(pause, sent - last);
+      last = sent;
+    }
+    listeners.add(watch);
+    const guards = peers.map((peer) =>
+      Array.from({ length: GUARDS }, () => start(peer))
+    );
+    await delay(300);
+    const steady = guards.flat().every(({ alarm, count }) =>
+      count > 2 && !alarm
+    );
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCK);
+    await delay(700); // what is waiting comes in, and late timers fire
+    for (const seen of guards.flat()) seen.over = true;
+    listeners.delete(watch);
+    await delay(100); // the loops end at the next beat
+    return steady && pause < PAUSE
+      ? guards.map((each) => each.filter(({ alarm }) => alarm).length)
+      : undefined;
+  }
+
+  const alarms = peers.map(() => 0);
+  for (let done = 0, tries = 0; done < BLOCKS; tries++) {
+    if (tries === 2 * BLOCKS) throw new Error("This machine is too busy");
+    const counts = await block();
+    if (!counts) continue;
+    done++;
+    counts.forEach((count, index) => alarms[index]! += count);
+  }
+  thread.terminate();
+  return {
+    "A blocked event loop is no silence": alarms.map((count) =>
+      verdict(
+        count === 0,
+        `${count} of ${
+          BLOCKS * GUARDS
+        } false alarms, the event loop being blocked for 2 s while a thread sent items`,
+      )
+    ),
+  };
+}
+
+/** Runs a script of this folder for a peer, in the way that this process runs. */
+function script(args: string[]) {
+  const npm = import.meta.resolve("@std/async/deadline").startsWith("jsr:")
+    ? []
+    : ["--import-map=import_map.npm.json", "--node-modules-dir=auto"];
+  const [command, ...rest] = args;
+  return new Deno.Command(Deno.execPath(), {
+    args: [command!, ...npm, ...rest],
+    cwd: new URL("../../", import.meta.url),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(30_000),
+  });
+}
+
+async function run(args: string[]) {
+  const { stdout, stderr, success } = await script(args).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return { stdout, ended: Date.now() };
+}
+
+function noTimerLeft(peers: Peer[]) {
+  const file = new URL("timers.ts", import.meta.url).href;
+  return each("No timer is left when a stream ends", peers, async (peer) => {
+    const index = String(peers.indexOf(peer));
+    const { stdout, ended } = await run(["run", "-A", file, index]);
+    const { done, fired } = JSON.parse(new TextDecoder().decode(stdout));
+    return fired > 0
+      ? no("a timer for each read runs on, though it keeps no process alive")
+      : verdict(
+        ended - done < 1_500,
+        "a timer for each read keeps the process alive until it is due",
+      );
+  });
+}
+
+async function fetchBody(peers: Peer[]): Promise<Rows> {
+  const closed = new Set<string>();
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+  }, ({ url }) => {
+    const { stream } = timed([0, 20]);
+    const reader = stream.getReader();
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          controller.enqueue((await reader.read()).value);
+        },
+        cancel: () => void closed.add(new URL(url).pathname),
+      }),
+    );
+  });
+  const rows = await each("Works on an HTTP body", peers, async (peer) => {
+    const path = `/${peers.indexOf(peer)}`;
+    const url = `http://127.0.0.1:${server.addr.port}${path}`;
+    const options = { timeout: TIMEOUT };
+    const seen = await read(
+      peer.guardBody?.(url, options) ??
+        peer.guard((await fetch(url)).body!, options),
+      latest(peer) + NEVER,
+    );
+    for (let left = 20; left > 0 && !closed.has(path); left--) await delay(50);
+    return verdict(
+      seen.end === "error" && closed.has(path),
+      "the request goes on",
+    );
+  });
+  server.shutdown();
+  return rows;
+}
+
+function fallback(peers: Peer[]) {
+  return each(
+    "Can go on with another source on a stall",
+    peers,
+    async (peer) => {
+      const source = timed([0]);
+      const seen = await read(
+        peer.guard(source.stream, {
+          timeout: TIMEOUT,
+          fallback: new ReadableStream({
+            start(controller) {
+              controller.enqueue(Uint8Array.of(9));
+              controller.close();
+            },
+          }),
+        }),
+        latest(peer) + NEVER,
+      );
+      return verdict(seen.bytes.join() === "1,9" && seen.end === "closed");
+    },
+  );
+}
+
+function plainPromise(peers: Peer[]) {
+  return each("Takes a promise as it is", peers, async (peer) => {
+    if (!peer.guardPromise) return no();
+    const guarded = peer.guardPromise(new Promise(() => {}), TIMEOUT);
+    const outcome = await Promise.race([
+      guarded.then(() => "value", () => "error"),
+      delay(LATEST + NEVER).then(() => "pending"),
+    ]);
+    return verdict(outcome === "error", "the silence is never told");
+  });
+}
+
+/** Of an adapter's `guard()` with all that it needs. */
+async function size(peers: Peer[]): Promise<Rows> {
+  const entry = await Deno.makeTempFile({ suffix: ".ts" });
+  const cells: Observed[] = [];
+  try {
+    for (const { file } of peers) {
+      const { href } = new URL(file, import.meta.url);
+      await Deno.writeTextFile(entry, `export { guard } from "${href}";`);
+      const flags = ["--minify", "--platform=browser", "--quiet"];
+      const { stdout } = await run(["bundle", ...flags, entry]);
+      const zipped = new Blob([stdout]).stream()
+        .pipeThrough(new CompressionStream("gzip"));
+      const { byteLength } = await new Response(zipped).arrayBuffer();
+      cells.push({ cell: `${(byteLength / 1_000).toFixed(1)} KB` });
+    }
+  } finally {
+    await Deno.remove(entry);
+  }
+  return { "Size, minified and gzipped": cells };
+}
+
+export const scenarios = [
+  stall,
+  firstItem,
+  slowConsumer,
+  busyConsumer,
+  noLoss,
+  blockedLoop,
+  noTimerLeft,
+  fetchBody,
+  fallback,
+  plainPromise,
+  size,
+];

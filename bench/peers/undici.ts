@@ -1,0 +1,50 @@
+import { Agent, request } from "npm:undici@8.12.4";
+import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+
+async function* guardBody(url: string, options: GuardOptions): Chunks {
+  const { timeout: bodyTimeout, first } = options;
+  const dispatcher = new Agent({
+    bodyTimeout,
+    ...first !== undefined && { headersTimeout: first },
+  });
+  try {
+    const { body } = await request(url, { dispatcher });
+    for await (const chunk of body) yield chunk;
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+/** It guards nothing but bodies: the source becomes one, by way of a server. */
+export async function* guard(source: Source, options: GuardOptions): Chunks {
+  const { promise: ready, resolve } = Promise.withResolvers<number>();
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: ({ port }) => resolve(port),
+  }, () => new Response(source));
+  try {
+    yield* guardBody(`http://127.0.0.1:${await ready}/`, options);
+  } finally {
+    server.shutdown();
+  }
+}
+
+export const undici: Peer = {
+  name: "undici `bodyTimeout`",
+  version: "undici 8.12.4",
+  file: "undici.ts",
+  latest: 1_800,
+  guard,
+  guardBody,
+  notes: {
+    "A blocked event loop is no silence": {
+      yes: "its clock counts its own ticks, not the time",
+    },
+    "Works on an HTTP body": {
+      yes: "on those of its own requests, and on nothing else: a server " +
+        "made such bodies of the sources of the other rows",
+    },
+    "Size, minified and gzipped": { yes: "a whole HTTP client" },
+  },
+};
