@@ -20,6 +20,18 @@ export const deadline: Peer = {
   version: "@std/async 1",
   file: "deadline.ts",
   guard,
+  async *guardIterable(iterable, ms) {
+    const iterator = iterable[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await async.deadline(iterator.next(), ms);
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      iterator.return?.(); // waiting for it would be waiting for a read
+    }
+  },
   guardPromise: async.deadline,
   notes: {
     "The source is cancelled on a stall": {

@@ -8,12 +8,15 @@ function stream(source: Source): Stream.Stream<Uint8Array, unknown> {
   });
 }
 
+function fail() {
+  return Stream.fail(new Error("Silence"));
+}
+
 export function guard(source: Source, options: GuardOptions): Chunks {
   const { timeout: duration, fallback } = options;
   return Stream.toAsyncIterable(Stream.timeoutOrElse(stream(source), {
     duration,
-    orElse: () =>
-      fallback ? stream(fallback) : Stream.fail(new Error("Silence")),
+    orElse: () => fallback ? stream(fallback) : fail(),
   }));
 }
 
@@ -22,6 +25,13 @@ export const effect: Peer = {
   version: "effect 4.1.0",
   file: "effect.ts",
   guard,
+  guardIterable: (iterable, duration) =>
+    Stream.toAsyncIterable(
+      Stream.timeoutOrElse(
+        Stream.fromAsyncIterable(iterable, (error) => error),
+        { duration, orElse: fail },
+      ),
+    ),
   guardPromise: (promise, timeout) =>
     Effect.runPromise(Effect.timeout(Effect.promise(() => promise), timeout)),
   alternative: {

@@ -1,4 +1,5 @@
-import { HeartbeatMonitor } from "../../monitor.ts";
+import { HeartbeatMonitor, watch } from "../../monitor.ts";
+import { startWorker } from "../../worker.ts";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 
 export function guard(source: Source, options: GuardOptions): Chunks {
@@ -10,7 +11,12 @@ export const heartbeat: Peer = {
   name: "**heartbeat**",
   file: "heartbeat.ts",
   guard,
+  guardIterable: (iterable, timeout) =>
+    watch(startWorker(() => iterable, { interval: timeout / 2 }), { timeout }),
   notes: {
+    "Finds a hung async generator": {
+      yes: "as the work of `startWorker()`, for `watch()`",
+    },
     "Can go on with another source on a stall": {
       no: "a worker can: `supervise()` starts it again",
     },

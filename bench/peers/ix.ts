@@ -30,6 +30,8 @@ export const ix: Peer = {
   version: "ix 7.0.0",
   file: "ix.ts",
   guard,
+  guardIterable: (iterable, dueTime) =>
+    from(iterable).pipe(timeout<Uint8Array>(dueTime)),
   guardPromise: (promise, dueTime) =>
     first(from(promise).pipe(timeout(dueTime))) as typeof promise,
   alternative: {

@@ -65,11 +65,11 @@ async function format(markdown: string) {
   return new TextDecoder().decode(stdout);
 }
 
-/** Without what differs from run to run. */
+/** Without what differs from run to run, and the widths of columns. */
 function essence(markdown: string) {
   return markdown
-    .replace(/\d+ of (?=\d+ false)|[\d.]+(?= KB)|(?<=Deno )[\d.]+\d/g, "")
-    .replace(/[\s-]+/g, " "); // the widths of columns
+    .replace(/[\s-]+/g, " ")
+    .replace(/[\d to]+(?= of \d+ false)|[\d.]+(?= KB)|(?<=Deno )[\d.]+\d/g, "");
 }
 
 /** What has to end, or else is broken. */
@@ -81,6 +81,9 @@ const overdue = setTimeout(() => {
 const rows: Rows = {};
 for (const scenario of scenarios) Object.assign(rows, await scenario(peers));
 clearTimeout(overdue);
+for (const title of peers.flatMap(({ notes = {} }) => Object.keys(notes))) {
+  if (!rows[title]) throw new Error(`There is a note, but no row: ${title}`);
+}
 
 const block = "\n" + await format(render(rows)) + "\n";
 console.log(block.trim());
@@ -91,7 +94,7 @@ for (const [title, observed] of Object.entries(rows)) {
   const { cell, note } = observed[ours]!;
   const claim = NOT_CLAIMED.includes(title) ? "no" : "yes";
   if (cell === claim || cell.endsWith("KB")) continue;
-  console.error(`NOT as claimed: ${title}: ${cell}, ${note}`);
+  console.error(`NOT as claimed: ${title}: ${cell} ${note ?? ""}`);
   failed = true;
 }
 

@@ -31,6 +31,18 @@ export const pTimeout: Peer = {
   version: "p-timeout 8.0.0",
   file: "p_timeout.ts",
   guard,
+  async *guardIterable(iterable, milliseconds) {
+    const iterator = iterable[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await timeOut(iterator.next(), { milliseconds });
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      iterator.return?.(); // waiting for it would be waiting for a read
+    }
+  },
   guardPromise: (promise, milliseconds) => timeOut(promise, { milliseconds }),
   notes: {
     "The source is cancelled on a stall": {

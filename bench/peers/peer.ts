@@ -30,6 +30,7 @@ export interface Peer {
   guard(source: Source, options: GuardOptions): Chunks;
   /** Guards the body of a response, where that is not a stream like any other. */
   guardBody?(url: string, options: GuardOptions): Chunks;
+  guardIterable?(iterable: Chunks, timeout: number): Chunks;
   guardPromise?<T>(promise: Promise<T>, timeout: number): Promise<T>;
   /** Another way that its docs show: what it is, and what it does worse is told in a footnote. */
   alternative?: { name: string; guard: Peer["guard"] };

@@ -33,6 +33,8 @@ export const rxjs: Peer = {
   version: "rxjs 7.8.2 with rxjs-for-await 1.0.0",
   file: "rxjs.ts",
   guard,
+  guardIterable: (iterable, each) =>
+    eachValueFrom(from(iterable).pipe(timeout({ each }))),
   guardPromise: (promise, each) =>
     firstValueFrom(from(promise).pipe(timeout({ each }))),
   alternative: {
