@@ -1,7 +1,5 @@
-// deno-lint-ignore-file no-console -- the table is the product
-
-/** How many units pass in a round: the first argument. */
-const UNITS = Number(Deno.args[0] ?? 1_000_000);
+/** How many units pass in a round: a number among the arguments. */
+const UNITS = Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 500_000);
 const ROUNDS = 5;
 /** How often the candidates take turns in a round, so that the machine's noise meets them all. */
 const SLICES = 10;
@@ -78,61 +76,55 @@ async function measureAll(candidates: Candidate[]) {
   }
 }
 
-function median(values: number[]) {
+export function median(values: number[]) {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** The median over the pairs that ran in the same round. */
-function ratio(one: Candidate, other: Candidate) {
+export function ratio(one: Candidate, other: Candidate) {
   return median(one.costs.map((cost, i) => cost / other.costs[i]!));
 }
 
-/** Prints a Markdown table of what the candidates cost, beside the baseline. */
-function printTable(unit: string, [baseline, candidates]: Comparison) {
-  console.log(`
-| candidate | ns per ${unit} | × ${baseline.name} |
-| --- | ---: | ---: |`);
-  for (const each of candidates) {
-    const cost = median(each.costs).toFixed(0);
-    console.log(
-      `| ${each.name} | ${cost} | ${ratio(each, baseline).toFixed(2)} |`,
-    );
-  }
+/** What a candidate costs, as a ratio to what was measured beside it. */
+export interface Row {
+  /** What it costs that for: a chunk, a heartbeat, the memory of a worker. */
+  per: string;
+  name: string;
+  ratio: number;
+  baseline: string;
 }
 
-/** What is compared with what: the baseline is one of the candidates. */
-export type Comparison = [baseline: Candidate, candidates: Candidate[]];
-
-/** How many units of a candidate pass in a round. */
-export function unitsOf({ length }: Candidate) {
-  return SLICES * length;
+/** What a bench has to say: its rows, and whether the targets were met. */
+export interface Outcome {
+  rows: Row[];
+  targets: string[];
 }
 
-/** Measures all in one interleaved run, and prints a table for each comparison. */
+/** Measures the candidates in one interleaved run, beside one of them. */
 export async function compare(
-  unit: string,
-  comparisons: Comparison[],
-  note = "",
-) {
-  await measureAll(comparisons.flatMap(([, candidates]) => candidates));
-  const units = unitsOf(comparisons[0]![0]);
-  console.log(
-    `Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} CPUs, ` +
-      `${units} ${unit}s a round${note}, median of ${ROUNDS} rounds`,
-  );
-  for (const each of comparisons) printTable(unit, each);
+  per: string,
+  baseline: Candidate,
+  candidates: Candidate[],
+): Promise<Row[]> {
+  await measureAll(candidates);
+  return candidates.map((each) => ({
+    per,
+    name: each.name,
+    ratio: ratio(each, baseline),
+    baseline: baseline.name,
+  }));
 }
 
-/** Prints whether a candidate costs at most `bar` times another. */
-export function printBar(
-  label: string,
-  one: Candidate,
-  other: Candidate,
-  bar: number,
-) {
+/** Says whether a target was met. */
+export function judge(what: string, met: boolean) {
+  return `${met ? "met" : "NOT met"}: ${what}`;
+}
+
+/** Says whether a candidate costs at most `bar` times another. */
+export function judgeRatio(one: Candidate, other: Candidate, bar: number) {
   const measured = ratio(one, other);
-  console.log(
-    `\n${label} / ${other.name}: ${measured.toFixed(3)}, at most ${bar}: ` +
-      (measured <= bar ? "met" : "NOT met"),
+  return judge(
+    `${one.name} / ${other.name} is ${measured.toFixed(2)}, at most ${bar}`,
+    measured <= bar,
   );
 }

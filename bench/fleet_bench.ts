@@ -2,9 +2,8 @@
 
 /**
  * What a fleet costs per worker and per heartbeat, from a thousand workers to a
- * million, beside one `HeartbeatMonitor` each and a scan of a `Map`, in one run;
- * then whether the verdicts on a million workers come in time. The first argument
- * is the largest fleet.
+ * million, beside one `HeartbeatMonitor` each and a scan of a `Map`; then whether
+ * the verdicts on a million workers come in time.
  *
  * @module
  */
@@ -15,15 +14,23 @@ import { runInNewContext } from "node:vm";
 import { FleetMonitor } from "../fleet.ts";
 import { HeartbeatMonitor } from "../monitor.ts";
 import type { Heartbeat } from "../worker.ts";
+import {
+  candidate,
+  compare,
+  judge,
+  median,
+  type Outcome,
+  type Row,
+} from "./_measure.ts";
 
-const LARGEST = Number(Deno.args[0] ?? 1_000_000);
-const SIZES = [1_000, 10_000, 100_000, 1_000_000].filter((n) => n <= LARGEST);
-/** How many heartbeats a figure is taken from. */
-const BEATS = 1_000_000;
-/** A stream each is too slow for more workers, and heartbeats. */
+const SIZES = [1_000, 10_000, 100_000, 1_000_000] as const;
+const LARGEST = 1_000_000;
+/** A stream each is too slow for more workers than this, and for more than a share of the heartbeats. */
 const STREAMS = 10_000;
+const SLOW = 0.05;
+/** How many heartbeats come by the stream. */
+const BEATS = 1_000_000;
 const BATCH = 1_000;
-const ROUNDS = 3;
 const TIMEOUT = 3_000;
 const HOUR = 3_600_000;
 
@@ -31,10 +38,6 @@ setFlagsFromString("--expose-gc");
 const gc: () => void = runInNewContext("gc");
 
 const rest = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function median(values: number[]) {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
 
 function memory() {
   gc();
@@ -47,21 +50,21 @@ function namesOf(size: number) {
   return Array.from({ length: size }, (_, i) => `worker-${i}`);
 }
 
-function shuffled(order: Uint32Array) {
+/** Puts them into an order that no cache foresees. */
+function shuffle(order: Uint32Array) {
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
-  return order;
 }
 
-/** What a candidate is: made for some workers, told of heartbeats, and ended. */
-interface Candidate {
+/** What can be told of heartbeats. */
+interface Watcher {
   beat(index: number): unknown;
   end(): unknown;
 }
 
-type Make = (names: string[]) => Candidate | Promise<Candidate>;
+type Make = (names: string[]) => Watcher;
 
 function drained(fleet: FleetMonitor) {
   fleet.readable.pipeTo(new WritableStream());
@@ -69,7 +72,7 @@ function drained(fleet: FleetMonitor) {
 }
 
 /** By name, as somebody would write it: a `Map`, and an interval that scans it. */
-function startScan(names: string[]): Candidate {
+function startScan(names: string[]): Watcher {
   const seen = new Map<string, number>();
   const timer = setInterval(() => {
     const now = Date.now();
@@ -81,10 +84,15 @@ function startScan(names: string[]): Candidate {
   };
 }
 
-const STREAM = "a `HeartbeatMonitor` each";
+const [HANDLE, NAMED, SCAN, STREAM] = [
+  "**`handle.beat()`**",
+  "**`fleet.beat()`**",
+  "a `Map` and a scan",
+  "a `HeartbeatMonitor` each",
+] as const;
 
-const CANDIDATES: Record<string, Make> = {
-  "`beat()` of a handle": (names) => {
+const WATCHERS: Record<string, Make> = {
+  [HANDLE]: (names) => {
     const fleet = drained(new FleetMonitor({ timeout: HOUR }));
     const handles = names.map((name) => fleet.handle(name));
     return {
@@ -92,14 +100,14 @@ const CANDIDATES: Record<string, Make> = {
       end: () => fleet.writable.close(),
     };
   },
-  "`fleet.beat()`": (names) => {
+  [NAMED]: (names) => {
     const fleet = drained(new FleetMonitor({ timeout: HOUR }));
     return {
       beat: (index) => fleet.beat(names[index]!, 1),
       end: () => fleet.writable.close(),
     };
   },
-  "a `Map` and a scan": startScan,
+  [SCAN]: startScan,
   [STREAM]: (names) => {
     const writers = names.map(() => {
       const monitor = new HeartbeatMonitor<number>({ timeout: HOUR });
@@ -113,54 +121,81 @@ const CANDIDATES: Record<string, Make> = {
   },
 };
 
-interface Cost {
-  bytes: number;
-  /** The ns of a heartbeat, where the workers beat in the order in which they came. */
-  inTurn: number;
-  /** The ns of a heartbeat, where they beat in an order that no cache foresees. */
-  atRandom: number;
+/** Starts a watcher, and measures the bytes of a worker. */
+async function build(name: string, size: number) {
+  const before = memory();
+  // a name is part of what a fleet holds
+  const watcher = WATCHERS[name]!(namesOf(size));
+  for (let i = 0; i < size; i++) watcher.beat(i);
+  // what tells of it may wait
+  for (let start = -Infinity; performance.now() - start > 100;) {
+    start = performance.now();
+    await watcher.beat(0);
+    await rest(1);
+  }
+  return { name, watcher, bytes: (memory() - before) / size };
 }
 
-/** The ns of a heartbeat. */
-async function time(candidate: Candidate, order: Uint32Array, beats: number) {
-  const costs: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const start = performance.now();
+/** Tells a watcher of heartbeats, in this order, over and over. */
+function beating({ name, watcher }: Built, order: Uint32Array) {
+  let at = 0;
+  return candidate(name, async (length) => {
     let last: unknown;
-    for (let i = 0; i < beats; i++) {
-      last = candidate.beat(order[i % order.length]!);
+    for (let i = 0; i < length; i++) {
+      last = watcher.beat(order[at++ % order.length]!);
       if (i % BATCH === 0 && last instanceof Promise) await last;
     }
     await last;
-    // the first round is the warm-up
-    if (round > 0) costs.push((performance.now() - start) * 1e6 / beats);
-    await rest(0);
+    return length;
+  }, name === STREAM ? SLOW : 1);
+}
+
+type Built = Awaited<ReturnType<typeof build>>;
+
+/** Measures a fleet of one size beside the others. */
+async function measure(size: number) {
+  const all: Built[] = [];
+  for (const name of [HANDLE, NAMED, SCAN, STREAM]) {
+    if (name !== STREAM || size <= STREAMS) all.push(await build(name, size));
   }
-  return median(costs);
-}
-
-async function measure(make: Make, size: number): Promise<Cost> {
-  const before = memory();
-  // a name is part of what a fleet holds
-  const candidate = await make(namesOf(size));
-  for (let i = 0; i < size; i++) candidate.beat(i);
-  await rest(0);
-  while (await isBusy(candidate));
-  const bytes = (memory() - before) / size;
-  const beats = make === CANDIDATES[STREAM] ? 10 * STREAMS : BEATS;
   const order = Uint32Array.from({ length: size }, (_, i) => i);
-  const inTurn = await time(candidate, order, beats);
-  const atRandom = await time(candidate, shuffled(order), beats);
-  await candidate.end();
-  return { bytes, inTurn, atRandom };
-}
-
-/** Whether what was written is still on its way. */
-async function isBusy(candidate: Candidate) {
-  const start = performance.now();
-  await candidate.beat(0);
-  await rest(1);
-  return performance.now() - start > 100;
+  const rows: Row[] = [];
+  const costs = new Map(all.map(({ name }) => [name, [] as string[]]));
+  let named = Infinity;
+  for (const per of ["heartbeat", "heartbeat, at random"]) {
+    const candidates = all.map((each) => beating(each, order));
+    rows.push(
+      ...await compare(
+        `${per}, ${size.toLocaleString("en")} workers`,
+        candidates[2]!,
+        candidates,
+      ),
+    );
+    for (const each of candidates) {
+      costs.get(each.name)!.push(median(each.costs).toFixed(0));
+    }
+    named = Math.min(named, median(candidates[1]!.costs));
+    shuffle(order);
+  }
+  const scan = all[2]!.bytes;
+  for (const { name, bytes } of all) {
+    // below, the noise is as large
+    if (size < 10_000) continue;
+    rows.push({
+      per: `memory, ${size.toLocaleString("en")} workers`,
+      name,
+      ratio: bytes / scan,
+      baseline: SCAN,
+    });
+  }
+  for (const { watcher } of all) await watcher.end();
+  const stream = await measureStream(size);
+  const cells = all.flatMap(({ name, bytes }) => [
+    costs.get(name)!.join(" / "),
+    bytes.toFixed(0),
+  ]);
+  console.log(`| ${[size, stream.toFixed(0), ...cells].join(" | ")} |`);
+  return { rows, bytes: all[1]!.bytes, named, stream };
 }
 
 /** The ns of a heartbeat that comes by the stream, in batches as they come from a wire: with names of their own. */
@@ -256,90 +291,61 @@ async function measureVerdicts(size: number) {
   };
 }
 
-console.log(
-  `Deno ${Deno.version.deno}, median of ${ROUNDS} rounds of ${BEATS} heartbeats: ns each, in turn / at random; bytes a worker
+/** Whether a row belongs into the table of all benches: the curve, and the extremes of the rest. */
+function isTelling({ per, name }: Row) {
+  if (name === SCAN) return false;
+  if (name === STREAM) return per.includes("10,000") && !/random/.test(per);
+  return /^heartbeat, \d/.test(per) || per.includes("1,000,000");
+}
 
-| workers | ${
-    Object.keys(CANDIDATES).flatMap((name) => [name, "bytes"]).join(" | ")
-  } | by the stream, in batches |
-| ---: |${" ---: |".repeat(2 * Object.keys(CANDIDATES).length + 1)}`,
-);
-const curve: { size: number; costs: Record<string, Cost>; stream: number }[] =
-  [];
-for (const size of SIZES) {
-  const costs: Record<string, Cost> = {};
-  for (const [name, make] of Object.entries(CANDIDATES)) {
-    if (name === STREAM && size > STREAMS) continue;
-    costs[name] = await measure(make, size);
+/** Runs the bench. */
+export async function run(): Promise<Outcome> {
+  const names = [HANDLE, NAMED, SCAN, STREAM];
+  console.log(
+    `ns a heartbeat, in turn / at random, and bytes a worker:
+
+| workers | by the stream | ${
+      names.map((name) => `${name} | bytes`).join(" | ")
+    } |
+| ---: |${" ---: |".repeat(2 * names.length + 1)}`,
+  );
+  const rows: Row[] = [];
+  let last!: Awaited<ReturnType<typeof measure>>;
+  for (const size of SIZES) {
+    last = await measure(size);
+    rows.push(...last.rows.filter(isTelling));
   }
-  const stream = await measureStream(size);
-  curve.push({ size, costs, stream });
-  const cells = Object.keys(CANDIDATES).flatMap((name) => {
-    const cost = costs[name];
-    if (!cost) return ["", ""];
-    const { inTurn, atRandom, bytes } = cost;
-    const figures = `${inTurn.toFixed(0)} / ${atRandom.toFixed(0)}`;
-    return [figures, bytes.toFixed(0)];
-  });
-  console.log(`| ${[size, ...cells, stream.toFixed(0)].join(" | ")} |`);
+  const { bytes, named, stream } = last;
+  const targets = [
+    judge(`${bytes.toFixed(0)} bytes a worker, at most 300`, bytes <= 300),
+    judge(
+      `${(1e3 / named).toFixed(1)} million beat() a second, at least 5`,
+      named <= 200,
+    ),
+    judge(
+      `${(1e3 / stream).toFixed(1)} million a second in batches, at least 1`,
+      stream <= 1_000,
+    ),
+  ];
+  const watched = await measureIdle(LARGEST, TIMEOUT);
+  const unwatched = await measureIdle(LARGEST, Infinity);
+  targets.push(judge(
+    `watching a million workers that beat once a second takes ${
+      ((watched - unwatched) / 10).toFixed(1)
+    } % of a core beyond the beats (${
+      (unwatched / 10).toFixed(1)
+    } %), below 10`,
+    watched - unwatched < 100,
+  ));
+  const { reported, expected, wrong, earliest, latest } = await measureVerdicts(
+    LARGEST,
+  );
+  targets.push(judge(
+    `1 % silent at once: ${reported} of ${expected} reported and ${wrong} others, from ${
+      earliest.toFixed(0)
+    } to ${latest.toFixed(0)} ms after the timeout, from 0 to ${TIMEOUT / 10}`,
+    reported === expected && wrong === 0 && earliest >= 0 &&
+      latest <= TIMEOUT / 10,
+  ));
+  return { rows, targets };
 }
-
-let missed = 0;
-function judge(what: string, met: boolean) {
-  if (!met) missed++;
-  console.log(`${met ? "met" : "NOT met"}: ${what}`);
-}
-
-const { size, costs, stream } = curve.at(-1)!;
-const [handle, named, scan] = Object.values(costs) as [Cost, Cost, Cost];
-console.log(`\nAt ${size} workers:`);
-judge(
-  `${named.bytes.toFixed(0)} bytes a worker, at most 300`,
-  named.bytes <= 300,
-);
-judge(
-  `${(1e3 / named.inTurn).toFixed(1)} million beat() a second, at least 5`,
-  named.inTurn <= 200,
-);
-judge(
-  `${(1e3 / stream).toFixed(1)} million a second in batches, at least 1`,
-  stream <= 1_000,
-);
-console.log(
-  `a handle costs ${
-    (handle.inTurn / scan.inTurn).toFixed(2)
-  } × the Map, beat() ${(named.inTurn / scan.inTurn).toFixed(2)} ×; at random ${
-    (handle.atRandom / scan.atRandom).toFixed(2)
-  } × and ${(named.atRandom / scan.atRandom).toFixed(2)} ×`,
-);
-const each = curve.findLast(({ costs }) => STREAM in costs)!;
-const [, one, , streams] = Object.values(each.costs) as Cost[];
-console.log(
-  `a HeartbeatMonitor each costs ${
-    (streams!.inTurn / one!.inTurn).toFixed(0)
-  } × the time and ${
-    (streams!.bytes / one!.bytes).toFixed(0)
-  } × the memory at ${each.size} workers`,
-);
-
-const [watched, unwatched] = [
-  await measureIdle(size, TIMEOUT),
-  await measureIdle(size, Infinity),
-];
-judge(
-  `watching ${size} workers that beat once a second takes ${
-    ((watched - unwatched) / 10).toFixed(1)
-  } % of a core beyond the beats (${(unwatched / 10).toFixed(1)} %), below 10`,
-  watched - unwatched < 100,
-);
-const { reported, expected, wrong, earliest, latest } = await measureVerdicts(
-  size,
-);
-judge(
-  `1 % silent at once: ${reported} of ${expected} reported and ${wrong} others, from ${
-    earliest.toFixed(0)
-  } to ${latest.toFixed(0)} ms after the timeout, from 0 to ${TIMEOUT / 10}`,
-  reported === expected && wrong === 0 && earliest >= 0 &&
-    latest <= TIMEOUT / 10,
-);
-if (missed > 0) Deno.exit(1);

@@ -1,23 +1,21 @@
 /**
  * What it costs per chunk to pass a stream through a monitor, beside what
- * users would take instead, in one interleaved run. The first argument is the
- * number of chunks; with `--v8-flags=--expose-gc` no candidate pays for the
- * garbage of the one before it.
+ * users would take instead.
  *
  * @module
  */
 
 import { deadline } from "@std/async/deadline";
-import pTimeout from "npm:p-timeout@6.1.4";
+import pTimeout from "npm:p-timeout@8.0.0";
 import { Observable, timeout } from "npm:rxjs@7.8.2";
 import { HeartbeatMonitor } from "../monitor.ts";
 import {
   candidate,
   compare,
   drain,
-  printBar,
+  judgeRatio,
+  type Outcome,
   type Run,
-  unitsOf,
 } from "./_measure.ts";
 
 const TIMEOUT = 30_000;
@@ -129,10 +127,13 @@ const candidates = [
   ),
 ];
 
-await compare(
-  "chunk",
-  [[baseline, candidates]],
-  ` (${unitsOf(naive)} from the naive monitor down)`,
-);
-printBar("monitor", monitor, baseline, 1.1);
-printBar("monitor", monitor, naive, 0.35);
+/** Runs the bench. */
+export async function run(): Promise<Outcome> {
+  return {
+    rows: await compare("chunk", baseline, candidates),
+    targets: [
+      judgeRatio(monitor, baseline, 1.1),
+      judgeRatio(monitor, naive, 0.35),
+    ],
+  };
+}

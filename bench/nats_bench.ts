@@ -16,6 +16,7 @@ import {
 import { FleetMonitor } from "../fleet.ts";
 import { publishHeartbeats, subscribeHeartbeats } from "../nats.ts";
 import { NPM_FLAGS } from "../tests/_help.ts";
+import { median, type Outcome } from "./_measure.ts";
 
 const WORKERS = 100_000;
 /** How often each beats in a round. */
@@ -24,8 +25,6 @@ const ROUNDS = 3;
 const FLEET = 10_000_000;
 /** The share of a core that is planned with. */
 const LOAD = 0.5;
-
-const [role, servers] = Deno.args as [string?, string?];
 
 async function publish(connection: NatsConnection) {
   const writers = Array.from({ length: WORKERS }, (_, i) => {
@@ -47,37 +46,6 @@ async function publish(connection: NatsConnection) {
   }
 }
 
-if (role === "publish") {
-  await publish(await connect({ servers: servers! }));
-  Deno.exit();
-}
-
-const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-const { port } = listener.addr as Deno.NetAddr;
-listener.close();
-const broker = new Deno.Command("nats-server", {
-  args: ["-a", "127.0.0.1", "-p", `${port}`],
-  stdout: "null",
-  stderr: "null",
-}).spawn();
-const address = `127.0.0.1:${port}`;
-const connection = await connect({
-  servers: address,
-  waitOnFirstConnect: true,
-  reconnectTimeWait: 50,
-});
-const publisher = new Deno.Command(Deno.execPath(), {
-  args: [
-    "run",
-    "-A",
-    "--no-check",
-    ...NPM_FLAGS,
-    import.meta.url,
-    "publish",
-    address,
-  ],
-}).spawn();
-
 /** The ms of CPU that a process has taken. */
 async function cpuOf(pid: number) {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
@@ -87,9 +55,9 @@ async function cpuOf(pid: number) {
 }
 
 /** Has all of them beat, and says what it took per message, in µs of CPU. */
-async function measure() {
+async function measure(connection: NatsConnection, broker: number) {
   const { inMsgs, inBytes } = connection.stats();
-  const before = { own: cpuUsage(), broker: await cpuOf(broker.pid) };
+  const before = { own: cpuUsage(), broker: await cpuOf(broker) };
   await connection.request("go", "", { timeout: 120_000 });
   await connection.flush();
   const { user, system } = cpuUsage(before.own);
@@ -98,78 +66,109 @@ async function measure() {
   if (count < WORKERS * BEATS) throw new Error(`${count} came`);
   return {
     own: (user + system) / count,
-    broker: (await cpuOf(broker.pid) - before.broker) * 1_000 / count,
+    broker: (await cpuOf(broker) - before.broker) * 1_000 / count,
     bytes: (now.inBytes - inBytes) / count,
   };
 }
 
-function median(values: number[]) {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-// until the publisher listens
-for (;;) {
-  try {
-    await connection.request("go", "", { timeout: 120_000 });
-    break;
-  } catch {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 type Costs = Awaited<ReturnType<typeof measure>>;
-const costs: { bare: Costs; watcher: Costs }[] = [];
-for (let round = 0; round < ROUNDS; round++) {
-  const counter = connection.subscribe("heartbeats.>", { callback() {} });
-  await connection.flush();
-  const bare = await measure();
-  counter.unsubscribe();
-  const fleet = new FleetMonitor({ timeout: 3_600_000 });
-  const events = subscribeHeartbeats(connection, "heartbeats.>")
-    .pipeThrough(fleet).getReader();
-  const reading = (async () => {
-    while (!(await events.read()).done);
-  })();
-  await connection.flush();
-  const watcher = await measure();
-  if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
-  await events.cancel();
-  await reading;
-  costs.push({ bare, watcher });
-}
-publisher.kill();
-await connection.close();
-broker.kill();
-await Promise.all([publisher.status, broker.status]);
 
-const own = median(costs.map(({ watcher }) => watcher.own));
-const bare = median(costs.map(({ bare }) => bare.own));
-const brokers = median(costs.map(({ watcher }) => watcher.broker));
-const bytes = median(costs.map(({ watcher }) => watcher.bytes));
-console.log(`
-Per heartbeat, ${WORKERS} workers, on loopback:
+/** Runs the bench; needs a `nats-server`. */
+export async function run(): Promise<Outcome> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  const broker = new Deno.Command("nats-server", {
+    args: ["-a", "127.0.0.1", "-p", `${port}`],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const address = `127.0.0.1:${port}`;
+  const connection = await connect({
+    servers: address,
+    waitOnFirstConnect: true,
+    reconnectTimeWait: 50,
+  });
+  const publisher = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      ...NPM_FLAGS,
+      import.meta.url,
+      address,
+    ],
+  }).spawn();
 
-| | |
-| --- | ---: |
-| bytes of payload | ${bytes.toFixed(0)} |
-| CPU of the broker | ${brokers.toFixed(1)} µs |
-| CPU of a watcher | ${own.toFixed(1)} µs |
-| CPU of a subscriber that only counts | ${bare.toFixed(1)} µs |
-| watcher / subscriber | ${
-  median(costs.map(({ watcher, bare }) => watcher.own / bare.own)).toFixed(2)
-} |
+  // until the publisher listens
+  for (;;) {
+    try {
+      await connection.request("go", "", { timeout: 120_000 });
+      break;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 
+  const costs: { bare: Costs; watcher: Costs }[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const counter = connection.subscribe("heartbeats.>", { callback() {} });
+    await connection.flush();
+    const bare = await measure(connection, broker.pid);
+    counter.unsubscribe();
+    const fleet = new FleetMonitor({ timeout: 3_600_000 });
+    const events = subscribeHeartbeats(connection, "heartbeats.>")
+      .pipeThrough(fleet).getReader();
+    const reading = (async () => {
+      while (!(await events.read()).done);
+    })();
+    await connection.flush();
+    const watcher = await measure(connection, broker.pid);
+    if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
+    await events.cancel();
+    await reading;
+    costs.push({ bare, watcher });
+  }
+  publisher.kill();
+  await connection.close();
+  broker.kill();
+  await Promise.all([publisher.status, broker.status]);
+
+  const own = median(costs.map(({ watcher }) => watcher.own));
+  const bare = median(costs.map(({ bare }) => bare.own));
+  const brokers = median(costs.map(({ watcher }) => watcher.broker));
+  const bytes = median(costs.map(({ watcher }) => watcher.bytes));
+  console.log(
+    `Per heartbeat, ${WORKERS} workers, on loopback: ${
+      bytes.toFixed(0)
+    } bytes; CPU of the broker ${brokers.toFixed(1)} µs, of a watcher ${
+      own.toFixed(1)
+    } µs, of a subscriber that only counts ${bare.toFixed(1)} µs.
 ${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
 
 | interval | messages a second | MB a second | cores of watchers | cores of brokers |
-| ---: | ---: | ---: | ---: | ---: |`);
-for (const interval of [1, 5, 10, 30]) {
-  const rate = FLEET / interval;
-  console.log(
-    `| ${interval} s | ${Math.round(rate).toLocaleString("en")} | ${
-      (rate * bytes / 1e6).toFixed(0)
-    } | ${Math.ceil(rate * own / 1e6 / LOAD)} | ${
-      Math.ceil(rate * brokers / 1e6 / LOAD)
-    } |`,
+| ---: | ---: | ---: | ---: | ---: |`,
   );
+  for (const interval of [1, 5, 10, 30]) {
+    const rate = FLEET / interval;
+    console.log(
+      `| ${interval} s | ${Math.round(rate).toLocaleString("en")} | ${
+        (rate * bytes / 1e6).toFixed(0)
+      } | ${Math.ceil(rate * own / 1e6 / LOAD)} | ${
+        Math.ceil(rate * brokers / 1e6 / LOAD)
+      } |`,
+    );
+  }
+  const watched = costs.map(({ watcher, bare }) => watcher.own / bare.own);
+  return {
+    rows: [{
+      per: "heartbeat over NATS",
+      name: "**`subscribeHeartbeats()` and `FleetMonitor`**",
+      ratio: median(watched),
+      baseline: "a subscriber that only counts",
+    }],
+    targets: [],
+  };
 }
+
+if (import.meta.main) await publish(await connect({ servers: Deno.args[0]! }));

@@ -1,8 +1,7 @@
 /**
  * What it costs per unit to run a generator as a worker, beside the plain
- * `ReadableStream` that users would put around it, in one interleaved run; the
- * heartbeats are not read, unless by what watches over the worker. The first
- * argument is the number of units.
+ * `ReadableStream` that users would put around it; the heartbeats are not read,
+ * unless by what watches over the worker.
  *
  * @module
  */
@@ -10,7 +9,13 @@
 import { watch } from "../monitor.ts";
 import { supervise } from "../supervisor.ts";
 import { startWorker } from "../worker.ts";
-import { candidate, compare, drain, printBar } from "./_measure.ts";
+import {
+  candidate,
+  compare,
+  drain,
+  judgeRatio,
+  type Outcome,
+} from "./_measure.ts";
 
 const TIMEOUT = 30_000;
 
@@ -74,20 +79,28 @@ const fromAsync = [
 ];
 
 const plainSync = candidate(
-  "plain `ReadableStream`, sync",
+  "plain `ReadableStream`",
   (length) => drain(createPlainSync(generateSync(length))),
 );
 const fromSync = [
   candidate(
-    "`ReadableStream.from(generator)`, sync",
+    "`ReadableStream.from(generator)`",
     (length) => drain(ReadableStream.from(generateSync(length))),
   ),
   plainSync,
   candidate(
-    "`startWorker`, sync",
+    "**`startWorker`**",
     (length) => drain(startWorker(() => generateSync(length)).results),
   ),
 ];
 
-await compare("unit", [[plain, fromAsync], [plainSync, fromSync]]);
-printBar("worker", worker, plain, 1.3);
+/** Runs the bench. */
+export async function run(): Promise<Outcome> {
+  return {
+    rows: [
+      ...await compare("unit", plain, fromAsync),
+      ...await compare("unit, sync", plainSync, fromSync),
+    ],
+    targets: [judgeRatio(worker, plain, 1.3)],
+  };
+}

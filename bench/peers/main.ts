@@ -9,12 +9,11 @@
  * @module
  */
 
+import { format, readBlock, writeBlock } from "../_readme.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { peers } from "./peers.ts";
 import { type Rows, scenarios } from "./scenarios.ts";
 
-const README = new URL("../../README.md", import.meta.url);
-const BLOCK = /(?<=<!-- peers -->\n)[^]*(?=<!-- \/peers -->)/;
 /** What this library says of itself: yes, but for these. */
 const NOT_CLAIMED = [
   "Can go on with another source on a stall",
@@ -49,22 +48,6 @@ Seen on Deno ${Deno.version.deno}, of ${versions.join(", ")}.
 `;
 }
 
-async function format(markdown: string) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext=md", "-"],
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const input = ReadableStream.from([markdown])
-    .pipeThrough(new TextEncoderStream());
-  const [{ stdout, success }] = await Promise.all([
-    child.output(),
-    input.pipeTo(child.stdin),
-  ]);
-  if (!success) throw new Error("deno fmt failed");
-  return new TextDecoder().decode(stdout);
-}
-
 /** Without what differs from run to run, and the widths of columns. */
 function essence(markdown: string) {
   return markdown
@@ -85,7 +68,7 @@ for (const title of peers.flatMap(({ notes = {} }) => Object.keys(notes))) {
   if (!rows[title]) throw new Error(`There is a note, but no row: ${title}`);
 }
 
-const block = "\n" + await format(render(rows)) + "\n";
+const block = await format(render(rows));
 console.log(block.trim());
 
 let failed = false;
@@ -98,12 +81,10 @@ for (const [title, observed] of Object.entries(rows)) {
   failed = true;
 }
 
-const readme = await Deno.readTextFile(README);
 if (Deno.args.includes("--write")) {
-  if (!BLOCK.test(readme)) throw new Error("README.md has no <!-- peers -->");
-  await Deno.writeTextFile(README, readme.replace(BLOCK, () => block));
+  await writeBlock("peers", block);
 } else if (Deno.args.includes("--check")) {
-  if (essence(BLOCK.exec(readme)?.[0] ?? "") !== essence(block)) {
+  if (essence(await readBlock("peers")) !== essence(block)) {
     console.error("README.md says otherwise: run with --write");
     failed = true;
   }
