@@ -24,6 +24,7 @@ import {
   type Heartbeat,
   startWorker,
   type StartWorkerOptions,
+  type Work,
   type WorkContext,
   type WorkerStreams,
 } from "./worker.ts";
@@ -186,6 +187,39 @@ export function serveThread<R, I = unknown>(
   const aborter = new AbortController();
   let results: ReadableStreamDefaultReader<R>;
   let heartbeats: ReadableStreamDefaultReader<Heartbeat>;
+  let unsent = 0;
+  let sent = () => {};
+
+  /** Starts no unit before the result of the last was sent: it may block the thread. */
+  function pace(units: ReturnType<Work<R>>): ReturnType<Work<R>> {
+    const object = Object(units);
+    const open = object[Symbol.asyncIterator] ?? object[Symbol.iterator];
+    // a stream runs ahead on its own, and what is no iterable is refused by startWorker()
+    if (object instanceof ReadableStream || typeof open !== "function") {
+      return units;
+    }
+    const iterator: AsyncIterator<R> | Iterator<R> = open.call(object);
+    return {
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          if (unsent > 0) await new Promise<void>((resolve) => sent = resolve);
+          const { done, value } = await iterator.next();
+          try {
+            const result = { done, value: await value } as IteratorResult<R>;
+            unsent++;
+            return result;
+          } catch (error) {
+            if (!done) iterator.return?.();
+            throw error;
+          }
+        },
+        async return() {
+          await iterator.return?.();
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+  }
 
   function end(side: Side, failure?: { cause: unknown }) {
     scope.postMessage({
@@ -204,6 +238,9 @@ export function serveThread<R, I = unknown>(
       end("results", { cause });
       // a result that cannot be cloned
       results.cancel(cause).catch(() => {});
+    } finally {
+      unsent = 0;
+      sent();
     }
   }
 
@@ -232,7 +269,7 @@ export function serveThread<R, I = unknown>(
       if (detail !== undefined) first.detail = detail;
       scope.postMessage({ heartbeat: "beat", beat: first });
       const worker = startWorker<R>(
-        (context) => work({ ...context, input: input as I }),
+        (context) => pace(work({ ...context, input: input as I })),
         { ...options, name, signal: aborter.signal },
       );
       results = worker.results.getReader();

@@ -324,6 +324,48 @@ Deno.test("watch() finds a loop that burns the CPU in a thread, which is termina
   assertEquals([threads.started.length, threads.running], [2, 0]);
 });
 
+Deno.test("startThread delivers the result that waits before the next unit blocks the thread", async (t) => {
+  const works: Record<string, ThreadWork> = {
+    "of a generator": function* ({ input }) {
+      yield "ready";
+      spin(input.log);
+    },
+    "of an async generator": async function* ({ input }) {
+      yield "ready";
+      spin(input.log);
+    },
+    "of a generator of promises": function* ({ input }) {
+      yield Promise.resolve("ready");
+      spin(input.log);
+    },
+  };
+  await Promise.all(
+    Object.entries(works).map(([label, work]) =>
+      t.step({
+        name: label,
+        sanitizeOps: false,
+        sanitizeResources: false,
+        sanitizeExit: false,
+        async fn() {
+          const worker = start(work, { stopTimeout: SHORT });
+          const reader = worker.results.getReader();
+          // until the unit has settled, with nobody asking
+          await worker.heartbeats.getReader().read();
+          await delay(SHORT);
+          try {
+            const { value } = await deadline(reader.read(), LONG);
+            assertEquals(value, "ready");
+          } finally {
+            worker.log.letGo();
+            await reader.cancel();
+          }
+          await worker.finished;
+        },
+      })
+    ),
+  );
+});
+
 Deno.test("startThread runs work one unit ahead of its reader, and what is behind a yield when its result is asked for", async () => {
   const worker = start(function* ({ input }) {
     for (let n = 1; n <= 20; n++) {
