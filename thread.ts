@@ -8,6 +8,8 @@
  * A loop that burns the CPU blocks its own event loop, and every monitor in it.
  * In a thread of its own it is seen, and can be terminated.
  *
+ * It takes Web Workers, which Deno, Bun and browsers have, and Node.js has not.
+ *
  * @module
  */
 
@@ -333,8 +335,8 @@ function toError({ error, message }: ErrorEvent): unknown {
  * @param specifier The URL of the module, which calls {@linkcode serveThread}.
  * @param options The input, the limits, and what `startWorker()` takes.
  * @returns The worker's streams.
- * @throws {TypeError} If `specifier` is not an absolute URL, or an option is of
- * the wrong kind.
+ * @throws {TypeError} If `specifier` is not an absolute URL, an option is of the
+ * wrong kind, or the runtime has no Web Workers, as Node.js.
  * @throws {RangeError} If `interval` or `stopTimeout` is `NaN`, zero or negative.
  * @throws {DOMException} If `input` or `lastDetail` cannot be cloned.
  *
@@ -379,6 +381,15 @@ export function startThread<R>(
   checkDuration(action, "interval", interval);
   checkSignal(action, signal);
   if (name !== undefined) checkString(action, "name", name);
+  if (typeof Worker !== "function") {
+    refuse(
+      TypeError,
+      action,
+      "globalThis.Worker",
+      "the Web Worker of Deno, Bun or a browser",
+      globalThis.Worker,
+    );
+  }
 
   let toResults!: ReadableStreamDefaultController<R>;
   let thread: Worker | undefined;

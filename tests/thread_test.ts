@@ -949,3 +949,17 @@ Deno.test("startThread refuses bad arguments, and starts no thread", () => {
   }
   assertEquals([threads.running, listeners.size], [0, 0]);
 });
+
+Deno.test("startThread says what is missing where there are no Web Workers", () => {
+  const { Worker } = globalThis;
+  Object.assign(globalThis, { Worker: undefined });
+  try {
+    assertThrows(
+      () => startThread("data:,"),
+      TypeError,
+      "Cannot start thread as 'globalThis.Worker' must be the Web Worker of Deno, Bun or a browser: current value is undefined",
+    );
+  } finally {
+    globalThis.Worker = Worker;
+  }
+});
