@@ -1,0 +1,686 @@
+// What the portable core promises, in real time and without a test framework, on
+// whatever runtime this is run. run.ts bundles it and runs it on each.
+// deno-lint-ignore-file no-console
+
+import {
+  type AttemptContext,
+  type Heartbeat,
+  HeartbeatMonitor,
+  HeartbeatTimeoutError,
+  RestartLimitError,
+  startWorker,
+  supervise,
+  watch,
+  type WorkContext,
+} from "../../mod.ts";
+import { startThread, type StartThreadOptions } from "../../thread.ts";
+import type { Task } from "./thread.ts";
+
+/** The longest that one behaviour may take (ms). */
+const DEADLINE = 12_000;
+/** A silence that is to be found (ms). */
+const STALL = 300;
+/** A limit that nothing healthy comes near to (ms), however busy the machine is. */
+const PATIENT = 5_000;
+/** How many chunks are many. */
+const MANY = 10_000;
+
+/** The timers that are set, by number, for not all that is cleared is an object; with who set them. */
+const armed = new Map<number, string>();
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis;
+
+function countTimers(kind: "Timeout" | "Interval") {
+  const scope = globalThis as unknown as Record<
+    string,
+    (...args: unknown[]) => unknown
+  >;
+  const { [`set${kind}`]: set, [`clear${kind}`]: clear } = scope;
+  scope[`set${kind}`] = (callback, ...rest) => {
+    const timer = set!(() => {
+      if (kind === "Timeout") armed.delete(Number(timer));
+      (callback as () => void)();
+    }, ...rest);
+    armed.set(Number(timer), String(new Error(`set${kind}(${rest})`).stack));
+    return timer;
+  };
+  scope[`clear${kind}`] = (timer) => {
+    armed.delete(Number(timer));
+    clear!(timer);
+  };
+}
+countTimers("Timeout");
+countTimers("Interval");
+
+/** Something that this runtime lacks. */
+class Skip extends Error {}
+
+function assert(condition: unknown, why: string): asserts condition {
+  if (!condition) throw new Error(why);
+}
+
+function assertSame(actual: unknown, expected: unknown, what: string) {
+  const [is, wanted] = [actual, expected].map((value) => JSON.stringify(value));
+  assert(is === wanted, `${what}: ${is} instead of ${wanted}`);
+}
+
+/** Waits by a timer that is not counted. */
+function sleep(ms: number) {
+  return new Promise<void>((resolve) => void startTimer(resolve, ms));
+}
+
+/** A promise that never settles. */
+function never() {
+  return new Promise<never>(() => {});
+}
+
+async function until(condition: () => unknown, what: string) {
+  const end = Date.now() + PATIENT;
+  while (!condition()) {
+    assert(Date.now() < end, `still ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Reads to the end, by a reader: not every stream can be iterated. */
+async function collect<T>(stream: ReadableStream<T>, chunks: T[] = []) {
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return chunks;
+    chunks.push(value);
+  }
+}
+
+/** What a promise is rejected with. */
+function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then((value) => {
+    throw new Error(`it was to fail, it gave ${JSON.stringify(value)}`);
+  }, (error) => error);
+}
+
+/** The stall that a promise is rejected with. */
+async function stallOf(promise: Promise<unknown>) {
+  const error = await failureOf(promise);
+  assert(error instanceof HeartbeatTimeoutError, `it failed with ${error}`);
+  return error as HeartbeatTimeoutError<Heartbeat>;
+}
+
+/** A stream that sends its chunks, one every `ms`, and then stays silent. */
+function silentAfter<T>(chunks: T[], ms: number) {
+  const source = {} as { stream: ReadableStream<T>; cancelled?: unknown };
+  let at = 0;
+  source.stream = new ReadableStream({
+    async pull(controller) {
+      if (at === chunks.length) return await never();
+      await sleep(ms);
+      controller.enqueue(chunks[at++]);
+    },
+    cancel: (reason) => void (source.cancelled = reason),
+  });
+  return source;
+}
+
+/** Stays in this turn of the event loop. */
+function block(ms: number) {
+  const end = Date.now() + ms;
+  while (Date.now() < end);
+}
+
+async function hasTransformerCancel() {
+  let called = false;
+  const transformer = { cancel: () => void (called = true) };
+  await new TransformStream(transformer).readable.cancel();
+  return called;
+}
+
+async function canTransferStreams() {
+  try {
+    const stream = new ReadableStream();
+    const clone = structuredClone(stream, { transfer: [stream] });
+    // else its ports keep the process alive
+    await clone.cancel();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What this runtime has of what is not everywhere. */
+const features = {
+  "Worker": typeof Worker === "function",
+  "Transformer.cancel": await hasTransformerCancel(),
+  "transferable streams": await canTransferStreams(),
+  "ReadableStream.from": "from" in ReadableStream,
+  "async iteration of streams": Symbol.asyncIterator in
+    ReadableStream.prototype,
+  "CompressionStream": typeof CompressionStream === "function",
+  "SharedArrayBuffer": typeof SharedArrayBuffer === "function",
+};
+
+/** What was seen of it in passing. */
+const observed: Record<string, boolean> = {};
+
+function need(...names: (keyof typeof features)[]) {
+  for (const name of names) if (!features[name]) throw new Skip(`no ${name}`);
+}
+
+/** A monitor that waits for its second chunk, by one timer. */
+async function waiting(timeout: number) {
+  const before = armed.size;
+  const monitor = new HeartbeatMonitor<number>({ timeout });
+  const writer = monitor.writable.getWriter();
+  const reader = monitor.readable.getReader();
+  for (const { closed } of [writer, reader]) closed.catch(() => {});
+  writer.write(1).catch(() => {});
+  await reader.read();
+  await sleep(10);
+  assertSame(armed.size - before, 1, "timers of a monitor that waits");
+  return { writer, reader };
+}
+
+/** Starts the work of thread.ts. */
+function startTask<R>(input: Task, options: StartThreadOptions = {}) {
+  need("Worker");
+  return startThread<R>(new URL("./thread.js", import.meta.url), {
+    interval: 50,
+    ...options,
+    input,
+  });
+}
+
+/** Whether a loop that counts in memory ends soon. */
+async function comesToRest(memory: Int32Array) {
+  for (let i = 0; i < 20; i++) {
+    const [, turns] = memory;
+    await sleep(200);
+    if (turns === memory[1]) return true;
+  }
+  return false;
+}
+
+type Behaviours = Record<string, () => Promise<void>>;
+
+/** These count timers or block the event loop, so they run one by one. */
+const alone: Behaviours = {
+  async "a monitor that was never attached holds no timer"() {
+    new HeartbeatMonitor({ timeout: PATIENT });
+    await sleep(10);
+    assertSame(armed.size, 0, "timers");
+  },
+
+  async "a monitor that is closed leaves no timer"() {
+    const { writer, reader } = await waiting(3_600_000);
+    await Promise.all([writer.close(), reader.read()]);
+    assertSame(armed.size, 0, "timers");
+  },
+
+  async "a monitor that is aborted or cancelled leaves no timer"() {
+    need("Transformer.cancel");
+    await (await waiting(3_600_000)).writer.abort("over");
+    assertSame(armed.size, 0, "timers after an abort");
+    await (await waiting(3_600_000)).reader.cancel("over");
+    assertSame(armed.size, 0, "timers after a cancel");
+  },
+
+  async "a monitor that is aborted or cancelled leaves no timer past its timeout"() {
+    const { writer } = await waiting(STALL);
+    const { reader } = await waiting(STALL);
+    await writer.abort("over");
+    await reader.cancel("over");
+    await until(() => armed.size === 0, "a timer");
+  },
+
+  async "a blocked event loop is no silence"() {
+    let beats = 0;
+    let ticker: ReturnType<typeof setInterval>;
+    const alive = new ReadableStream<number>({
+      start(controller) {
+        ticker = setInterval(() => controller.enqueue(++beats), 20);
+      },
+      cancel: () => clearInterval(ticker),
+    });
+    const reader = alive.pipeThrough(new HeartbeatMonitor({ timeout: STALL }))
+      .getReader();
+    for (let i = 0; i < 3; i++) {
+      await reader.read();
+      block(3 * STALL);
+      await reader.read();
+    }
+    await reader.cancel();
+    await until(() => armed.size === 0, "a timer");
+  },
+};
+
+/** These run side by side. */
+const together: Behaviours = {
+  async "a monitor is a TransformStream that loses nothing"() {
+    const monitor = new HeartbeatMonitor<number>({ timeout: PATIENT });
+    assert(monitor instanceof TransformStream, "it is no TransformStream");
+    let at = 0;
+    const source = new ReadableStream<number>({
+      pull(controller) {
+        if (at === MANY) controller.close();
+        else controller.enqueue(at++);
+      },
+    });
+    const chunks = await collect(source.pipeThrough(monitor));
+    assertSame(chunks.length, MANY, "chunks");
+    assert(chunks.every((chunk, index) => chunk === index), "out of order");
+  },
+
+  async "a monitor keeps the backpressure"() {
+    let made = 0;
+    const source = new ReadableStream<number>({
+      pull: (controller) => controller.enqueue(++made),
+    }, { highWaterMark: 0 });
+    const reader = source.pipeThrough(new HeartbeatMonitor({ timeout: STALL }))
+      .getReader();
+    await reader.read();
+    await sleep(2 * STALL);
+    assert(made <= 8, `${made} chunks were made for one that was read`);
+    await reader.cancel();
+  },
+
+  async "a silence errors the stream and cancels its source with the same error"() {
+    const source = silentAfter(["a", "b"], 20);
+    const chunks: string[] = [];
+    const monitor = new HeartbeatMonitor<string>({ timeout: STALL });
+    const error = await stallOf(
+      collect(source.stream.pipeThrough(monitor), chunks),
+    );
+    assertSame(chunks, ["a", "b"], "chunks");
+    assertSame([error.count, error.last], [2, "b"], "count and last");
+    assert(error.elapsed >= STALL, `after ${error.elapsed} ms only`);
+    await until(() => source.cancelled, "not cancelled");
+    assert(source.cancelled === error, "it was cancelled with something else");
+  },
+
+  async "a silence before the first chunk is one"() {
+    const source = silentAfter([], 0);
+    const monitor = new HeartbeatMonitor({
+      timeout: 3_600_000,
+      firstTimeout: STALL,
+    });
+    const error = await stallOf(collect(source.stream.pipeThrough(monitor)));
+    assertSame([error.count, error.timeout], [0, STALL], "count and timeout");
+  },
+
+  async "a slow consumer is no silence"() {
+    const source = new ReadableStream<number>({
+      start(controller) {
+        for (const n of [1, 2, 3]) controller.enqueue(n);
+        controller.close();
+      },
+    });
+    const reader = source.pipeThrough(new HeartbeatMonitor({ timeout: STALL }))
+      .getReader();
+    for (const n of [1, 2, 3]) {
+      await sleep(2 * STALL);
+      assertSame((await reader.read()).value, n, "chunk");
+    }
+  },
+
+  async "a chunk that is no heartbeat does not hide a silence"() {
+    const pings = silentAfter(Array(1_000).fill("ping"), 20);
+    const chunks: string[] = [];
+    const monitor = new HeartbeatMonitor<string>({
+      timeout: STALL,
+      isHeartbeat: (chunk) => chunk !== "ping",
+    });
+    const error = await stallOf(
+      collect(pings.stream.pipeThrough(monitor), chunks),
+    );
+    assertSame(error.count, 0, "heartbeats");
+    assert(chunks.length > 1, "the pings did not pass");
+  },
+
+  async "a monitor guards the streams of the runtime itself"() {
+    const response = await fetch("data:text/plain,still%20alive");
+    const body = response.body!.pipeThrough(
+      new HeartbeatMonitor<Uint8Array<ArrayBuffer>>({ timeout: PATIENT }),
+    );
+    assertSame(await new Response(body).text(), "still alive", "text");
+  },
+
+  async "a monitor stands between two streams of the runtime"() {
+    need("CompressionStream");
+    const text = "still alive ".repeat(MANY);
+    const guarded = new Response(text).body!
+      .pipeThrough(new CompressionStream("gzip"))
+      .pipeThrough(
+        new HeartbeatMonitor<Uint8Array<ArrayBuffer>>({ timeout: PATIENT }),
+      )
+      .pipeThrough(new DecompressionStream("gzip"));
+    assert(await new Response(guarded).text() === text, "the text has changed");
+  },
+
+  async "a monitored stream can be transferred, and its stall with it"() {
+    need("transferable streams");
+    const { stream } = silentAfter(["a"], 20);
+    const guarded = stream.pipeThrough(
+      new HeartbeatMonitor<string>({ timeout: STALL }),
+    );
+    const chunks: string[] = [];
+    const error = await failureOf(
+      collect(structuredClone(guarded, { transfer: [guarded] }), chunks),
+    );
+    assertSame(chunks, ["a"], "chunks");
+    assert(
+      String(error).includes("No heartbeat for"),
+      `it failed with ${error}`,
+    );
+  },
+
+  async "a worker delivers all results and closes both streams"() {
+    const worker = startWorker(async function* count() {
+      for (let n = 1; n <= 100; n++) yield await Promise.resolve(n);
+    });
+    const [results, heartbeats] = await Promise.all([
+      collect(worker.results),
+      collect(worker.heartbeats),
+    ]);
+    assertSame([results.length, results.at(-1)], [100, 100], "results");
+    assertSame([heartbeats[0]?.worker, heartbeats[0]?.seq], [
+      "count",
+      1,
+    ], "first heartbeat");
+    await worker.finished;
+  },
+
+  async "a worker beats for progress, and not while a unit is silent"() {
+    const worker = startWorker(async function* ({ beat }) {
+      for (let n = 1; n <= 20; n++) {
+        await sleep(20);
+        beat(n);
+      }
+      yield await never();
+    }, { interval: 50 });
+    const read = worker.results.getReader().read();
+    const reader = worker.heartbeats.getReader();
+    const beats: Heartbeat[] = [];
+    while (beats.at(-1)?.detail !== 20) {
+      beats.push((await reader.read()).value!);
+    }
+    assert(beats.length >= 3, `${beats.length} heartbeats only`);
+    const next = await Promise.race([reader.read(), sleep(500)]);
+    assert(next === undefined, "it beat while the work hung");
+    const reason = new Error("over");
+    await reader.cancel(reason);
+    assert(await failureOf(read) === reason, "another error than the reason");
+  },
+
+  async "a worker beats while nobody asks for more, and never queues"() {
+    const worker = startWorker(() => [1, 2, 3], { interval: 20 });
+    await sleep(500);
+    const reader = worker.heartbeats.getReader();
+    const { value } = await reader.read();
+    assert(value!.seq > 3, `${value!.seq} heartbeats only`);
+    assertSame((await reader.read()).value!.seq, value!.seq + 1, "the next");
+    await worker.results.cancel();
+    assert((await reader.read()).done, "the heartbeats went on");
+  },
+
+  async "a worker runs one unit ahead of its consumer"() {
+    let units = 0;
+    const { results } = startWorker(function* () {
+      for (;;) yield ++units;
+    });
+    await sleep(100);
+    assertSame(units, 1, "units before the first read");
+    const reader = results.getReader();
+    await reader.read();
+    await sleep(100);
+    assertSame(units, 2, "units after it");
+    await reader.cancel();
+  },
+
+  async "an abort lets the unit in flight finish, then closes"() {
+    const aborter = new AbortController();
+    let cleaned = false;
+    const worker = startWorker(async function* ({ signal }) {
+      try {
+        for (let n = 1;; n++) {
+          await sleep(100);
+          yield signal.aborted ? "last" : n;
+        }
+      } finally {
+        cleaned = true;
+      }
+    }, { signal: aborter.signal });
+    const heartbeats = collect(worker.heartbeats);
+    startTimer(() => aborter.abort(new Error("enough")), 250);
+    assertSame((await collect(worker.results)).at(-1), "last", "last result");
+    await Promise.all([heartbeats, worker.finished]);
+    assert(cleaned, "the work did not end");
+  },
+
+  async "work that throws errors both streams with that error"() {
+    const error = new Error("broken");
+    const worker = startWorker(async function* () {
+      yield await Promise.resolve(1);
+      throw error;
+    });
+    const results: number[] = [];
+    const failures = await Promise.all([
+      failureOf(collect(worker.results, results)),
+      failureOf(collect(worker.heartbeats)),
+    ]);
+    assert(failures.every((failure) => failure === error), "another error");
+    assertSame(results, [1], "results");
+  },
+
+  async "watch() tells where a worker hung, and stops it"() {
+    let context: WorkContext | undefined;
+    const worker = startWorker(async function* (given) {
+      context = given;
+      for (const page of ["/a", "/b", "/c"]) {
+        given.beat({ page });
+        yield page === "/c" ? await never() : page;
+      }
+    }, { interval: 50 });
+    const pages: string[] = [];
+    const error = await stallOf(
+      collect(watch(worker, { timeout: STALL }), pages),
+    );
+    assertSame(pages, ["/a", "/b"], "results");
+    assertSame(error.last?.detail, { page: "/c" }, "last detail");
+    await until(() => context!.signal.aborted, "not aborted");
+    assert(
+      context!.signal.reason === error,
+      "it was aborted for another reason",
+    );
+  },
+
+  async "watch() of a healthy worker gives all results"() {
+    const worker = startWorker(async function* () {
+      for (let n = 1; n <= 10; n++) {
+        await sleep(50);
+        yield n;
+      }
+    }, { interval: 50 });
+    const results = await collect(watch(worker, { timeout: PATIENT }));
+    assertSame(results.length, 10, "results");
+  },
+
+  async "supervise() restarts after a stall and a failure, from the checkpoint"() {
+    const events: string[] = [];
+    const work = ({ attempt, signal, lastDetail }: AttemptContext) =>
+      startWorker(async function* ({ beat }) {
+        for (let n = (lastDetail as number | undefined) ?? 1; n <= 5; n++) {
+          if (n === 3 && attempt === 1) await never();
+          if (n === 4 && attempt === 2) throw new Error("lost");
+          yield n;
+          beat(n + 1);
+        }
+      }, { signal, interval: 20 });
+    const { results, finished } = supervise(work, {
+      timeout: STALL,
+      stopTimeout: 50,
+      backoff: { min: 1, max: 20 },
+      onEvent: ({ type }) => events.push(type),
+    });
+    assertSame(await collect(results), [1, 2, 3, 4, 5], "results");
+    assertSame(
+      events.join(),
+      "started,stalled,restarting,unstopped,started,failed,restarting,started,ended",
+      "events",
+    );
+    const ended = await Promise.race([finished, sleep(100).then(() => "no")]);
+    assertSame(ended, "no", "whether the work that hangs has ended");
+  },
+
+  async "supervise() gives up with the last failure as the cause"() {
+    const cause = new Error("lost");
+    const { results, heartbeats, finished } = supervise(() => {
+      throw cause;
+    }, { timeout: PATIENT, maxRestarts: 2, backoff: { min: 1, max: 5 } });
+    const beats = failureOf(collect(heartbeats));
+    const error = await failureOf(collect(results));
+    assert(error instanceof RestartLimitError, `it failed with ${error}`);
+    assert(error.cause === cause, "another cause");
+    assert(await beats === error, "another error of the heartbeats");
+    await finished;
+  },
+
+  async "supervise() ends with its signal, in the middle of a wait, too"() {
+    const aborter = new AbortController();
+    const { results, finished } = supervise(() => {
+      throw new Error("lost");
+    }, {
+      timeout: PATIENT,
+      backoff: { min: 3_600_000, max: 3_600_000, jitter: 0 },
+      signal: aborter.signal,
+    });
+    startTimer(() => aborter.abort(), 100);
+    assertSame(await collect(results), [], "results");
+    await finished;
+  },
+
+  async "startThread() without a Worker says what is missing"() {
+    if (features.Worker) throw new Skip("there is a Worker");
+    const error = await failureOf(
+      Promise.resolve("data:text/javascript,").then(startThread),
+    );
+    assert(error instanceof TypeError, `it failed with ${error}`);
+    assert(/\bWorker\b/.test(error.message), error.message);
+  },
+
+  async "a thread delivers its results and its heartbeats"() {
+    const thread = startTask<number>({ task: "square", count: 5 }, {
+      name: "squares",
+    });
+    const [results, heartbeats] = await Promise.all([
+      collect(thread.results),
+      collect(thread.heartbeats),
+    ]);
+    assertSame(results, [1, 4, 9, 16, 25], "results");
+    assertSame(heartbeats[0]?.worker, "squares", "name");
+    await thread.finished;
+  },
+
+  async "a thread that throws hands its error on"() {
+    const { results } = startTask<number>({ task: "throw" });
+    const error = await failureOf(collect(results)) as Error & { page: number };
+    assert(error instanceof RangeError, `it failed with ${error}`);
+    assertSame([error.message, error.page], ["out of work", 7], "the error");
+  },
+
+  async "a thread whose module cannot be loaded errors"() {
+    need("Worker");
+    const missing = new URL("./missing.js", import.meta.url);
+    const { results, finished } = startThread(missing);
+    const error = await failureOf(collect(results));
+    assert(error instanceof Error, `it failed with ${error}`);
+    await finished;
+  },
+
+  async "a thread ends with its signal"() {
+    const aborter = new AbortController();
+    const { results, finished } = startTask<number>(
+      { task: "count until told to stop" },
+      { signal: aborter.signal },
+    );
+    const reader = results.getReader();
+    await reader.read();
+    aborter.abort(new Error("enough"));
+    while (!(await reader.read()).done);
+    await finished;
+  },
+
+  async "a loop that burns the CPU is found in its thread, and given up"() {
+    need("Worker", "SharedArrayBuffer");
+    const memory = new Int32Array(new SharedArrayBuffer(8));
+    try {
+      const thread = startTask<string>(
+        { task: "spin", memory, most: DEADLINE },
+        { stopTimeout: 100 },
+      );
+      // a result that waits is not lost, though the loop follows it
+      await sleep(STALL);
+      const results: string[] = [];
+      await stallOf(collect(
+        watch(thread, { timeout: 2 * STALL, firstTimeout: PATIENT }),
+        results,
+      ));
+      assertSame(results, ["spinning"], "results");
+      await thread.finished;
+      observed["terminate() ends a busy loop"] = await comesToRest(memory);
+    } finally {
+      memory[0] = 1;
+    }
+  },
+};
+
+/** How many came to what. */
+const outcome = { ok: 0, failed: 0, skipped: 0 };
+
+async function run(name: string, behaviour: () => Promise<void>) {
+  let timer: ReturnType<typeof setTimeout>;
+  try {
+    await Promise.race([
+      behaviour(),
+      new Promise((_, reject) => {
+        const late = new Error(`not over after ${DEADLINE} ms`);
+        timer = startTimer(() => reject(late), DEADLINE);
+      }),
+    ]);
+    outcome.ok++;
+    console.log(`ok ${name}`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof Skip) {
+      outcome.skipped++;
+      console.log(`skipped ${name}: ${why}`);
+    } else {
+      outcome.failed++;
+      console.log(`FAILED ${name}: ${why}`);
+    }
+  } finally {
+    stopTimer(timer!);
+  }
+}
+
+const start = Date.now();
+for (const [name, has] of Object.entries(features)) {
+  console.log(`has ${name}: ${has ? "yes" : "no"}`);
+}
+for (const entry of Object.entries(alone)) await run(...entry);
+await Promise.all(Object.entries(together).map((entry) => run(...entry)));
+await run("no timer is left of all of this", async () => {
+  await until(() => armed.size === 0, [...armed.values()].join("\n"));
+});
+for (const [name, seen] of Object.entries(observed)) {
+  console.log(`saw ${name}: ${seen ? "yes" : "no"}`);
+}
+console.log(
+  `${outcome.ok} ok, ${outcome.failed} failed, ${outcome.skipped} skipped in ${
+    Date.now() - start
+  } ms`,
+);
+
+const scope = globalThis as {
+  outcome?: typeof outcome;
+  process?: { exitCode?: number };
+};
+scope.outcome = outcome;
+if (scope.process) scope.process.exitCode = outcome.failed > 0 ? 1 : 0;
