@@ -166,6 +166,8 @@ class Roll {
   /** By the row; `forgotten` by the name, as the row may be somebody else's already. */
   #pending = new Map<number | string, FleetEvent>();
   #unread: MapIterator<[number | string, FleetEvent]> | undefined;
+  /** How often `#pending` changed since `#unread` moved. */
+  #changes = 0;
   #period: number;
   #timeout: number;
   #forgetAfter: number;
@@ -304,7 +306,7 @@ class Roll {
     // who was never told of it need not be told of its end
     if (this.#told[row] !== NOTHING) {
       const time = Date.now();
-      this.#pending.set(worker, { type: "forgotten", worker, time });
+      this.#put(worker, { type: "forgotten", worker, time });
     }
     this.#told[row] = NOTHING;
     if (!this.#needsTimer) this.#disarm();
@@ -321,13 +323,20 @@ class Roll {
       const { outage: _, missed: __, ...what } = event;
       event = { ...what, type: "up" };
     }
-    this.#pending.set(row, event);
+    this.#put(row, event);
     this.wake();
+  }
+
+  #put(key: number | string, event: FleetEvent) {
+    this.#pending.set(key, event);
+    // an iterator that stands still keeps every table that the map ever had
+    if (this.#changes++ > this.#pending.size) this.#unread = undefined;
   }
 
   next(): FleetEvent | undefined {
     // one iterator for all: a new one would pass by all that were deleted
     const { done, value } = (this.#unread ??= this.#pending.entries()).next();
+    this.#changes = 0;
     if (done) return this.#unread = undefined;
     const [key, event] = value;
     this.#pending.delete(key);
