@@ -23,8 +23,8 @@ const COARSEST = 10_000;
 const TICKS = 3;
 /** How many absences in a row a fleet can be excused for. */
 const EXCUSES = 8;
-/** Lateness below this (ms) is what every timer has. */
-const USUAL_LATENESS = 10;
+/** Lateness below this (ms) is what every timer has, now and then and at best. */
+const [USUAL_LATENESS, LEAST_LATENESS] = [10, 2] as const;
 /** For how many workers there is room at first. */
 const ROOM = 64;
 
@@ -46,7 +46,8 @@ export interface FleetMonitorOptions {
   /**
    * How much later than `timeout` a verdict may come, in milliseconds: a
    * positive number. The clock of the fleet ticks three times in it, and once a
-   * millisecond at most.
+   * millisecond at most; of less than 10, expect a few more, as timers are late
+   * by one or two themselves.
    *
    * @default {Math.min(timeout / 10, 10_000)}
    */
@@ -169,6 +170,10 @@ class Roll {
   /** How often `#pending` changed since `#unread` moved. */
   #changes = 0;
   #period: number;
+  /** By how much (ms) a tick may be late for all of its time to count. */
+  #tolerance: number;
+  /** When a heartbeat is too old, from the tick before it: it came at any time before the next one. */
+  #patience: number;
   #timeout: number;
   #forgetAfter: number;
   /** Called when there is an event, or the end. */
@@ -177,6 +182,11 @@ class Roll {
   constructor(timeout: number, forgetAfter: number, resolution: number) {
     const period = Math.floor(resolution / TICKS);
     this.#period = Math.min(Math.max(period, 1), LONGEST_DELAY);
+    this.#tolerance = Math.max(
+      Math.min(this.#period / 2, USUAL_LATENESS),
+      LEAST_LATENESS,
+    );
+    this.#patience = timeout + this.#period + this.#tolerance;
     this.#timeout = timeout;
     this.#forgetAfter = forgetAfter;
   }
@@ -383,7 +393,8 @@ class Roll {
     const period = this.#period;
     const late = Date.now() - this.#armed - period;
     // time in which this process was not there to watch does not count
-    this.#clock += Math.abs(late) <= period / 2 ? period + late : period;
+    const counts = Math.abs(late) <= this.#tolerance;
+    this.#clock += counts ? Math.max(period + late, 1) : period;
     this.#arm();
     const away = Math.abs(late) > Math.max(period / 2, USUAL_LATENESS);
     // heartbeats may wait unread: a fresh window for all, but not for ever
@@ -392,8 +403,7 @@ class Roll {
     }
     if (this.#clock < this.#mercy) return;
     this.#excuses = EXCUSES;
-    // what is behind a tick came at any time before the next one
-    this.#scan(this.#clock - this.#timeout - 1.5 * period);
+    this.#scan(this.#clock - this.#patience);
     for (const [row, since] of this.#fallen) {
       if (this.#clock - since < this.#forgetAfter) break;
       this.remove(this.#names[row]!);
