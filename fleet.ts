@@ -372,7 +372,8 @@ class Roll {
 
   resume() {
     this.#excuses = EXCUSES;
-    this.#mercy = this.#clock + this.#timeout;
+    // as long as after a heartbeat: it is called at any time before the next tick
+    this.#mercy = this.#clock + this.#patience;
   }
 
   get #needsTimer() {
