@@ -47,3 +47,50 @@ export async function runs(pid: number) {
     );
   return /^[^Z\s]/.test(stat);
 }
+
+/** A stream of pseudo-random numbers that a seed repeats. */
+export function mulberry32(seed: number) {
+  return () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Replaces a fake of FakeTime, which puts its own back at every step. */
+export function replace<K extends "Date" | "setTimeout">(
+  key: K,
+  wrap: (fake: typeof globalThis[K]) => typeof globalThis[K],
+) {
+  const fake = globalThis[key];
+  const wrapped = wrap(fake);
+  let current = fake;
+  const property = { configurable: true, enumerable: true };
+  Object.defineProperty(globalThis, key, {
+    ...property,
+    get: () => current === fake ? wrapped : current,
+    set: (value) => current = value,
+  });
+  return {
+    [Symbol.dispose]: () => {
+      const value = current;
+      Object.defineProperty(globalThis, key, {
+        ...property,
+        writable: true,
+        value,
+      });
+    },
+  };
+}
+
+/** Makes `Date.now()` differ from the time of the fake timers, as it does when these are late. */
+export function skew(time: FakeTime) {
+  const clock = { ahead: 0 };
+  const replaced = replace("Date", (FakeDate) =>
+    new Proxy(FakeDate, {
+      get: (target, key) =>
+        key === "now" ? () => time.now + clock.ahead : Reflect.get(target, key),
+    }));
+  return Object.assign(clock, replaced);
+}

@@ -9,7 +9,7 @@ import {
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
-import { byHand, pass } from "./_help.ts";
+import { byHand, pass, replace, skew } from "./_help.ts";
 
 const HOUR = 3_600_000;
 
@@ -32,32 +32,6 @@ function observe<T>(
     }
   })();
   return seen;
-}
-
-/** Replaces a fake of FakeTime, which puts its own back at every step. */
-function replace<K extends "Date" | "setTimeout">(
-  key: K,
-  wrap: (fake: typeof globalThis[K]) => typeof globalThis[K],
-) {
-  const fake = globalThis[key];
-  const wrapped = wrap(fake);
-  let current = fake;
-  const property = { configurable: true, enumerable: true };
-  Object.defineProperty(globalThis, key, {
-    ...property,
-    get: () => current === fake ? wrapped : current,
-    set: (value) => current = value,
-  });
-  return {
-    [Symbol.dispose]: () => {
-      const value = current;
-      Object.defineProperty(globalThis, key, {
-        ...property,
-        writable: true,
-        value,
-      });
-    },
-  };
 }
 
 Deno.test("HeartbeatMonitor passes every chunk in order and closes", async () => {
@@ -314,17 +288,6 @@ Deno.test("HeartbeatMonitor errors with what isHeartbeat throws, and leaves no t
   assertStrictEquals(source.cancelled, bug);
   assertEquals(time.next(), false);
 });
-
-/** Makes `Date.now()` differ from the time of the fake timers, as it does when these are late. */
-function skew(time: FakeTime) {
-  const clock = { ahead: 0 };
-  const replaced = replace("Date", (FakeDate) =>
-    new Proxy(FakeDate, {
-      get: (target, key) =>
-        key === "now" ? () => time.now + clock.ahead : Reflect.get(target, key),
-    }));
-  return Object.assign(clock, replaced);
-}
 
 for (const absence of [400, 2000, HOUR, -HOUR]) {
   Deno.test(`HeartbeatMonitor raises no alarm when a look is ${absence} ms late, and finds the stall after it`, async () => {

@@ -8,6 +8,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor.ts";
 import { type Heartbeat, startWorker, type WorkerStreams } from "../worker.ts";
+import { mulberry32 } from "./_help.ts";
 
 /** Random schedules against the contracts. `SEED=… SCHEDULES=…` of a failure repeats it. */
 const SCHEDULES = Number(Deno.env.get("SCHEDULES") ?? 10_000);
@@ -23,15 +24,6 @@ const REASON = new Error("that is enough");
 
 const wait = (ms: number) =>
   new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-function mulberry32(seed: number) {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Which event may follow which. */
 const FOLLOWS: Record<string, string[]> = {
