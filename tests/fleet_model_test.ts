@@ -362,7 +362,7 @@ async function runSchedule(seed: number) {
         if (workers.has(name)) continue;
         workers.set(name, { since: time.now, fast: 0, slow: 0 });
       }
-    } else if (chance(0.2)) {
+    } else if (chance(0.25)) {
       const name = pick(...NAMES);
       log(`remove ${name}`);
       const was = workers.delete(name);

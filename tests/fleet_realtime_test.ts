@@ -1,0 +1,163 @@
+import { assert, assertEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+
+/** The time between two beats. */
+const BEAT = 20;
+/** What nothing here takes, on any machine. */
+const LONG = 60_000;
+const FLEET = new URL("../fleet.ts", import.meta.url).href;
+
+/** Waits until something is so, however long that takes. */
+async function until(condition: () => boolean) {
+  for (const end = performance.now() + LONG; !condition(); await delay(5)) {
+    assert(performance.now() < end, `waited in vain until ${condition}`);
+  }
+}
+
+/** Tries again what failed while a busy machine held up who beats: that silence was real. */
+async function whileSteady(
+  limit: number,
+  run: (sent: (stamp: number) => void) => Promise<void>,
+) {
+  for (let left = 4;; left--) {
+    let [last, longest] = [Infinity, 0];
+    try {
+      return await run((stamp) => {
+        longest = Math.max(longest, stamp - last);
+        last = stamp;
+      });
+    } catch (error) {
+      if (left === 0 || longest < limit) throw error;
+    }
+  }
+}
+
+/** A thread that beats for some workers, and for one of them until it is told to stop. */
+function startBeating(names: string[], silent: string) {
+  const code = `
+    let names = ${JSON.stringify(names)};
+    onmessage = () => names = names.filter((name) => name !== "${silent}");
+    let seq = 0;
+    setInterval(() => {
+      seq++;
+      const time = Date.now();
+      postMessage(names.map((worker) => ({ worker, seq, time })));
+    }, ${BEAT});
+  `;
+  return new Worker(
+    `data:text/javascript,${encodeURIComponent(code)}`,
+    { type: "module" },
+  );
+}
+
+Deno.test("FleetMonitor raises no alarm when the event loop was blocked and heartbeats wait, and finds the silent", async () => {
+  const timeout = 300;
+  const names = Array.from({ length: 100 }, (_, i) => `w${i}`);
+  await whileSteady(timeout / 2, async (sent) => {
+    const thread = startBeating(names, "w7");
+    const fleet = new FleetMonitor({ timeout });
+    const events: FleetEvent[] = [];
+    const read = fleet.readable.pipeTo(
+      new WritableStream({ write: (event) => void events.push(event) }),
+    );
+    const writer = fleet.writable.getWriter();
+    let batches = 0;
+    thread.onmessage = ({ data }) => {
+      batches++;
+      sent(data[0].time);
+      writer.write(data);
+    };
+    try {
+      for (let block = 0; block < 4; block++) {
+        const before = batches;
+        await until(() => batches > before + 5);
+        await delay(7 * block);
+        const end = performance.now() + 2 * timeout;
+        while (performance.now() < end);
+      }
+      await delay(2 * timeout);
+      assertEquals(
+        events.filter(({ type }) => type !== "up").map((event) => event.type),
+        [],
+      );
+      assertEquals(events.length, names.length);
+      thread.postMessage("stop");
+      await until(() => events.some(({ type }) => type === "down"));
+      await delay(2 * timeout);
+      const down = events.slice(names.length) as (FleetEvent & {
+        type: "down";
+      })[];
+      assertEquals(down.map(({ worker }) => worker), ["w7"]);
+      const { time, lastSeen } = down[0]!;
+      assert(time - lastSeen! >= timeout, `${time - lastSeen!}`);
+    } finally {
+      thread.terminate();
+      await writer.close();
+      await read;
+    }
+  });
+});
+
+Deno.test({
+  name:
+    "FleetMonitor raises no alarm when its process was stopped and continued, and finds the silent after it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const timeout = 500;
+    // lines of names come in, events go out
+    const code = `
+      import { FleetMonitor } from "${FLEET}";
+      const beats = Deno.stdin.readable.pipeThrough(new TextDecoderStream())
+        .pipeThrough(new TransformStream({
+          transform(text, controller) {
+            const names = text.split("\\n").filter((name) => name.length === 2);
+            controller.enqueue(names.map((worker) => ({ worker, seq: 1, time: 0 })));
+          },
+        }));
+      const fleet = new FleetMonitor({ timeout: ${timeout} });
+      for await (const { worker, type } of beats.pipeThrough(fleet)) {
+        console.log(worker + " " + type);
+      }
+    `;
+    await whileSteady(timeout / 2, async (sent) => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-config", code],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      let output = "";
+      const read = child.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
+        new WritableStream({ write: (text) => void (output += text) }),
+      );
+      const writer = child.stdin.getWriter();
+      let names = ["w1", "w2", "w3"];
+      const beating = setInterval(() => {
+        sent(performance.now());
+        const lines = names.map((name) => `${name}\n`).join("");
+        writer.write(new TextEncoder().encode(lines));
+      }, BEAT);
+      const up = "w1 up\nw2 up\nw3 up\n";
+      try {
+        await until(() => output === up);
+        for (let i = 0; i < 2; i++) {
+          child.kill("SIGSTOP");
+          await delay(3 * timeout);
+          child.kill("SIGCONT");
+          await delay(2 * timeout);
+        }
+        assertEquals(output, up);
+        names = ["w1", "w3"];
+        await until(() => output !== up);
+        await delay(timeout);
+        assertEquals(output, `${up}w2 down\n`);
+      } finally {
+        clearInterval(beating);
+        child.kill("SIGCONT");
+        await writer.close();
+        await read;
+        await child.status;
+      }
+    });
+  },
+});

@@ -1,0 +1,834 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+import type { Heartbeat } from "../worker.ts";
+import { byHand, mulberry32, pass, replace, skew } from "./_help.ts";
+
+const HOUR = 3_600_000;
+
+function beatOf(worker: string, seq: number, detail?: unknown): Heartbeat {
+  return { worker, seq, time: 0, ...(detail !== undefined && { detail }) };
+}
+
+/** Reads the events all the time. */
+function observe(fleet: FleetMonitor) {
+  const seen: {
+    events: FleetEvent[];
+    said: string[];
+    error?: unknown;
+    closed?: boolean;
+  } = { events: [], said: [] };
+  (async () => {
+    try {
+      for await (const event of fleet.readable) {
+        seen.events.push(event);
+        seen.said.push(`${event.worker} ${event.type}`);
+      }
+      seen.closed = true;
+    } catch (error) {
+      seen.error = error;
+    }
+  })();
+  return seen;
+}
+
+/** Lets streams do what they do without timers. */
+async function settle(turns = 20) {
+  for (let i = 0; i < turns; i++) await undefined;
+}
+
+/** Reads what waits; one more read is left waiting. */
+async function drain(reader: ReadableStreamDefaultReader<FleetEvent>) {
+  const events: FleetEvent[] = [];
+  for (;;) {
+    let came = false;
+    const read = reader.read().then(({ value }) => {
+      if (value) events.push(value);
+      came = true;
+    });
+    await settle();
+    if (!came) return { events: [...events], read };
+  }
+}
+
+function count(events: readonly FleetEvent[]) {
+  const counts: Record<string, number> = {};
+  for (const { type } of events) counts[type] = (counts[type] ?? 0) + 1;
+  return counts;
+}
+
+function stateOf(fleet: FleetMonitor) {
+  return [...fleet].map(({ worker, state }) => `${worker} ${state}`);
+}
+
+for (const start of [0, 1_700_000_000_000]) {
+  Deno.test(`FleetMonitor tells up, down, recovered and forgotten with their data when the epoch is ${start}`, async () => {
+    using time = new FakeTime(start);
+    const fleet = new FleetMonitor({ timeout: 1000, resolution: 30 });
+    const seen = observe(fleet);
+    const writer = fleet.writable.getWriter();
+    writer.write(beatOf("a", 7, { step: 1 }));
+    await pass(time, 500);
+    writer.write([beatOf("a", 8, { step: 2 })]);
+    await pass(time, 1000, 10);
+    assertEquals(seen.said, ["a up"]);
+    await pass(time, 30, 10);
+    assertEquals(seen.said, ["a up", "a down"]);
+    await pass(time, 470, 10);
+    writer.write(beatOf("a", 12, { step: 6 }));
+    await pass(time, 100, 10);
+    assert(fleet.remove("a"));
+    await pass(time, 100, 10);
+    const at = seen.events[1]!.time;
+    assert(at >= start + 1500 && at <= start + 1530, `${at - start}`);
+    assertEquals(seen.events, [
+      { type: "up", worker: "a", time: start, seq: 7, detail: { step: 1 } },
+      {
+        ...{ type: "down", worker: "a", time: at },
+        ...{ lastSeen: start + 500, seq: 8, detail: { step: 2 } },
+      },
+      {
+        ...{ type: "recovered", worker: "a", time: start + 2000 },
+        ...{ outage: 1500, missed: 3, seq: 12, detail: { step: 6 } },
+      },
+      { type: "forgotten", worker: "a", time: start + 2100 },
+    ]);
+    assertEquals(JSON.parse(JSON.stringify(seen.events)), seen.events);
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("FleetMonitor tells nothing that a heartbeat did not", async () => {
+  using time = new FakeTime(0);
+  const fleet = new FleetMonitor({ timeout: 100 });
+  const seen = observe(fleet);
+  fleet.beat("a");
+  await pass(time, 200, 10);
+  fleet.beat("a");
+  fleet.remove("a");
+  await pass(time, 10, 10);
+  assertEquals(seen.events.map((event) => Object.keys(event).sort()), [
+    ["time", "type", "worker"],
+    ["lastSeen", "time", "type", "worker"],
+    ["outage", "time", "type", "worker"],
+    ["time", "type", "worker"],
+  ]);
+});
+
+for (
+  const [last, next, missed] of [
+    [1, 2, 0],
+    [1, 9, 7],
+    [9, 1, undefined],
+    [9, 9, undefined],
+    [undefined, 4, undefined],
+    [4, undefined, undefined],
+  ]
+) {
+  Deno.test(`FleetMonitor says ${missed} missed when ${next} follows ${last}`, async () => {
+    using time = new FakeTime();
+    const fleet = new FleetMonitor({ timeout: 100 });
+    const seen = observe(fleet);
+    fleet.beat("a", last);
+    await pass(time, 200, 10);
+    fleet.beat("a", next);
+    await pass(time, 1);
+    const event = seen.events[2] as FleetEvent & { type: "recovered" };
+    assertEquals(event.type, "recovered");
+    assertEquals(event.missed, missed);
+    assertEquals("missed" in event, missed !== undefined);
+    fleet.remove("a");
+  });
+}
+
+Deno.test("FleetMonitor forgets the seq and the detail of the heartbeat before when one has none", async () => {
+  using time = new FakeTime(0);
+  const fleet = new FleetMonitor({ timeout: 100 });
+  fleet.beat("other", 1);
+  fleet.beat("a", 3, "told");
+  assertEquals([...fleet], [
+    { worker: "other", state: "up", lastSeen: 0, seq: 1 },
+    { worker: "a", state: "up", lastSeen: 0, seq: 3, detail: "told" },
+  ]);
+  fleet.beat("a");
+  assertEquals([...fleet][1], { worker: "a", state: "up", lastSeen: 0 });
+  await fleet.readable.cancel();
+  assertEquals(time.next(), false);
+});
+
+Deno.test("FleetMonitor tells lastSeen of single heartbeats to the tick, of chunks exactly", async () => {
+  using time = new FakeTime(0);
+  const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
+  const writer = fleet.writable.getWriter();
+  fleet.expect(["keeps the clock"]);
+  await pass(time, 190, 10);
+  fleet.beat("a");
+  assertEquals([...fleet][1]!.lastSeen, 100);
+  await writer.write(beatOf("b", 1));
+  assertEquals([...fleet][2]!.lastSeen, 190);
+  await writer.close();
+});
+
+Deno.test("FleetMonitor tells that an expected worker is down, and up at its first heartbeat", async () => {
+  using time = new FakeTime(0);
+  const fleet = new FleetMonitor({ timeout: 1000, resolution: 30 });
+  const seen = observe(fleet);
+  fleet.expect(new Set(["a", "b"]));
+  assertEquals(stateOf(fleet), ["a expected", "b expected"]);
+  await pass(time, 500);
+  fleet.beat("b", 1);
+  // who is known is left as it is
+  fleet.expect(["a", "b"]);
+  await pass(time, 530, 10);
+  assertEquals(stateOf(fleet), ["a down", "b up"]);
+  assertEquals(seen.said, ["b up", "a down"]);
+  assertEquals(Object.keys(seen.events[1]!).sort(), ["time", "type", "worker"]);
+  fleet.expect(["a"]);
+  assertEquals(stateOf(fleet)[0], "a down");
+  fleet.beat("a", 5);
+  await pass(time, 1);
+  assertEquals(seen.events[2], {
+    ...{ type: "up", worker: "a", time: 1030, seq: 5 },
+  });
+  await fleet.writable.abort();
+});
+
+Deno.test("FleetMonitor.remove tells only who was told, and whether it was watched", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const reader = fleet.readable.getReader();
+  fleet.beat("told");
+  assertEquals((await reader.read()).value!.type, "up");
+  fleet.beat("untold");
+  fleet.expect(["expected"]);
+  assertEquals(fleet.size, 3);
+  for (const name of ["told", "untold", "expected"]) {
+    assertEquals([fleet.remove(name), fleet.remove(name)], [true, false]);
+  }
+  assertEquals([fleet.size, [...fleet], time.next()], [0, [], false]);
+  fleet.beat("told", 2);
+  const { events } = await drain(reader);
+  assertEquals(events.map(({ type, worker }) => `${worker} ${type}`), [
+    "told forgotten",
+    "told up",
+  ]);
+  await reader.cancel();
+});
+
+Deno.test("FleetMonitor forgets who was down for forgetAfter, the first first", async () => {
+  using time = new FakeTime(0);
+  const options = { timeout: 300, resolution: 30, forgetAfter: 1000 };
+  const fleet = new FleetMonitor(options);
+  const seen = observe(fleet);
+  fleet.beat("a");
+  fleet.beat("b");
+  fleet.beat("c");
+  await pass(time, 400, 10);
+  fleet.beat("a");
+  await pass(time, 400, 10);
+  fleet.beat("c");
+  assertEquals(stateOf(fleet), ["a down", "b down", "c up"]);
+  const alive = setInterval(() => fleet.beat("c"), 100);
+  await pass(time, 1500, 10);
+  clearInterval(alive);
+  assertEquals(stateOf(fleet), ["c up"]);
+  assertEquals(seen.said.slice(3), [
+    ...["a down", "b down", "c down", "a recovered", "a down"],
+    ...["c recovered", "b forgotten", "a forgotten"],
+  ]);
+  const at = (said: string) => seen.events[seen.said.lastIndexOf(said)]!.time;
+  for (const name of ["a", "b"]) {
+    const after = at(`${name} forgotten`) - at(`${name} down`);
+    assert(after >= 1000 && after <= 1030, `${name} after ${after}`);
+  }
+  await pass(time, 3000);
+  assertEquals([fleet.size, time.next()], [0, false]);
+});
+
+Deno.test("FleetMonitor.handle stays valid when its worker leaves and another takes its place", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const alpha = fleet.handle("alpha");
+  assertEquals([alpha.worker, fleet.size], ["alpha", 0]);
+  alpha.beat(1);
+  fleet.beat("last", 1);
+  for (let i = 2; i < 300; i++) {
+    // whoever comes next gets what alpha had
+    fleet.remove("alpha");
+    fleet.beat(`other-${i}`, -1, "mine");
+    alpha.beat(i, `alpha ${i}`);
+    fleet.handle("alpha").beat(i + 0.5);
+    alpha.beat(i + 1);
+    const all = new Map(Array.from(fleet, (one) => [one.worker, one]));
+    assertEquals(all.get("alpha")!.seq, i + 1);
+    assertEquals(all.get("alpha")!.detail, undefined);
+    assertEquals(all.get(`other-${i}`)!.seq, -1);
+    assertEquals(all.get(`other-${i}`)!.detail, "mine");
+    assertEquals(all.size, i + 1);
+  }
+  await fleet.writable.abort();
+  alpha.beat(1000);
+  assertEquals(time.next(), false);
+  assert([...fleet].every(({ seq }) => seq !== 1000));
+});
+
+Deno.test("FleetMonitor has one timer for the whole fleet, and none when nobody is waited for", async () => {
+  using time = new FakeTime();
+  let set = 0;
+  let live = 0;
+  using _set = replace(
+    "setTimeout",
+    (fake) =>
+      ((run: () => void, ms: number) => {
+        set++;
+        live++;
+        return fake(() => {
+          live--;
+          run();
+        }, ms);
+      }) as typeof setTimeout,
+  );
+  const fleet = new FleetMonitor({ timeout: 900, resolution: 90 });
+  assertEquals(set, 0);
+  for (let i = 0; i < 10_000; i++) fleet.beat(`w${i}`, 1);
+  assertEquals([set, live], [1, 1]);
+  for (let i = 0; i < 20; i++) {
+    await pass(time, 30, 10);
+    assertEquals(live, 1);
+    for (let i = 0; i < 10_000; i += 2) fleet.beat(`w${i}`, 2);
+    assertEquals(live, 1);
+  }
+  assertEquals(set, 21);
+  await pass(time, 1100, 10);
+  assertEquals([...fleet].filter(({ state }) => state === "down").length, 1e4);
+  assertEquals(time.next(), false);
+  fleet.beat("w5");
+  assert(time.next());
+  fleet.remove("w5");
+  assertEquals(time.next(), false);
+  fleet.expect(["x"]);
+  assert(time.next());
+  fleet.remove("x");
+  assertEquals(time.next(), false);
+  fleet.expect([]);
+  assertEquals(time.next(), false);
+});
+
+for (
+  const [timeout, resolution, workers] of [
+    [10, 3, 300],
+    [100, 3, 300],
+    [100, undefined, 300],
+    [1000, 37, 300],
+    [1000, undefined, 300],
+    [1000, 5000, 300],
+    [60_000, 100, 30],
+    [HOUR, undefined, 300],
+    [2 ** 33, 2 ** 28, 300],
+    [2 ** 33, 2 ** 34, 300],
+  ] as const
+) {
+  Deno.test(`FleetMonitor finds each silence from ${timeout} ms to ${resolution} ms later`, () => {
+    using time = new FakeTime(0);
+    const delays = new Set<number>();
+    using _set = replace(
+      "setTimeout",
+      (fake) =>
+        ((run: () => void, ms: number) => {
+          delays.add(ms);
+          return fake(run, ms);
+        }) as typeof setTimeout,
+    );
+    const late = resolution ?? Math.min(timeout / 10, 10_000);
+    const random = mulberry32(timeout);
+    const fleet = new FleetMonitor({
+      timeout,
+      ...(resolution && { resolution }),
+    });
+    const beats = Array.from({ length: workers }, () => {
+      return Math.floor(2 * timeout * random());
+    }).sort((a, b) => a - b);
+    const silent = new Map<string, number>();
+    const grain = Math.max(Math.floor(late / 3), 1);
+    const lags: number[] = [];
+    /** Each verdict is seen at the tick that made it, or not long after. */
+    const look = (from: number) => {
+      for (const { worker, state } of fleet) {
+        const since = silent.get(worker)!;
+        if (state === "down") {
+          // when it is down is only known to lie in between
+          assert(time.now - since >= timeout, `${time.now - since}`);
+          lags.push(from - since - timeout);
+          assert(from - since < timeout + late, `${from - since}`);
+          fleet.remove(worker);
+        } else assert(time.now - since < timeout + late, `late ${since}`);
+      }
+    };
+    let at = 0;
+    let n = 0;
+    while (fleet.size > 0 || n < workers) {
+      const next = Math.min(at + grain, beats[n] ?? Infinity);
+      time.tick(next - at);
+      const from = at;
+      at = next;
+      look(from);
+      while (beats[n]! <= at) {
+        fleet.beat(`w${n}`);
+        silent.set(`w${n++}`, at);
+      }
+    }
+    assertEquals(lags.length, workers);
+    assert(Math.max(...delays) <= 2 ** 31 - 1 && Math.min(...delays) >= 1);
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("FleetMonitor declares nobody down when the timeout is infinite", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: Infinity });
+  const seen = observe(fleet);
+  fleet.beat("a");
+  fleet.expect(["b"]);
+  for (let i = 0; i < 100; i++) await time.tickAsync(HOUR);
+  assertEquals(seen.said, ["a up"]);
+  await fleet.writable.close();
+  assertEquals(time.next(), false);
+});
+
+for (const jump of [300, 2000, HOUR, -300, -2000, -HOUR]) {
+  Deno.test(`FleetMonitor raises no alarm when the wall clock jumps by ${jump} ms or it was away, and finds the silent after it`, async () => {
+    using time = new FakeTime();
+    using clock = skew(time);
+    const fleet = new FleetMonitor({ timeout: 1000, resolution: 60 });
+    const seen = observe(fleet);
+    fleet.beat("waits unread");
+    fleet.beat("silent");
+    await pass(time, 970, 10);
+    clock.ahead = jump;
+    // the tick that finds it
+    await pass(time, 20, 20);
+    await pass(time, 970, 10);
+    assertEquals(count(seen.events), { up: 2 });
+    fleet.beat("waits unread");
+    await pass(time, 90, 10);
+    assertEquals(seen.said.slice(2), ["silent down"]);
+    await pass(time, 970, 10);
+    assertEquals(seen.said.length, 4);
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("FleetMonitor brings no verdict early when the wall clock takes small steps", async () => {
+  using time = new FakeTime();
+  using clock = skew(time);
+  const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
+  const seen = observe(fleet);
+  fleet.expect(["keeps the clock"]);
+  await pass(time, 90, 10);
+  fleet.beat("a");
+  for (let i = 0; i < 9; i++) {
+    clock.ahead += 45;
+    await pass(time, 100, 10);
+  }
+  await pass(time, 90, 10);
+  assertEquals(stateOf(fleet).at(-1), "a up");
+  await pass(time, 310, 10);
+  assertEquals(seen.said.at(-1), "a down");
+});
+
+Deno.test("FleetMonitor finds the silent although it is always late, after 8 excuses at most", async () => {
+  for (const every of [100, 900]) {
+    using time = new FakeTime();
+    using clock = skew(time);
+    const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
+    const seen = observe(fleet);
+    fleet.beat("a");
+    let at = 0;
+    const excused: number[] = [];
+    for (; seen.events.length < 2 && at < 20_000; at += every) {
+      clock.ahead += 5000;
+      excused.push(at);
+      await pass(time, every, 100);
+    }
+    const window = 8 * every + 1000 + 300;
+    assert(at > 7 * every + 1000 && at <= window + every, `${every}: ${at}`);
+    // there was a verdict: there are excuses again
+    fleet.beat("a");
+    await pass(time, 900, 100);
+    clock.ahead += 5000;
+    await pass(time, 900, 100);
+    assertEquals(seen.events.length, 3);
+    await fleet.writable.abort();
+  }
+});
+
+Deno.test("FleetMonitor.pause lets nobody be down until resume, which gives the whole timeout", async () => {
+  using time = new FakeTime();
+  for (let phase = 0; phase < 100; phase += 9) {
+    const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
+    const seen = observe(fleet);
+    fleet.beat("a");
+    fleet.beat("b");
+    await pass(time, 900);
+    fleet.pause();
+    await pass(time, 10_000 + phase, 500);
+    fleet.beat("c");
+    await settle();
+    assertEquals(seen.said, ["a up", "b up", "c up"]);
+    fleet.resume();
+    await pass(time, 999, 9);
+    assertEquals(seen.said.length, 3);
+    fleet.beat("a");
+    await pass(time, 301, 7);
+    assertEquals(seen.said.slice(3), ["b down", "c down"]);
+    await fleet.writable.abort();
+  }
+});
+
+Deno.test("FleetMonitor takes every heartbeat at once, and holds one event a worker, when nobody reads", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const writer = fleet.writable.getWriter();
+  const reader = fleet.readable.getReader();
+  const names = Array.from({ length: 10_000 }, (_, i) => `w${i}`);
+  const all = (seq: number) => names.map((name) => beatOf(name, seq));
+  for (let round = 1; round <= 5; round++) {
+    // without any read
+    await writer.ready;
+    await writer.write(all(round));
+    await pass(time, 1200, 100);
+    for (let i = 0; i < 300; i++) {
+      await writer.write(beatOf(`come and gone ${round} ${i}`, 1));
+      fleet.remove(`come and gone ${round} ${i}`);
+    }
+  }
+  const first = await drain(reader);
+  assertEquals(count(first.events), { down: 10_000 });
+  assert(
+    first.events.every((event) => event.type === "down" && event.seq === 5),
+  );
+  // who was told that all are down hears nothing of a short return
+  await writer.write([...all(6), beatOf("extra", 1)]);
+  await first.read;
+  await pass(time, 1200, 100);
+  const second = await drain(reader);
+  assertEquals(second.events.map(({ type, worker }) => `${worker} ${type}`), [
+    // a read had waited for it
+    "w0 down",
+    "extra down",
+  ]);
+  // and once more of a return that lasts
+  await writer.write(all(9));
+  await second.read;
+  const third = await drain(reader);
+  assertEquals(count(third.events), { recovered: 9_999 });
+  for (const event of third.events) {
+    assert(event.type === "recovered" && event.missed === 2);
+  }
+  for (let round = 0; round < 20; round++) {
+    for (const name of names) {
+      fleet.remove(name);
+      fleet.beat(name, round);
+    }
+  }
+  await third.read;
+  const fourth = await drain(reader);
+  const kinds = count(fourth.events);
+  assert(kinds.forgotten! >= 9_999 && kinds.forgotten! <= 10_000);
+  assert(kinds.up! >= 9_999 && kinds.up! <= 10_000);
+  assertEquals(Object.keys(kinds).length, 2);
+  await reader.cancel();
+  assertEquals(time.next(), false);
+});
+
+Deno.test("FleetMonitor needs no more memory when names come and go for ever and nobody reads", async () => {
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  const fleet = new FleetMonitor({ timeout: HOUR });
+  const reader = fleet.readable.getReader();
+  fleet.beat("first");
+  fleet.beat("second");
+  await reader.read();
+  const churn = () => {
+    for (let i = 0; i < 400_000; i++) {
+      fleet.beat(`name-${i}`, i, i);
+      fleet.remove(`name-${i}`);
+    }
+    gc();
+    gc();
+    return Deno.memoryUsage().heapUsed;
+  };
+  const before = churn();
+  const grown = churn() - before;
+  assert(grown < 4e6, `${grown} bytes more`);
+  await reader.cancel();
+});
+
+Deno.test("FleetMonitor tells what is still true to who reads late", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const reader = fleet.readable.getReader();
+  const next = async () => {
+    const { value } = await reader.read();
+    return `${value!.worker} ${value!.type}`;
+  };
+  fleet.beat("a");
+  fleet.beat("b");
+  fleet.expect(["c"]);
+  await pass(time, 1200);
+  fleet.beat("b");
+  fleet.beat("c");
+  assertEquals([await next(), await next(), await next()], [
+    ...["a down", "b up", "c up"],
+  ]);
+  // an outage that is over
+  await pass(time, 1200);
+  fleet.beat("b");
+  fleet.beat("a");
+  fleet.beat("d");
+  assertEquals([await next(), await next(), await next()], [
+    ...["c down", "a recovered", "d up"],
+  ]);
+  fleet.remove("a");
+  fleet.beat("a");
+  fleet.remove("a");
+  fleet.beat("c");
+  fleet.remove("c");
+  assertEquals([await next(), await next()], ["a forgotten", "c forgotten"]);
+  await reader.cancel();
+});
+
+Deno.test("FleetMonitor finds the silent of a fleet that grows and shrinks", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const alive = new Set<string>();
+  const random = mulberry32(5);
+  for (let i = 0; i < 3000; i++) {
+    const name = `w${Math.floor(800 * random())}`;
+    if (random() < 0.4) assertEquals(fleet.remove(name), alive.delete(name));
+    else {
+      alive.add(name);
+      fleet.beat(name, i);
+    }
+    assertEquals(fleet.size, alive.size);
+  }
+  assertEquals(new Set(Array.from(fleet, ({ worker }) => worker)), alive);
+  await pass(time, 900);
+  const beating = [...alive].filter((_, i) => i % 3 === 0);
+  for (const name of beating) fleet.beat(name);
+  await pass(time, 200);
+  assertEquals(
+    Array.from(fleet).filter(({ state }) => state === "up").map((one) =>
+      one.worker
+    ).sort(),
+    beating.sort(),
+  );
+  for (const name of alive) fleet.remove(name);
+  assertEquals([fleet.size, time.next()], [0, false]);
+});
+
+Deno.test("FleetMonitor closes when writable does, after the events that wait", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const writer = fleet.writable.getWriter();
+  await writer.write([beatOf("a", 1), beatOf("b", 1)]);
+  await writer.close();
+  assertEquals(time.next(), false);
+  fleet.beat("c");
+  fleet.handle("a").beat(2);
+  fleet.expect(["d"]);
+  assertEquals([fleet.size, time.next()], [2, false]);
+  assertEquals([...fleet].map(({ seq }) => seq), [1, 1]);
+  const events = await Array.fromAsync(fleet.readable);
+  assertEquals(count(events), { up: 2 });
+});
+
+Deno.test("FleetMonitor closes for a reader that waits", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const seen = observe(fleet);
+  fleet.beat("a");
+  await fleet.writable.close();
+  await pass(time, 1);
+  assertEquals([seen.closed, seen.said, time.next()], [true, ["a up"], false]);
+});
+
+Deno.test("FleetMonitor errors readable when writable is aborted or its source fails", async () => {
+  using time = new FakeTime();
+  const reason = new Error("lost");
+  for (const how of ["abort", "error"]) {
+    const fleet = new FleetMonitor({ timeout: 1000 });
+    const seen = observe(fleet);
+    fleet.beat("a");
+    if (how === "abort") await fleet.writable.abort(reason);
+    else {
+      const source = byHand<Heartbeat>();
+      const piped = assertRejects(() => source.stream.pipeTo(fleet.writable));
+      source.controller.error(reason);
+      assertStrictEquals(await piped, reason);
+    }
+    await pass(time, 1);
+    assertStrictEquals(seen.error, reason);
+    fleet.beat("b");
+    assertEquals([fleet.size, time.next()], [1, false]);
+  }
+});
+
+Deno.test("FleetMonitor ends what is piped into it when the events are cancelled", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const source = byHand<Heartbeat>();
+  const reason = new Error("enough");
+  const piped = assertRejects(() => source.stream.pipeTo(fleet.writable));
+  source.controller.enqueue(beatOf("a", 1));
+  await settle();
+  assert(time.next());
+  await fleet.readable.cancel(reason);
+  assertStrictEquals(await piped, reason);
+  assertStrictEquals(source.cancelled, reason);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("FleetMonitor watches several streams, one after the other and beside each other, with preventClose", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const seen = observe(fleet);
+  for (const name of ["a", "b"]) {
+    await ReadableStream.from([beatOf(name, 1)])
+      .pipeTo(fleet.writable, { preventClose: true });
+  }
+  fleet.beat("c");
+  await pass(time, 1);
+  assertEquals(seen.said, ["a up", "b up", "c up"]);
+  await pass(time, 1200);
+  assertEquals(seen.said.slice(3), ["a down", "b down", "c down"]);
+  assertEquals(seen.closed, undefined);
+});
+
+for (
+  const [chunk, shown] of [
+    [undefined, "undefined"],
+    [null, "undefined"],
+    [7, "undefined"],
+    [{}, "undefined"],
+    [{ worker: 7 }, "7"],
+    [{ worker: null }, "null"],
+    [[beatOf("ok", 1), { seq: 1 }], "undefined"],
+    [[undefined], "undefined"],
+  ] as const
+) {
+  Deno.test(`FleetMonitor errors both sides when a chunk is ${JSON.stringify(chunk)}`, async () => {
+    using time = new FakeTime();
+    const fleet = new FleetMonitor({ timeout: 1000 });
+    const seen = observe(fleet);
+    fleet.beat("before");
+    const writer = fleet.writable.getWriter();
+    const error = await assertRejects(
+      // deno-lint-ignore no-explicit-any
+      () => writer.write(chunk as any),
+      TypeError,
+      `'worker' must be a string: current value is ${shown}`,
+    );
+    await assertRejects(() => writer.closed, TypeError);
+    await pass(time, 1);
+    assertStrictEquals(seen.error, error);
+    assertEquals(time.next(), false);
+  });
+}
+
+Deno.test("FleetMonitor refuses bad options and arguments", () => {
+  const positive = "must be a positive number: current value is";
+  const finite = "must be a finite positive number: current value is";
+  for (
+    const [options, kind, message] of [
+      [undefined, TypeError, `'timeout' ${positive} undefined`],
+      [null, TypeError, `'timeout' ${positive} undefined`],
+      [{}, TypeError, `'timeout' ${positive} undefined`],
+      [{ timeout: "1" }, TypeError, `'timeout' ${positive} "1"`],
+      [{ timeout: 1n }, TypeError, `'timeout' ${positive} 1`],
+      [{ timeout: 0 }, RangeError, `'timeout' ${positive} 0`],
+      [{ timeout: -1 }, RangeError, `'timeout' ${positive} -1`],
+      [{ timeout: NaN }, RangeError, `'timeout' ${positive} NaN`],
+      [
+        { timeout: 1, forgetAfter: 0 },
+        RangeError,
+        `'forgetAfter' ${positive} 0`,
+      ],
+      [
+        { timeout: 1, forgetAfter: null },
+        TypeError,
+        `'forgetAfter' ${positive} null`,
+      ],
+      [{ timeout: 1, resolution: 0 }, RangeError, `'resolution' ${finite} 0`],
+      [
+        { timeout: 1, resolution: NaN },
+        RangeError,
+        `'resolution' ${finite} NaN`,
+      ],
+      [
+        { timeout: 1, resolution: Infinity },
+        RangeError,
+        `'resolution' ${finite} Infinity`,
+      ],
+      [
+        { timeout: 1, resolution: "9" },
+        TypeError,
+        `'resolution' ${finite} "9"`,
+      ],
+    ] as const
+  ) {
+    // deno-lint-ignore no-explicit-any
+    assertThrows(() => new FleetMonitor(options as any), kind, message);
+  }
+  new FleetMonitor({
+    timeout: 1,
+    forgetAfter: undefined,
+    resolution: undefined,
+  });
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  // deno-lint-ignore no-explicit-any
+  const bad = fleet as any;
+  for (
+    const [run, message] of [
+      [
+        () => bad.beat(),
+        "Cannot take heartbeat as 'worker' must be a string: current value is undefined",
+      ],
+      [
+        () => bad.beat(1),
+        "Cannot take heartbeat as 'worker' must be a string: current value is 1",
+      ],
+      [
+        () => bad.handle(null),
+        "Cannot make handle as 'worker' must be a string: current value is null",
+      ],
+      [
+        () => bad.expect("abc"),
+        `Cannot expect workers as 'workers' must be an iterable of strings: current value is "abc"`,
+      ],
+      [
+        () => bad.expect(),
+        "Cannot expect workers as 'workers' must be an iterable of strings: current value is undefined",
+      ],
+      [
+        () => bad.expect({}),
+        "Cannot expect workers as 'workers' must be an iterable of strings: current value is [object Object]",
+      ],
+      [
+        () => bad.expect([1]),
+        "Cannot expect workers as 'worker' must be a string: current value is 1",
+      ],
+    ] as const
+  ) assertEquals(assertThrows(run, TypeError).message, message);
+  assertEquals(fleet.size, 0);
+  assertInstanceOf(fleet, TransformStream);
+});
