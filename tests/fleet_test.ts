@@ -392,6 +392,53 @@ for (
   });
 }
 
+for (
+  const [timeout, resolution, late] of [[1000, 300, 10], [100, 9, 2], [
+    30,
+    3,
+    2,
+  ]]
+) {
+  Deno.test(`FleetMonitor finds a silence of ${timeout} ms in time when every tick is ${late} ms late`, () => {
+    using time = new FakeTime(0);
+    using clock = skew(time);
+    const period = resolution! / 3;
+    for (let phase = 1; phase <= period + late!; phase++) {
+      const fleet = new FleetMonitor({
+        timeout: timeout!,
+        resolution: resolution!,
+      });
+      fleet.expect(["keeps the clock"]);
+      /** One tick and what is before it, in the time of the wall. */
+      const turn = (look: (now: number) => void) => {
+        for (let ms = 0; ms < period + late!; ms++) {
+          // late: the time of the timers stands still
+          if (ms < period - 1 || ms === period + late! - 1) time.tick(1);
+          else clock.ahead++;
+          look(Date.now());
+        }
+      };
+      const start = Date.now();
+      let since = Infinity;
+      let found = 0;
+      for (let i = 0; i < 2 * timeout! / period && found === 0; i++) {
+        turn((now) => {
+          if (now === start + phase) {
+            fleet.beat("a");
+            since = now;
+          }
+          const state = [...fleet][1]?.state;
+          if (state === "down") found ||= now - since;
+        });
+      }
+      assert(found >= timeout!, `${phase}: ${found}`);
+      assert(found <= timeout! + resolution! + 2 * late!, `${phase}: ${found}`);
+      fleet.writable.abort();
+      time.tick(period);
+    }
+  });
+}
+
 Deno.test("FleetMonitor declares nobody down when the timeout is infinite", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: Infinity });
@@ -473,7 +520,7 @@ Deno.test("FleetMonitor finds the silent although it is always late, after 8 exc
 
 Deno.test("FleetMonitor.pause lets nobody be down until resume, which gives the whole timeout", async () => {
   using time = new FakeTime();
-  for (let phase = 0; phase < 100; phase += 9) {
+  for (const phase of [0, 50, 99]) {
     const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
     const seen = observe(fleet);
     fleet.beat("a");
@@ -605,6 +652,21 @@ Deno.test("FleetMonitor tells what is still true to who reads late", async () =>
   fleet.remove("c");
   assertEquals([await next(), await next()], ["a forgotten", "c forgotten"]);
   await reader.cancel();
+});
+
+Deno.test("FleetMonitor knows whom it told of when the fleet grows", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const reader = fleet.readable.getReader();
+  for (let i = 0; i < 1000; i++) {
+    fleet.beat(`w${i}`);
+    assertEquals((await reader.read()).value!.worker, `w${i}`);
+  }
+  for (let i = 0; i < 1000; i++) fleet.remove(`w${i}`);
+  const { events } = await drain(reader);
+  assertEquals(count(events), { forgotten: 1000 });
+  await reader.cancel();
+  assertEquals(time.next(), false);
 });
 
 Deno.test("FleetMonitor finds the silent of a fleet that grows and shrinks", async () => {
