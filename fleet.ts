@@ -476,7 +476,7 @@ class Handle implements FleetHandle {
  *    is down nothing of a short return. What is read is always in order:
  *    `up` or `down` first, then `down` and `recovered` by turns (`up` instead, if
  *    it is the first heartbeat), then `forgotten`. At most one event a worker
- *    waits.
+ *    waits, and one `forgotten` for each that the reader was told of.
  * 5. When `writable` closes, the events that wait are told, then `readable`
  *    closes. No timer is left however the stream ends. From then on heartbeats
  *    are ignored.
