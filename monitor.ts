@@ -305,12 +305,16 @@ class SilenceClock<T> {
  * 5. A stall is reported no earlier than the timeout and, while the event loop
  *    is free, one turn after it.
  * 6. No timer is set or cleared per chunk, and none is left however the stream
- *    ends. Where `Transformer.cancel` is not supported (Node.js before 20.14, some
- *    browsers), a cancelled monitor's timer is left until it is next due.
+ *    ends. Where `Transformer.cancel` is not supported (Node.js before 20.14,
+ *    Chromium), a cancelled monitor's timer is left until it is next due, or for
+ *    `timeout` if a writer still holds `writable`.
+ *
+ * A monitor that is transferred to another thread goes on watching from this one;
+ * there it is a plain `TransformStream`.
  *
  * The clocks of Pekko Streams' `idleTimeout` and undici's `bodyTimeout` are the
- * closest relatives; these count a slow consumer as silence, or see nothing
- * under backpressure.
+ * closest relatives; the one counts a slow consumer as silence, and a stall drops
+ * what waits for it with the other.
  *
  * @typeParam T The type of a chunk.
  *
