@@ -451,6 +451,20 @@ Deno.test("FleetMonitor declares nobody down when the timeout is infinite", asyn
   assertEquals(time.next(), false);
 });
 
+Deno.test("FleetMonitor ticks once a millisecond at most", () => {
+  for (const resolution of [0.01, 1, 2.9]) {
+    using time = new FakeTime();
+    const fleet = new FleetMonitor({ timeout: 5, resolution });
+    fleet.beat("a");
+    const { now } = time;
+    assert(time.next());
+    assertEquals(time.now - now, 1);
+    time.tick(8);
+    assertEquals(stateOf(fleet), ["a down"]);
+    assertEquals(time.next(), false);
+  }
+});
+
 for (const jump of [300, 2000, HOUR, -300, -2000, -HOUR]) {
   Deno.test(`FleetMonitor raises no alarm when the wall clock jumps by ${jump} ms or it was away, and finds the silent after it`, async () => {
     using time = new FakeTime();
@@ -758,6 +772,20 @@ Deno.test("FleetMonitor ends what is piped into it when the events are cancelled
   assertStrictEquals(await piped, reason);
   assertStrictEquals(source.cancelled, reason);
   assertEquals(time.next(), false);
+});
+
+Deno.test("FleetMonitor ignores a heartbeat in the very turn in which a waiting reader cancels", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 1000 });
+  const reader = fleet.readable.getReader();
+  fleet.beat("a");
+  await reader.read();
+  const read = reader.read();
+  const cancelled = reader.cancel();
+  fleet.beat("b");
+  assertEquals([fleet.size, time.next()], [1, false]);
+  assertEquals(await read, { done: true, value: undefined });
+  await cancelled;
 });
 
 Deno.test("FleetMonitor watches several streams, one after the other and beside each other, with preventClose", async () => {
