@@ -17,8 +17,8 @@ import {
 } from "./_check.ts";
 import type { Heartbeat } from "./worker.ts";
 
-/** The longest resolution (ms) that is chosen without being asked for. */
-const COARSEST = 10_000;
+/** The finest and the coarsest resolution (ms) that are chosen without being asked for. */
+const [FINEST, COARSEST] = [10, 10_000] as const;
 /** How many ticks there are in one `resolution`: the verdict needs three at most. */
 const TICKS = 3;
 /** How many absences in a row a fleet can be excused for. */
@@ -38,7 +38,8 @@ export interface FleetMonitorOptions {
   timeout: number;
   /**
    * How long a worker that is down is remembered, in milliseconds: a positive
-   * number, `Infinity` for ever.
+   * number, `Infinity` for ever. Time in which nobody is declared down does not
+   * count.
    *
    * @default {Infinity}
    */
@@ -49,7 +50,7 @@ export interface FleetMonitorOptions {
    * millisecond at most; of less than 10, expect a few more, as timers are late
    * by one or two themselves.
    *
-   * @default {Math.min(timeout / 10, 10_000)}
+   * @default {Math.min(Math.max(timeout / 10, 10), 10_000)}
    */
   resolution?: number | undefined;
 }
@@ -89,7 +90,8 @@ export type FleetEvent =
     | { type: "down" } & LastBeat
     /**
      * One came after all, `outage` ms after the last; `missed` are those between
-     * the two, by their `seq`: absent if they have none or count anew.
+     * the two, by their `seq`: absent if they have none or count anew. Both count
+     * from the last heartbeat, be it of a short return that was not told.
      */
     | {
       type: "recovered";
@@ -207,17 +209,20 @@ class Roll {
     return this.#fields[row * FIELDS + ID]!;
   }
 
-  #beatAt(row: number, seq = NaN, detail: unknown) {
+  #beatAt(row: number, seq: unknown, detail: unknown) {
+    // no tick tells the time while there is nobody to wait for
+    if (this.#timer === undefined) this.now = Date.now();
+    const count = typeof seq === "number" ? seq : NaN;
     const fields = this.#fields;
     const at = row * FIELDS;
     if (
       fields[at + SEEN] === Infinity || Number.isNaN(fields[at + LAST_SEEN])
     ) {
-      this.#rise(row, seq, detail);
+      this.#rise(row, count, detail);
     }
     fields[at + SEEN] = this.#clock;
     fields[at + LAST_SEEN] = this.now;
-    fields[at + SEQ] = seq;
+    fields[at + SEQ] = count;
     if (detail !== undefined || row < this.#details.length) {
       this.#setDetail(row, detail);
     }
@@ -251,7 +256,7 @@ class Roll {
 
   #await(row: number) {
     this.#awaited++;
-    if (this.#timer === undefined) this.#arm();
+    if (this.#timer === undefined && this.#needsTimer) this.#arm();
     this.#fields[row * FIELDS + SEEN] = this.#clock;
     this.#oldest = Math.min(this.#oldest, this.#clock);
   }
@@ -377,7 +382,8 @@ class Roll {
   }
 
   get #needsTimer() {
-    return this.#awaited > 0 || this.#fallen.size > 0;
+    const awaited = this.#timeout < Infinity ? this.#awaited : 0;
+    return awaited + this.#fallen.size > 0;
   }
 
   #arm() {
@@ -551,7 +557,8 @@ export class FleetMonitor
     const action = "watch fleet";
     const { timeout, forgetAfter = Infinity } = options ?? {};
     checkDuration(action, "timeout", timeout);
-    const { resolution = Math.min(timeout / 10, COARSEST) } = options;
+    const usual = Math.min(Math.max(timeout / 10, FINEST), COARSEST);
+    const { resolution = usual } = options;
     checkDuration(action, "forgetAfter", forgetAfter);
     checkNumber(
       action,

@@ -439,16 +439,36 @@ for (
   });
 }
 
-Deno.test("FleetMonitor declares nobody down when the timeout is infinite", async () => {
+Deno.test("FleetMonitor declares nobody down when the timeout is infinite, and holds no timer", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: Infinity });
   const seen = observe(fleet);
-  fleet.beat("a");
+  const handle = fleet.handle("a");
+  handle.beat();
   fleet.expect(["b"]);
   for (let i = 0; i < 100; i++) await time.tickAsync(HOUR);
+  assertEquals(time.next(), false);
   assertEquals(seen.said, ["a up"]);
+  handle.beat();
+  assertEquals([...fleet][0]!.lastSeen, time.now);
+  await time.tickAsync(HOUR);
+  fleet.beat("a");
+  assertEquals([...fleet][0]!.lastSeen, time.now);
   await fleet.writable.close();
   assertEquals(time.next(), false);
+});
+
+Deno.test("FleetMonitor takes a seq that is no number for none", async () => {
+  const fleet = new FleetMonitor({ timeout: HOUR });
+  const reader = fleet.readable.getReader();
+  const writer = fleet.writable.getWriter();
+  for (const [i, seq] of [null, "7", {}, undefined].entries()) {
+    await writer.write({ worker: `w${i}`, seq, time: 0 } as never);
+    const { value } = await reader.read();
+    assertEquals("seq" in value!, false);
+    assertEquals("seq" in [...fleet][i]!, false);
+  }
+  await writer.close();
 });
 
 Deno.test("FleetMonitor ticks once a millisecond at most", () => {
