@@ -80,6 +80,24 @@ export interface LastBeat {
 /**
  * What happened to a worker: plain data, that survives `JSON.stringify()` if the
  * details of the heartbeats do.
+ *
+ * @example Who is down
+ * ```ts
+ * import type { FleetEvent } from "@heartbeat/heartbeat/fleet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const down = new Set<string>();
+ * function take({ type, worker }: FleetEvent) {
+ *   if (type === "down") down.add(worker);
+ *   else down.delete(worker);
+ * }
+ *
+ * take({ type: "down", worker: "alpha", time: 5_000, lastSeen: 1_900, seq: 2 });
+ * take({ type: "down", worker: "beta", time: 5_000 }); // it never showed up
+ * take({ type: "recovered", worker: "alpha", time: 9_000, outage: 7_100, missed: 6, seq: 9 });
+ *
+ * assertEquals([...down], ["beta"]);
+ * ```
  */
 export type FleetEvent =
   & FleetEventBase

@@ -61,6 +61,30 @@ export interface SupervisorEventBase {
 /**
  * A decision of a supervisor: plain data, that survives `JSON.stringify()` if
  * the details of the heartbeats do.
+ *
+ * @example Tell a stall from a failure
+ * ```ts
+ * import { startWorker, supervise, type SupervisorEvent } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * function onEvent(event: SupervisorEvent) {
+ *   if (event.type === "stalled") log.push(`silent for ${event.elapsed} ms`);
+ *   else if (event.type === "failed") log.push(event.error.message);
+ *   else log.push(event.type);
+ * }
+ * const { results } = supervise(
+ *   ({ attempt }) =>
+ *     startWorker(() => {
+ *       if (attempt === 1) throw new Error("connection lost");
+ *       return [attempt];
+ *     }),
+ *   { timeout: 3_000, backoff: { max: 10, min: 10 }, onEvent },
+ * );
+ *
+ * assertEquals(await Array.fromAsync(results), [2]);
+ * assertEquals(log, ["started", "connection lost", "restarting", "started", "ended"]);
+ * ```
  */
 export type SupervisorEvent =
   & SupervisorEventBase

@@ -34,6 +34,20 @@ export interface Heartbeat {
  * thread, a process, a remote host.
  *
  * @typeParam R The type of a result.
+ *
+ * @example A worker of your own
+ * ```ts
+ * import { watch, type WorkerStreams } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const remote: WorkerStreams<string> = {
+ *   results: ReadableStream.from(["a", "b"]),
+ *   heartbeats: ReadableStream.from([{ worker: "remote", seq: 1, time: Date.now() }]),
+ *   finished: Promise.resolve(),
+ * };
+ *
+ * assertEquals(await Array.fromAsync(watch(remote, { timeout: 3_000 })), ["a", "b"]);
+ * ```
  */
 export interface WorkerStreams<R> {
   /** The results. Cancelling them stops the worker and closes `heartbeats`. */
@@ -69,6 +83,23 @@ export interface WorkContext {
  * @param context What the work is given.
  * @returns The results: an async iterable (an async generator, a
  * `ReadableStream`, …) or an iterable, of values or of promises.
+ *
+ * @example Work that is one long unit
+ * ```ts
+ * import { startWorker, type Work } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sum: Work<number> = function* ({ beat }) {
+ *   let total = 0;
+ *   for (let n = 1; n <= 1_000; n++) {
+ *     total += n;
+ *     if (n % 100 === 0) beat({ n }); // alive, and this far
+ *   }
+ *   yield total;
+ * };
+ *
+ * assertEquals(await Array.fromAsync(startWorker(sum).results), [500500]);
+ * ```
  */
 export type Work<R> = (
   context: WorkContext,

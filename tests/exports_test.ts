@@ -83,3 +83,14 @@ Deno.test("modules document themselves", () => {
     if (!file.startsWith("_")) assert(text.includes(" * @module"), file);
   }
 });
+
+Deno.test("every function and every class that is exported has an example that runs", () => {
+  for (const [file, text] of Object.entries(modules)) {
+    if (file.startsWith("_")) continue;
+    const exported =
+      /(\/\*\*(?:(?!\*\/)[^])*\*\/)?\nexport (?:function|class) (\w+)/g;
+    for (const [, doc = "", name] of text.matchAll(exported)) {
+      assert(/@example [^]*?```ts\n/.test(doc), `${file}: ${name}`);
+    }
+  }
+});
