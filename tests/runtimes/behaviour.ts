@@ -13,6 +13,12 @@ import {
   watch,
   type WorkContext,
 } from "../../mod.ts";
+import { type FleetEvent, FleetMonitor } from "../../fleet.ts";
+import {
+  type NatsConnection,
+  publishHeartbeats,
+  subscribeHeartbeats,
+} from "../../nats.ts";
 import { startThread, type StartThreadOptions } from "../../thread.ts";
 import type { Task } from "./thread.ts";
 
@@ -631,6 +637,69 @@ const together: Behaviours = {
     } finally {
       memory[0] = 1;
     }
+  },
+
+  async "a fleet tells who is silent, and who is back, and closes after its source"() {
+    const fleet = new FleetMonitor({ timeout: 3 * STALL });
+    const writer = fleet.writable.getWriter();
+    const events: FleetEvent[] = [];
+    const read = collect(fleet.readable, events);
+    const beat = (worker: string, seq: number) =>
+      writer.write([{ worker, seq, time: Date.now() }]);
+    fleet.expect(["absent"]);
+    await beat("a", 1);
+    await beat("b", 1);
+    const alive = setInterval(() => beat("b", 2), STALL / 3);
+    await until(() => events.length === 4, "not told of two");
+    clearInterval(alive);
+    await beat("a", 9);
+    await writer.close();
+    await read;
+    const told = events.map(({ worker, type }) => `${worker} ${type}`);
+    assertSame(told.slice(0, 2), ["a up", "b up"], "first");
+    assertSame(told.slice(2, 4).sort(), ["a down", "absent down"], "then");
+    assertSame(told.slice(4), ["a recovered"], "last");
+  },
+
+  async "a fleet that is cancelled cancels its source, with the same reason"() {
+    const source = silentAfter([{ worker: "a", seq: 1, time: 0 }], 10);
+    const reader = source.stream
+      .pipeThrough(new FleetMonitor({ timeout: PATIENT })).getReader();
+    assertSame((await reader.read()).value?.type, "up", "event");
+    const reason = new Error("enough");
+    await reader.cancel(reason);
+    await until(() => source.cancelled === reason, "not cancelled");
+  },
+
+  async "heartbeats go by a NATS client and back, and nothing while it is not connected"() {
+    let say = (_type: string) => {};
+    let hear = (_data: Uint8Array) => {};
+    const connection: NatsConnection = {
+      publish: (_, payload) => hear(new TextEncoder().encode(payload)),
+      subscribe(subject, { callback }) {
+        hear = (data) => callback(null, { subject, data });
+        return { closed: never(), unsubscribe() {} };
+      },
+      async *status() {
+        for (;;) yield { type: await new Promise<string>((it) => say = it) };
+      },
+      isClosed: () => false,
+    };
+    const reader = subscribeHeartbeats(connection, "heartbeats.>").getReader();
+    const writer = publishHeartbeats(connection, "heartbeats.a").getWriter();
+    const beat = (seq: number) => writer.write({ worker: "a", seq, time: 0 });
+    await beat(1);
+    assertSame((await reader.read()).value?.[0]?.seq, 1, "seq");
+    say("disconnect");
+    await sleep(10);
+    await beat(2);
+    say("reconnect");
+    await sleep(10);
+    await beat(3);
+    hear(new TextEncoder().encode("{"));
+    assertSame((await reader.read()).value?.[0]?.seq, 3, "seq");
+    await reader.cancel();
+    await writer.close();
   },
 };
 
