@@ -52,7 +52,8 @@ Seen on Deno ${Deno.version.deno}, of ${versions.join(", ")}.
 function essence(markdown: string) {
   return markdown
     .replace(/[\s-]+/g, " ")
-    .replace(/[\d to]+(?= of \d+ false)|[\d.]+(?= KB)|(?<=Deno )[\d.]+\d/g, "");
+    .replace(/[\d to]+(?= of \d+ false)|[\d.]+(?= KB)|(?<=Deno )[\d.]+\d/g, "")
+    .trim();
 }
 
 /** What has to end, or else is broken. */
