@@ -94,3 +94,52 @@ export function skew(time: FakeTime) {
     }));
   return Object.assign(clock, replaced);
 }
+
+/** A signal that knows its listeners. */
+export function countListeners() {
+  const aborter = new AbortController();
+  const { signal } = aborter;
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  Object.assign(signal, {
+    addEventListener(...args: Parameters<typeof addEventListener>) {
+      listeners.add(args[1]);
+      addEventListener.apply(signal, args);
+    },
+    removeEventListener(...args: Parameters<typeof removeEventListener>) {
+      listeners.delete(args[1]);
+      removeEventListener.apply(signal, args);
+    },
+  });
+  return { aborter, signal, listeners };
+}
+
+/** What came of a stream that is read all the time. */
+export interface Seen<T> {
+  chunks: T[];
+  /** `"closed"`, or the error. */
+  end?: unknown;
+  cancel(reason: unknown): Promise<void>;
+}
+
+/** Reads a stream all the time. */
+export function read<T>(stream: ReadableStream<T>): Seen<T> {
+  const reader = stream.getReader();
+  const seen: Seen<T> = {
+    chunks: [],
+    cancel: (reason) => reader.cancel(reason),
+  };
+  (async () => {
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        seen.chunks.push(value);
+      }
+      seen.end = "closed";
+    } catch (error) {
+      seen.end = error;
+    }
+  })();
+  return seen;
+}

@@ -1,10 +1,8 @@
 import {
   assert,
   assertEquals,
-  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
-  assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { setFlagsFromString } from "node:v8";
@@ -854,91 +852,3 @@ for (
     assertEquals(time.next(), false);
   });
 }
-
-Deno.test("FleetMonitor refuses bad options and arguments", () => {
-  const positive = "must be a positive number: current value is";
-  const finite = "must be a finite positive number: current value is";
-  for (
-    const [options, kind, message] of [
-      [undefined, TypeError, `'timeout' ${positive} undefined`],
-      [null, TypeError, `'timeout' ${positive} undefined`],
-      [{}, TypeError, `'timeout' ${positive} undefined`],
-      [{ timeout: "1" }, TypeError, `'timeout' ${positive} "1"`],
-      [{ timeout: 1n }, TypeError, `'timeout' ${positive} 1`],
-      [{ timeout: 0 }, RangeError, `'timeout' ${positive} 0`],
-      [{ timeout: -1 }, RangeError, `'timeout' ${positive} -1`],
-      [{ timeout: NaN }, RangeError, `'timeout' ${positive} NaN`],
-      [
-        { timeout: 1, forgetAfter: 0 },
-        RangeError,
-        `'forgetAfter' ${positive} 0`,
-      ],
-      [
-        { timeout: 1, forgetAfter: null },
-        TypeError,
-        `'forgetAfter' ${positive} null`,
-      ],
-      [{ timeout: 1, resolution: 0 }, RangeError, `'resolution' ${finite} 0`],
-      [
-        { timeout: 1, resolution: NaN },
-        RangeError,
-        `'resolution' ${finite} NaN`,
-      ],
-      [
-        { timeout: 1, resolution: Infinity },
-        RangeError,
-        `'resolution' ${finite} Infinity`,
-      ],
-      [
-        { timeout: 1, resolution: "9" },
-        TypeError,
-        `'resolution' ${finite} "9"`,
-      ],
-    ] as const
-  ) {
-    // deno-lint-ignore no-explicit-any
-    assertThrows(() => new FleetMonitor(options as any), kind, message);
-  }
-  new FleetMonitor({
-    timeout: 1,
-    forgetAfter: undefined,
-    resolution: undefined,
-  });
-  const fleet = new FleetMonitor({ timeout: 1000 });
-  // deno-lint-ignore no-explicit-any
-  const bad = fleet as any;
-  for (
-    const [run, message] of [
-      [
-        () => bad.beat(),
-        "Cannot take heartbeat as 'worker' must be a string: current value is undefined",
-      ],
-      [
-        () => bad.beat(1),
-        "Cannot take heartbeat as 'worker' must be a string: current value is 1",
-      ],
-      [
-        () => bad.handle(null),
-        "Cannot make handle as 'worker' must be a string: current value is null",
-      ],
-      [
-        () => bad.expect("abc"),
-        `Cannot expect workers as 'workers' must be an iterable of strings: current value is "abc"`,
-      ],
-      [
-        () => bad.expect(),
-        "Cannot expect workers as 'workers' must be an iterable of strings: current value is undefined",
-      ],
-      [
-        () => bad.expect({}),
-        "Cannot expect workers as 'workers' must be an iterable of strings: current value is [object Object]",
-      ],
-      [
-        () => bad.expect([1]),
-        "Cannot expect workers as 'worker' must be a string: current value is 1",
-      ],
-    ] as const
-  ) assertEquals(assertThrows(run, TypeError).message, message);
-  assertEquals(fleet.size, 0);
-  assertInstanceOf(fleet, TransformStream);
-});

@@ -9,6 +9,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
+import { countListeners } from "./_help.ts";
 
 /** How many bytes a use may leave behind: far less than the smallest stream takes. */
 const NOISE = 100;
@@ -46,30 +47,6 @@ function countTimers() {
     turn: (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms)),
     [Symbol.dispose]() {
       Object.assign(globalThis, { setTimeout, clearTimeout, setInterval });
-    },
-  };
-}
-
-/** A signal that knows its listeners. */
-function countListeners() {
-  const aborter = new AbortController();
-  const { signal } = aborter;
-  const listeners = new Set<unknown>();
-  const { addEventListener, removeEventListener } = signal;
-  Object.assign(signal, {
-    addEventListener(...args: Parameters<typeof addEventListener>) {
-      listeners.add(args[1]);
-      addEventListener.apply(signal, args);
-    },
-    removeEventListener(...args: Parameters<typeof removeEventListener>) {
-      listeners.delete(args[1]);
-      removeEventListener.apply(signal, args);
-    },
-  });
-  return {
-    aborter,
-    get left() {
-      return listeners.size;
     },
   };
 }
@@ -346,22 +323,22 @@ for (
   for (const [way, [work, end]] of Object.entries<End>(ends)) {
     Deno.test(`${name} leaves no listener, timer or memory behind 1,000 uses of one signal when ${way}`, async () => {
       using timers = countTimers();
-      const listeners = countListeners();
+      const { aborter, signal, listeners } = countListeners();
 
       async function use() {
         const timeout = way === STALL ? 100 : HOUR;
         const uses = Array.from({ length: 1000 }, () => {
           const worker = startWorker(work, {
-            signal: listeners.aborter.signal,
+            signal,
             interval: HOUR,
           });
           return name === "watch"
             ? { ...worker, results: watch(worker, { timeout }) }
             : worker;
         });
-        assertEquals(listeners.left, 1000);
+        assertEquals(listeners.size, 1000);
         assert(timers.left >= 1000, "the timers were not counted");
-        const ends = uses.map((worker) => end(worker, listeners.aborter));
+        const ends = uses.map((worker) => end(worker, aborter));
         await deadline(Promise.all(ends), 60_000);
         return uses.flatMap(({ results, heartbeats }) =>
           [results, heartbeats].map((stream) => new WeakRef<object>(stream))
@@ -370,7 +347,7 @@ for (
 
       const refs = await use();
       await timers.turn();
-      assertEquals(listeners.left, 0);
+      assertEquals(listeners.size, 0);
       assertEquals(timers.left, 0);
       gc();
       const alive = refs.filter((ref) => ref.deref() !== undefined).length;
@@ -381,13 +358,12 @@ for (
 
 Deno.test("startWorker leaves no listener and no timer behind 1,000 uses of a signal that was aborted before", async () => {
   using timers = countTimers();
-  const listeners = countListeners();
-  const { aborter } = listeners;
+  const { aborter, listeners } = countListeners();
   aborter.abort(failure);
   for (let i = 0; i < 1000; i++) {
     const { results } = startWorker(returns, { signal: aborter.signal });
     assertEquals(await Array.fromAsync(results), []);
   }
-  assertEquals(listeners.left, 0);
+  assertEquals(listeners.size, 0);
   assertEquals(timers.left, 0);
 });

@@ -4,7 +4,6 @@ import {
   assertInstanceOf,
   assertRejects,
   assertStrictEquals,
-  assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
@@ -572,82 +571,6 @@ Deno.test("HeartbeatMonitor takes chunks from a writer", async () => {
   await assertRejects(() => writer.write(2), HeartbeatTimeoutError);
   await assertRejects(() => reader.read(), HeartbeatTimeoutError);
   await assertRejects(() => writer.closed, HeartbeatTimeoutError);
-});
-
-const BAD: [unknown, ErrorConstructor, string][] = [
-  [
-    {},
-    TypeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is undefined",
-  ],
-  [
-    undefined,
-    TypeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is undefined",
-  ],
-  [
-    { timeout: "3s" },
-    TypeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is \"3s\"",
-  ],
-  [
-    { timeout: 0 },
-    RangeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is 0",
-  ],
-  [
-    { timeout: -1 },
-    RangeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is -1",
-  ],
-  [
-    { timeout: NaN },
-    RangeError,
-    "Cannot monitor as 'timeout' must be a positive number: current value is NaN",
-  ],
-  [
-    { timeout: 1, firstTimeout: 0 },
-    RangeError,
-    "Cannot monitor as 'firstTimeout' must be a positive number: current value is 0",
-  ],
-  [
-    { timeout: 1, isHeartbeat: 1 },
-    TypeError,
-    "Cannot monitor as 'isHeartbeat' must be a function: current value is 1",
-  ],
-];
-
-Deno.test("HeartbeatMonitor and watch refuse bad options", () => {
-  for (const [options, kind, message] of BAD) {
-    // deno-lint-ignore no-explicit-any
-    const bad = options as any;
-    assertThrows(() => new HeartbeatMonitor(bad), kind, message);
-    const worker = startWorker(() => []);
-    assertThrows(() => watch(worker, bad), kind, message);
-    worker.results.cancel();
-  }
-});
-
-Deno.test("watch refuses what is no pair of unlocked streams", () => {
-  const free = () => new ReadableStream<Heartbeat>();
-  const locked = free();
-  locked.getReader();
-  for (
-    const [worker, side] of [
-      [undefined, "results"],
-      [{}, "results"],
-      [{ results: free(), heartbeats: [] }, "heartbeats"],
-      [{ results: locked, heartbeats: free() }, "results"],
-      [{ results: free(), heartbeats: locked }, "heartbeats"],
-    ]
-  ) {
-    assertThrows(
-      // deno-lint-ignore no-explicit-any
-      () => watch(worker as any, { timeout: 1 }),
-      TypeError,
-      `Cannot watch as 'worker.${side}' must be an unlocked ReadableStream`,
-    );
-  }
 });
 
 Deno.test("watch returns the results of a worker that ends, and leaves no timer", async () => {

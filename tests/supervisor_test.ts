@@ -3,7 +3,6 @@ import {
   assertEquals,
   assertRejects,
   assertStrictEquals,
-  assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatTimeoutError, watch } from "../monitor.ts";
@@ -16,7 +15,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor.ts";
 import { type Heartbeat, startWorker, type WorkerStreams } from "../worker.ts";
-import { byHand, pass } from "./_help.ts";
+import { byHand, countListeners, pass, read } from "./_help.ts";
 
 const TIMEOUT = 1000;
 const HOUR = 3_600_000;
@@ -37,49 +36,6 @@ function hang(signal: AbortSignal) {
 
 const wait = (ms: number) =>
   new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** What came of a stream that is read all the time. */
-function read<T>(stream: ReadableStream<T>) {
-  const reader = stream.getReader();
-  const seen = {
-    chunks: [] as T[],
-    /** `"closed"`, or the error. */
-    end: undefined as unknown,
-    cancel: (reason: unknown) => reader.cancel(reason),
-  };
-  (async () => {
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        seen.chunks.push(value);
-      }
-      seen.end = "closed";
-    } catch (error) {
-      seen.end = error;
-    }
-  })();
-  return seen;
-}
-
-/** A signal that knows its listeners. */
-function countListeners() {
-  const aborter = new AbortController();
-  const { signal } = aborter;
-  const listeners = new Set<unknown>();
-  const { addEventListener, removeEventListener } = signal;
-  Object.assign(signal, {
-    addEventListener(...args: Parameters<typeof addEventListener>) {
-      listeners.add(args[1]);
-      addEventListener.apply(signal, args);
-    },
-    removeEventListener(...args: Parameters<typeof removeEventListener>) {
-      listeners.delete(args[1]);
-      removeEventListener.apply(signal, args);
-    },
-  });
-  return { aborter, signal, listeners };
-}
 
 /** Supervises, and records all that there is to see; waits 100 ms before each restart. */
 function observe<R>(
@@ -1164,72 +1120,6 @@ for (const by of ["lastDetail", "delivered"] as const) {
     assertEquals(time.next(), false);
   });
 }
-
-Deno.test("supervise refuses bad arguments", () => {
-  // deno-lint-ignore no-explicit-any
-  const bad: [ErrorConstructor, string, any, any][] = [
-    [TypeError, "'start' must be a function: current value is 1", 1, {}],
-    [
-      TypeError,
-      "'timeout' must be a positive number: current value is undefined",
-      failing,
-      undefined,
-    ],
-  ];
-  const option = (
-    kind: ErrorConstructor,
-    name: string,
-    accepted: string,
-    value: unknown,
-  ) => {
-    const [group, key] = name.split(".") as [string, string?];
-    const shown = typeof value === "string" ? `"${value}"` : String(value);
-    bad.push([
-      kind,
-      `'${name}' must be ${accepted}: current value is ${shown}`,
-      failing,
-      { timeout: TIMEOUT, [group]: key ? { [key]: value } : value },
-    ]);
-  };
-  const duration = "a positive number";
-  for (
-    const name of [
-      "timeout",
-      "firstTimeout",
-      "within",
-      "stopTimeout",
-      "interval",
-    ]
-  ) {
-    for (const value of [0, -1, NaN]) option(RangeError, name, duration, value);
-    for (const value of ["1", null]) option(TypeError, name, duration, value);
-  }
-  const rows: [string, string, unknown[]][] = [
-    ["maxRestarts", "a whole number or Infinity, at least 0", [
-      -1,
-      0.5,
-      NaN,
-      -Infinity,
-    ]],
-    ["backoff.min", "a finite number, at least 0", [-1, NaN, Infinity]],
-    ["backoff.max", "a number, at least 'backoff.min'", [99, -1, NaN]],
-    ["backoff.factor", "a number, at least 1", [0.9, 0, NaN]],
-    ["backoff.jitter", "a number from 0 to 1", [-0.1, 1.1, NaN]],
-  ];
-  for (const [name, accepted, values] of rows) {
-    for (const value of values) option(RangeError, name, accepted, value);
-    option(TypeError, name, accepted, "1");
-  }
-  for (const name of ["isHeartbeat", "shouldRestart", "onEvent"]) {
-    option(TypeError, name, "a function", null);
-  }
-  option(TypeError, "signal", "an AbortSignal", {});
-  option(TypeError, "name", "a string", 1);
-  for (const [kind, message, start, options] of bad) {
-    const error = assertThrows(() => supervise(start, options), kind, message);
-    assert((error as Error).message.startsWith("Cannot "));
-  }
-});
 
 Deno.test("RestartLimitError tells the limit and the cause", () => {
   const error = new RestartLimitError({

@@ -1,41 +1,7 @@
-import {
-  assert,
-  assertEquals,
-  assertStrictEquals,
-  assertThrows,
-} from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
-import { byHand, pass } from "./_help.ts";
-
-/** What came of a stream that is read all the time. */
-interface Seen<T> {
-  chunks: T[];
-  /** `"closed"`, or the error. */
-  end?: unknown;
-  cancel(reason: unknown): Promise<void>;
-}
-
-function read<T>(stream: ReadableStream<T>): Seen<T> {
-  const reader = stream.getReader();
-  const seen: Seen<T> = {
-    chunks: [],
-    cancel: (reason) => reader.cancel(reason),
-  };
-  (async () => {
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        seen.chunks.push(value);
-      }
-      seen.end = "closed";
-    } catch (error) {
-      seen.end = error;
-    }
-  })();
-  return seen;
-}
+import { byHand, pass, read, type Seen } from "./_help.ts";
 
 function record<R>(worker: WorkerStreams<R>) {
   const seen = {
@@ -789,62 +755,5 @@ Deno.test("startWorker takes an iterator that answers with no object for a unit 
     assert(seen.results.end instanceof TypeError, `${seen.results.end}`);
     assertStrictEquals(seen.heartbeats.end, seen.results.end);
     assert(seen.finished);
-  }
-});
-
-Deno.test("startWorker refuses bad arguments", () => {
-  const work = () => [];
-  for (
-    const [bad, options, kind, message] of [
-      [
-        undefined,
-        {},
-        TypeError,
-        "'work' must be a function: current value is undefined",
-      ],
-      [
-        work,
-        { name: 7 },
-        TypeError,
-        "'name' must be a string: current value is 7",
-      ],
-      [
-        work,
-        { interval: "1s" },
-        TypeError,
-        "'interval' must be a positive number: current value is \"1s\"",
-      ],
-      [
-        work,
-        { interval: 0 },
-        RangeError,
-        "'interval' must be a positive number: current value is 0",
-      ],
-      [
-        work,
-        { interval: -5 },
-        RangeError,
-        "'interval' must be a positive number: current value is -5",
-      ],
-      [
-        work,
-        { interval: NaN },
-        RangeError,
-        "'interval' must be a positive number: current value is NaN",
-      ],
-      [
-        work,
-        { signal: {} },
-        TypeError,
-        "'signal' must be an AbortSignal: current value is [object Object]",
-      ],
-      // deno-lint-ignore no-explicit-any
-    ] as [any, any, ErrorConstructor, string][]
-  ) {
-    assertThrows(
-      () => startWorker(bad, options),
-      kind,
-      `Cannot start worker as ${message}`,
-    );
   }
 });

@@ -1,0 +1,375 @@
+import { assert, assertEquals } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+import { startCommand } from "../command.ts";
+import { FleetMonitor } from "../fleet.ts";
+import { HeartbeatMonitor, watch } from "../monitor.ts";
+import {
+  type NatsConnection,
+  publishHeartbeats,
+  subscribeHeartbeats,
+} from "../nats.ts";
+import { supervise } from "../supervisor.ts";
+import { serveThread, startThread } from "../thread.ts";
+import { startWorker } from "../worker.ts";
+
+/** A call with what is wrong, and the error that its docs name. */
+type Row = [args: unknown[], kind: ErrorConstructor, message: string];
+
+function show(value: unknown) {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/** Rows for one option, which `args` puts where it belongs. */
+function option(
+  args: (value: unknown) => unknown[],
+  name: string,
+  accepted: string,
+  values: { wrongKinds: unknown[]; outOfRange?: unknown[] },
+): Row[] {
+  const { wrongKinds, outOfRange = [] } = values;
+  const row = (kind: ErrorConstructor) => (value: unknown): Row => [
+    args(value),
+    kind,
+    `'${name}' must be ${accepted}: current value is ${show(value)}`,
+  ];
+  return [
+    ...wrongKinds.map(row(TypeError)),
+    ...outOfRange.map(row(RangeError)),
+  ];
+}
+
+const NO_NUMBERS = ["1", null, {}, true, 1n];
+const DURATION = {
+  wrongKinds: NO_NUMBERS,
+  outOfRange: [0, -1, NaN, -Infinity],
+};
+const FUNCTION = { wrongKinds: [null, 1, "x", {}] };
+const STRING = { wrongKinds: [null, 1, {}] };
+const SIGNAL = { wrongKinds: [null, {}, new AbortController()] };
+
+/** Rows for options of one kind. */
+function options(
+  args: (options: object) => unknown[],
+  names: string[],
+  accepted: string,
+  values: { wrongKinds: unknown[]; outOfRange?: unknown[] },
+) {
+  return names.flatMap((name) => {
+    const [group, key] = name.split(".") as [string, string?];
+    return option(
+      (value) => args({ [group]: key ? { [key]: value } : value }),
+      name,
+      accepted,
+      values,
+    );
+  });
+}
+
+const positive = "a positive number";
+const free = () => new ReadableStream();
+const locked = free();
+locked.getReader();
+const stream = "an unlocked ReadableStream";
+const connection: NatsConnection = {
+  publish() {},
+  subscribe: () => ({ closed: Promise.resolve(), unsubscribe() {} }),
+  async *status() {},
+  isClosed: () => false,
+};
+
+/** What a monitor takes, and all that hands it on. */
+function monitorRows(args: (options: unknown) => unknown[]): Row[] {
+  const given = (more: object) => args({ timeout: 1, ...more });
+  const missing = `'timeout' must be ${positive}: current value is undefined`;
+  return [
+    ...[undefined, null, {}].map((none): Row => [
+      args(none),
+      TypeError,
+      missing,
+    ]),
+    ...options(given, ["timeout", "firstTimeout"], positive, DURATION),
+    ...options(given, ["isHeartbeat"], "a function", FUNCTION),
+  ];
+}
+
+function natsRows(): Row[] {
+  const subject = "a subject, not empty and without white space";
+  return [
+    ...option((given) => [given, "a"], "connection", "a NATS connection", {
+      wrongKinds: [undefined, null, {}, { ...connection, status: 1 }],
+    }),
+    ...option((given) => [connection, given], "subject", "a string", STRING),
+    ...option((given) => [connection, given], "subject", subject, {
+      wrongKinds: [],
+      outOfRange: ["", " ", "a b", "a\n"],
+    }),
+  ];
+}
+
+const work = () => [];
+const fleet = new FleetMonitor({ timeout: 1 });
+
+// deno-lint-ignore no-explicit-any
+type Call = (...args: any[]) => unknown;
+
+const TABLE: Record<string, { call: Call; rows: Row[] }> = {
+  startWorker: {
+    call: startWorker,
+    rows: [
+      ...option((given) => [given], "work", "a function", FUNCTION),
+      ...options((given) => [work, given], ["name"], "a string", STRING),
+      ...options((given) => [work, given], ["interval"], positive, DURATION),
+      ...options(
+        (given) => [work, given],
+        ["signal"],
+        "an AbortSignal",
+        SIGNAL,
+      ),
+    ],
+  },
+  HeartbeatMonitor: {
+    call: (given) => new HeartbeatMonitor(given),
+    rows: monitorRows((given) => [given]),
+  },
+  watch: {
+    call: watch,
+    rows: [
+      ...[undefined, null, {}].map((none): Row => [
+        [none, { timeout: 1 }],
+        TypeError,
+        `'worker.results' must be ${stream}: current value is undefined`,
+      ]),
+      [
+        [{ results: locked, heartbeats: free() }, { timeout: 1 }],
+        TypeError,
+        `'worker.results' must be ${stream}: current value is locked`,
+      ],
+      [
+        [{ results: free(), heartbeats: locked }, { timeout: 1 }],
+        TypeError,
+        `'worker.heartbeats' must be ${stream}: current value is locked`,
+      ],
+      [
+        [{ results: free(), heartbeats: 5 }, { timeout: 1 }],
+        TypeError,
+        `'worker.heartbeats' must be ${stream}: current value is 5`,
+      ],
+      ...monitorRows((given) => [startWorker(work), given]),
+    ],
+  },
+  supervise: {
+    call: supervise,
+    rows: [
+      ...option((given) => [given, {}], "start", "a function", FUNCTION),
+      ...monitorRows((given) => [work, given]),
+      ...superviseRows((given) => [work, { timeout: 1, ...given }]),
+    ],
+  },
+  startThread: {
+    call: startThread,
+    rows: [
+      ...option((given) => [given], "specifier", "an absolute URL", {
+        wrongKinds: [undefined, null, 5, "", "./loop.ts"],
+      }),
+      ...options(
+        (given) => ["data:,", given],
+        ["interval", "stopTimeout"],
+        positive,
+        DURATION,
+      ),
+      ...options((given) => ["data:,", given], ["name"], "a string", STRING),
+      ...options(
+        (given) => ["data:,", given],
+        ["signal"],
+        "an AbortSignal",
+        SIGNAL,
+      ),
+    ],
+  },
+  serveThread: {
+    call: serveThread,
+    rows: option((given) => [given], "work", "a function", FUNCTION),
+  },
+  startCommand: {
+    call: startCommand,
+    rows: [
+      ...option((given) => [given], "command", "a string", STRING),
+      ...options((given) => ["x", given], ["args"], "an array of strings", {
+        wrongKinds: ["abc", null, {}],
+      }),
+      ...options(
+        (given) => ["x", given],
+        ["stdin"],
+        `"inherit", "null" or ${stream}`,
+        { wrongKinds: ["piped", null, 5] },
+      ),
+      [
+        ["x", { stdin: locked }],
+        TypeError,
+        `'stdin' must be "inherit", "null" or ${stream}: current value is locked`,
+      ],
+      ...options((given) => ["x", given], ["killSignal"], "a string", {
+        wrongKinds: [null, 15],
+      }),
+      ...options(
+        (given) => ["x", given],
+        ["killAfter", "interval"],
+        positive,
+        DURATION,
+      ),
+      ...options((given) => ["x", given], ["name"], "a string", STRING),
+      ...options((given) => ["x", given], ["signal"], "an AbortSignal", SIGNAL),
+    ],
+  },
+  FleetMonitor: {
+    call: (given) => new FleetMonitor(given),
+    rows: [
+      ...[undefined, null, {}].map((none): Row => [
+        [none],
+        TypeError,
+        `'timeout' must be ${positive}: current value is undefined`,
+      ]),
+      ...options(
+        (given) => [{ timeout: 1, ...given }],
+        ["timeout", "forgetAfter"],
+        positive,
+        DURATION,
+      ),
+      ...options(
+        (given) => [{ timeout: 1, ...given }],
+        ["resolution"],
+        "a finite positive number",
+        { ...DURATION, outOfRange: [...DURATION.outOfRange, Infinity] },
+      ),
+    ],
+  },
+  "FleetMonitor.beat": {
+    call: (worker) => fleet.beat(worker),
+    rows: option((given) => [given], "worker", "a string", STRING),
+  },
+  "FleetMonitor.handle": {
+    call: (worker) => fleet.handle(worker),
+    rows: option((given) => [given], "worker", "a string", STRING),
+  },
+  "FleetMonitor.expect": {
+    call: (workers) => fleet.expect(workers),
+    rows: [
+      ...option((given) => [given], "workers", "an iterable of strings", {
+        wrongKinds: [undefined, null, "abc", 5],
+      }),
+      ...option((given) => [[given]], "worker", "a string", STRING),
+    ],
+  },
+  publishHeartbeats: {
+    call: publishHeartbeats,
+    rows: [
+      ...natsRows(),
+      ...option(
+        (given) => [connection, given],
+        "subject",
+        "a subject without wildcards",
+        { wrongKinds: [], outOfRange: ["*", "a.*", "a.>", ">", "a.*.b"] },
+      ),
+    ],
+  },
+  subscribeHeartbeats: {
+    call: subscribeHeartbeats,
+    rows: [
+      ...natsRows(),
+      ...options(
+        (given) => [connection, "a", given],
+        ["queue"],
+        "a string",
+        STRING,
+      ),
+      ...options(
+        (given) => [connection, "a", given],
+        ["onMalformed"],
+        "a function",
+        FUNCTION,
+      ),
+    ],
+  },
+};
+
+function superviseRows(args: (options: object) => unknown[]): Row[] {
+  return [
+    ...options(args, ["within", "stopTimeout", "interval"], positive, DURATION),
+    ...options(
+      args,
+      ["maxRestarts"],
+      "a whole number or Infinity, at least 0",
+      { wrongKinds: NO_NUMBERS, outOfRange: [-1, 0.5, NaN, -Infinity] },
+    ),
+    ...options(args, ["backoff.min"], "a finite number, at least 0", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [-1, NaN, Infinity],
+    }),
+    ...options(args, ["backoff.max"], "a number, at least 'backoff.min'", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [99, -1, NaN],
+    }),
+    ...options(args, ["backoff.factor"], "a number, at least 1", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [0.9, 0, NaN],
+    }),
+    ...options(args, ["backoff.jitter"], "a number from 0 to 1", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [-0.1, 1.1, NaN],
+    }),
+    ...options(args, ["shouldRestart", "onEvent"], "a function", FUNCTION),
+    ...options(args, ["signal"], "an AbortSignal", SIGNAL),
+    ...options(args, ["name"], "a string", STRING),
+  ];
+}
+
+/** What takes no argument that could be wrong, or holds data as it is given. */
+const TAKES_ALL = [
+  "CommandError",
+  "HeartbeatTimeoutError",
+  "RestartLimitError",
+  "FleetMonitor.pause",
+  "FleetMonitor.remove",
+  "FleetMonitor.resume",
+];
+
+function refusal(run: () => unknown, message: string): Error {
+  try {
+    run();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error(`Not refused: ${message}`);
+}
+
+for (const [name, { call, rows }] of Object.entries(TABLE)) {
+  Deno.test(`${name} answers wrong kinds and ranges with the error that its docs name`, () => {
+    for (const [args, kind, message] of rows) {
+      const { name, message: told } = refusal(() => call(...args), message);
+      assertEquals(name, kind.name, told);
+      assert(
+        told.startsWith("Cannot ") && told.endsWith(` as ${message}`),
+        `${told}, instead of … ${message}`,
+      );
+    }
+    assertEquals(fleet.size, 0);
+  });
+}
+
+Deno.test("every exported function, class and method is in the table", async () => {
+  const names = new Set<string>();
+  for (const file of Object.values(config.exports)) {
+    const module: Record<string, unknown> = await import(`.${file}`);
+    for (const [name, value] of Object.entries(module)) {
+      if (typeof value !== "function") continue;
+      names.add(name);
+      const { prototype = {} } = value as { prototype?: object };
+      const members = Object.getOwnPropertyDescriptors(prototype);
+      for (const [member, { value }] of Object.entries(members)) {
+        if (member === "constructor" || typeof value !== "function") continue;
+        names.add(`${name}.${member}`);
+      }
+    }
+  }
+  assertEquals([...names].sort(), [...Object.keys(TABLE), ...TAKES_ALL].sort());
+});
