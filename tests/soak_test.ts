@@ -26,8 +26,8 @@ const WORKERS = 1_000;
 const HEAVY = 2;
 /** What nothing here takes (ms). */
 const LONG = 60_000;
-/** How much the heap may grow from the middle to the end (bytes): a leak of 1 KB a life is more. */
-const NOISE = 6_000_000;
+/** How much the heap may grow from the middle to the end (bytes): in ten minutes, 20 bytes a life. */
+const NOISE = 4_000_000;
 
 setFlagsFromString("--expose-gc");
 const gc: () => void = runInNewContext("gc");
@@ -128,7 +128,7 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
   const below = (n: number) => Math.floor(n * random());
   const pick = <T>(...from: T[]) => from[below(from.length)]!;
   using left = count();
-  const { aborter: last, signal: shared, listeners } = countListeners();
+  const { signal: shared, listeners } = countListeners();
   const lives = new Map<string, number>();
   const ends = new Map<string, number>();
   const pids: number[] = [];
@@ -389,7 +389,8 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
         chance(0.3) ? below(500) : 3_000,
       );
       try {
-        await from[kind]!(chance(0.5) ? aborter.signal : shared);
+        // what is costly may hang for ever: it is stopped
+        await from[kind]!(isHeavy || chance(0.5) ? aborter.signal : shared);
         ends.set("well", (ends.get("well") ?? 0) + 1);
       } catch (error) {
         const name = error instanceof Error ? error.name : String(error);
@@ -414,9 +415,6 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
     heap.push(Deno.memoryUsage().heapUsed);
   }
   over = true;
-  // not more than those who are alive have, however many have lived
-  assert(listeners.size < 1.5 * WORKERS, `${listeners.size} listeners`);
-  last.abort();
   await deadline(Promise.all(slots), LONG);
   for (const end = performance.now() + LONG; unfinished.size > 0;) {
     assert(performance.now() < end, `${unfinished.size} works did not finish`);
@@ -441,6 +439,8 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
     } MB`,
   );
   assertEquals(left.unhandled, []);
+  // that signal never aborted: what listened to it has let go by itself
+  assertEquals(listeners.size, 0);
   assertEquals(left.threads.size, 0);
   for (const pid of pids) assert(!await runs(pid), `${pid} runs`);
   assert(grown < NOISE, `the heap grew by ${grown} bytes`);
