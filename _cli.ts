@@ -111,6 +111,12 @@ const OPTIONS = [...VALUED, ...SWITCHES].map((flag) => `--${flag}`);
 /** The options that are for the demo only. */
 const DEMO = new Set<string>(["interval", "work", "hang-after", "cpu"]);
 
+function refuseUnknown(arg: string): never {
+  throw new UsageError(
+    `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
+  );
+}
+
 export function parse(args: string[]): Settings | "help" | "version" {
   const cut = args.indexOf("--");
   const rest = args.slice(0, cut < 0 ? args.length : cut);
@@ -128,6 +134,8 @@ export function parse(args: string[]): Settings | "help" | "version" {
         `invalid value '${value}' for ${flag}: it takes no value`,
       );
     }
+    // parseArgs() fails on its own name for the other words, and takes --no-cpu=1 for --cpu
+    if (/^--?(_|no-)/.test(arg)) refuseUnknown(arg);
     own.push(arg);
   }
   const flags = parseArgs(own, {
@@ -135,10 +143,7 @@ export function parse(args: string[]): Settings | "help" | "version" {
     boolean: SWITCHES,
     alias: { h: "help" },
     unknown(arg: string, key?: string) {
-      if (key === undefined) return;
-      throw new UsageError(
-        `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
-      );
+      if (key !== undefined) refuseUnknown(arg);
     },
   });
   if (flags.help) return "help";

@@ -306,6 +306,8 @@ Deno.test("the command line refuses what it does not know, in one line", async (
   await each([
     [["--bogus"], "'--bogus'", OPTIONS],
     [["--no-quiet"], "'--no-quiet'", OPTIONS],
+    [["--no-cpu=1"], "'--no-cpu=1'", OPTIONS],
+    [["--_=1"], "'--_=1'", OPTIONS],
     [["-x"], "'-x'", OPTIONS],
     [["--timeout"], "--timeout", "''", ...limited],
     [["--timeout="], "--timeout"],
