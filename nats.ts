@@ -74,6 +74,8 @@ export interface NatsConnection {
   status(): AsyncIterable<{ type: string }>;
   /** Whether it was closed for good. */
   isClosed(): boolean;
+  /** Whether it is being closed. */
+  isDraining(): boolean;
 }
 
 /** A message that is no heartbeat. */
@@ -126,8 +128,8 @@ function checkConnection(
  *
  * Nothing is stored, and the worker is never held up: what is written while the
  * connection is lost is dropped, for an old heartbeat is worth nothing. So is
- * what is written after the connection was closed: the work goes on, and who
- * watches it finds it silent.
+ * what is written while the connection is closed by `drain()`, or after it was
+ * closed: the work goes on, and who watches it finds it silent.
  *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject Where to publish, without wildcards.
@@ -149,6 +151,7 @@ function checkConnection(
  *   subscribe: () => ({ closed: Promise.resolve(), unsubscribe() {} }),
  *   async *status() {},
  *   isClosed: () => false,
+ *   isDraining: () => false,
  * };
  *
  * const { results, heartbeats } = startWorker(() => [1, 2, 3], { name: "alpha" });
@@ -186,7 +189,9 @@ export function publishHeartbeats(
       listen().catch(() => {});
     },
     write(beat) {
-      if (!connected || connection.isClosed()) return;
+      if (
+        !connected || connection.isClosed() || connection.isDraining()
+      ) return;
       try {
         connection.publish(subject, JSON.stringify(beat));
       } catch (error) {
@@ -251,6 +256,7 @@ function parse(data: Uint8Array): Heartbeat {
  *   },
  *   async *status() {},
  *   isClosed: () => false,
+ *   isDraining: () => false,
  * };
  *
  * const fleet = new FleetMonitor({ timeout: 3_000 });

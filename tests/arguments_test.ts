@@ -75,6 +75,7 @@ const connection: NatsConnection = {
   subscribe: () => ({ closed: Promise.resolve(), unsubscribe() {} }),
   async *status() {},
   isClosed: () => false,
+  isDraining: () => false,
 };
 
 /** What a monitor takes, and all that hands it on. */

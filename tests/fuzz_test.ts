@@ -199,6 +199,7 @@ Deno.test("a message over NATS is either a heartbeat or told as malformed, whate
       },
       async *status() {},
       isClosed: () => false,
+      isDraining: () => false,
     },
     "heartbeats.>",
     {

@@ -384,10 +384,20 @@ function playConnection() {
           },
         }),
       isClosed: () => false,
+      isDraining: () => false,
     } satisfies NatsConnection,
   };
   return played;
 }
+
+Deno.test("publishHeartbeats drops what is written while the connection drains", async () => {
+  const { connection, sent } = playConnection();
+  const draining = { ...connection, isDraining: () => true };
+  const writer = publishHeartbeats(draining, "heartbeats.a").getWriter();
+  await writer.write(BEAT);
+  await writer.close();
+  assertEquals(sent, []);
+});
 
 Deno.test("publishHeartbeats hands nothing to a client that is not connected: it might keep it", async () => {
   const { connection, sent, say } = playConnection();

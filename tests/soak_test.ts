@@ -309,6 +309,7 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
         },
         async *status() {},
         isClosed: () => false,
+        isDraining: () => false,
       };
       const beats = subscribeHeartbeats(connection, "heartbeats.>", {
         onMalformed: () => fault("onMalformed", 0.3),

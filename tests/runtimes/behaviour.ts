@@ -684,6 +684,7 @@ const together: Behaviours = {
         for (;;) yield { type: await new Promise<string>((it) => say = it) };
       },
       isClosed: () => false,
+      isDraining: () => false,
     };
     const reader = subscribeHeartbeats(connection, "heartbeats.>").getReader();
     const writer = publishHeartbeats(connection, "heartbeats.a").getWriter();
