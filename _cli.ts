@@ -58,8 +58,12 @@ export interface Settings {
   json: boolean;
 }
 
-/** Something is wrong with what the user said. */
-export class UsageError extends Error {}
+/** Something is wrong with what the user said: it says what, in one line. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message.replaceAll(/[\r\n]/g, " "));
+  }
+}
 
 /** The output cannot be written. */
 export class OutputError extends Error {}
@@ -97,6 +101,14 @@ export function parseCount(flag: string, text: string): number {
   );
 }
 
+/** Reads the value of an option. */
+function parseValue(flag: typeof VALUED[number], text: string): number {
+  if (flag === "retries" || flag === "hang-after") {
+    return parseCount(flag, text);
+  }
+  return parseDuration(flag, text, flag === "timeout" || flag === "runtime");
+}
+
 const VALUED = [
   "timeout",
   "runtime",
@@ -111,40 +123,40 @@ const OPTIONS = [...VALUED, ...SWITCHES].map((flag) => `--${flag}`);
 /** The options that are for the demo only. */
 const DEMO = new Set<string>(["interval", "work", "hang-after", "cpu"]);
 
-function refuseUnknown(arg: string): never {
-  throw new UsageError(
-    `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
-  );
-}
-
 export function parse(args: string[]): Settings | "help" | "version" {
   const cut = args.indexOf("--");
   const rest = args.slice(0, cut < 0 ? args.length : cut);
   const own: string[] = [];
   for (let arg; (arg = rest.shift()) !== undefined;) {
-    // parseArgs() takes -5s for an option, and a value of a switch silently
-    const [flag, value = rest[0]] = arg.split("=", 2);
-    if (VALUED.some((name) => arg === `--${name}`) && value) {
-      own.push(`${arg}=${rest.shift()}`);
+    // parseArgs() takes -5s for an option, --timeout= for another one, a value of
+    // a switch silently, and --_ for its list of words
+    const at = arg.indexOf("=");
+    const flag = at < 0 ? arg : arg.slice(0, at);
+    const value = at < 0 ? rest[0] ?? "" : arg.slice(at + 1);
+    const valued = VALUED.find((name) => flag === `--${name}`);
+    if (valued) {
+      if (at < 0) rest.shift();
+      if (value === "") parseValue(valued, value);
+      own.push(`${flag}=${value}`);
       continue;
     }
-    const given = flag !== arg || value === "true" || value === "false";
-    if (given && SWITCHES.some((name) => flag === `--${name}`)) {
+    const dashed = arg.startsWith("-") && arg !== "-" && arg !== "-h";
+    if (dashed && !OPTIONS.includes(flag)) {
+      throw new UsageError(
+        `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
+      );
+    }
+    if (dashed && (at >= 0 || value === "true" || value === "false")) {
       throw new UsageError(
         `invalid value '${value}' for ${flag}: it takes no value`,
       );
     }
-    // parseArgs() fails on its own name for the other words, and takes --no-cpu=1 for --cpu
-    if (/^--?(_|no-)/.test(arg)) refuseUnknown(arg);
     own.push(arg);
   }
   const flags = parseArgs(own, {
     string: [...VALUED, "_"],
     boolean: SWITCHES,
     alias: { h: "help" },
-    unknown(arg: string, key?: string) {
-      if (key !== undefined) refuseUnknown(arg);
-    },
   });
   if (flags.help) return "help";
   if (flags.version) return "version";
@@ -185,22 +197,14 @@ export function parse(args: string[]): Settings | "help" | "version" {
   return {
     mode,
     command,
-    timeout: parseDuration(
-      "timeout",
-      flags.timeout ?? (demo ? "3s" : "10m"),
-      true,
-    ),
-    runtime: parseDuration(
-      "runtime",
-      flags.runtime ?? (demo ? "10s" : "none"),
-      true,
-    ),
-    retries: parseCount("retries", flags.retries ?? "0"),
-    interval: parseDuration("interval", flags.interval ?? "1s", false),
-    work: parseDuration("work", flags.work ?? "500ms", false),
+    timeout: parseValue("timeout", flags.timeout ?? (demo ? "3s" : "10m")),
+    runtime: parseValue("runtime", flags.runtime ?? (demo ? "10s" : "none")),
+    retries: parseValue("retries", flags.retries ?? "0"),
+    interval: parseValue("interval", flags.interval ?? "1s"),
+    work: parseValue("work", flags.work ?? "500ms"),
     hangAfter: flags["hang-after"] === undefined
       ? Infinity
-      : parseCount("hang-after", flags["hang-after"]),
+      : parseValue("hang-after", flags["hang-after"]),
     cpu: flags.cpu,
     quiet: flags.quiet,
     json: flags.json,

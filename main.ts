@@ -274,8 +274,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
-      const message = error.message.replaceAll(/[\r\n]/g, " ");
-      await tell(`heartbeat: ${message} (see --help)`);
+      await tell(`heartbeat: ${error.message} (see --help)`);
       return 2;
     }
     // as a process is ended whose output nobody reads
