@@ -7,7 +7,7 @@
 
 import { deadline } from "@std/async/deadline";
 import pTimeout from "npm:p-timeout@8.0.0";
-import { Observable, timeout } from "npm:rxjs@7.8.2";
+import { timeout } from "npm:rxjs@7.8.2";
 import { HeartbeatMonitor } from "../monitor.ts";
 import {
   candidate,
@@ -17,6 +17,7 @@ import {
   type Outcome,
   type Run,
 } from "./_measure.ts";
+import { observe } from "./peers/rxjs.ts";
 
 const TIMEOUT = 30_000;
 /** `deadline()` leaves a timer per chunk behind: short ones, waited out before the others run. */
@@ -49,17 +50,8 @@ function piped(create: () => TransformStream<number, number>) {
 /** Drains by an `Observable` of its own, which is faster than RxJS's `from(source)`. */
 async function observed(source: Source) {
   let count = 0;
-  await new Observable<number>((subscriber) => {
-    const reader = source.getReader();
-    (async () => {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return subscriber.complete();
-        subscriber.next(value);
-      }
-    })().catch((error) => subscriber.error(error));
-    return () => void reader.cancel().catch(() => {});
-  }).pipe(timeout({ each: TIMEOUT })).forEach(() => void count++);
+  await observe(source).pipe(timeout({ each: TIMEOUT }))
+    .forEach(() => void count++);
   return count;
 }
 

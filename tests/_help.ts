@@ -143,3 +143,15 @@ export function read<T>(stream: ReadableStream<T>): Seen<T> {
   })();
   return seen;
 }
+
+/** Waits until something is so, however long that takes on a busy machine. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what = String(condition),
+) {
+  const end = performance.now() + 60_000;
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`Waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,19 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+import { until } from "./_help.ts";
 
 /** The time between two beats. */
 const BEAT = 20;
-/** What nothing here takes, on any machine. */
-const LONG = 60_000;
 const FLEET = new URL("../fleet.ts", import.meta.url).href;
-
-/** Waits until something is so, however long that takes. */
-async function until(condition: () => boolean) {
-  for (const end = performance.now() + LONG; !condition(); await delay(5)) {
-    assert(performance.now() < end, `waited in vain until ${condition}`);
-  }
-}
 
 /** Tries again what failed while a busy machine held up who beats: that silence was real. */
 async function whileSteady(

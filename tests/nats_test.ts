@@ -16,7 +16,7 @@ import {
   subscribeHeartbeats,
 } from "../nats.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
-import { NPM_FLAGS } from "./_help.ts";
+import { NPM_FLAGS, until } from "./_help.ts";
 
 /** The longest that anything here may take (ms). */
 const LONG = 60_000;
@@ -41,15 +41,6 @@ function freePort() {
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
   return port;
-}
-
-/** Resolves when it holds. */
-async function until(holds: () => boolean, what = holds.toString()) {
-  const start = performance.now();
-  while (!holds()) {
-    if (performance.now() - start > LONG) throw new Error(`never: ${what}`);
-    await delay(10);
-  }
 }
 
 /** A real broker, on a port that is kept over restarts. */

@@ -8,6 +8,7 @@ import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { startWorker } from "../worker.ts";
+import { until } from "./_help.ts";
 
 /** The time between two beats. */
 const BEAT = 20;
@@ -15,13 +16,6 @@ const BEAT = 20;
 const LONG = 60_000;
 const HOUR = 3_600_000;
 const MONITOR = new URL("../monitor.ts", import.meta.url).href;
-
-/** Waits until something is so, however long that takes. */
-async function until(condition: () => boolean) {
-  for (const end = performance.now() + LONG; !condition(); await delay(5)) {
-    assert(performance.now() < end, `waited in vain until ${condition}`);
-  }
-}
 
 /** Knows the longest pause that any of the producers made between two beats. */
 class Pauses {

@@ -15,7 +15,7 @@ import {
   type ThreadContext,
 } from "../thread.ts";
 import type { Heartbeat, WorkerStreams } from "../worker.ts";
-import { countListeners } from "./_help.ts";
+import { countListeners, until } from "./_help.ts";
 
 /** What nothing here takes, on any machine. */
 const LONG = 60_000;
@@ -120,14 +120,6 @@ async function observe(worker: WorkerStreams<unknown>) {
     LONG,
   );
   return { results, beats, failure, beatsFailure };
-}
-
-/** Waits until something is so, however long that takes. */
-async function until(condition: () => boolean | Promise<boolean>) {
-  for (const end = performance.now() + LONG; !await condition();) {
-    assert(performance.now() < end, `waited in vain until ${condition}`);
-    await delay(5);
-  }
 }
 
 /** Knows every thread, and how many were terminated. */

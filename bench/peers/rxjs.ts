@@ -3,8 +3,8 @@ import { eachValueFrom } from "npm:rxjs-for-await@1.0.0";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 
 /** Cancels its source when unsubscribed from, which `from(source)` puts off to the next chunk. */
-function observe(source: Source) {
-  return new Observable<Uint8Array>((subscriber) => {
+export function observe<T>(source: ReadableStream<T>) {
+  return new Observable<T>((subscriber) => {
     const reader = source.getReader();
     (async () => {
       for (;;) {
