@@ -212,9 +212,10 @@ function parse(data: Uint8Array): Heartbeat {
   const { worker, seq, time, detail } = Object(value) as Partial<Heartbeat>;
   if (typeof worker !== "string") throw new TypeError("'worker' is no string");
   if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
-  if (typeof time !== "number") throw new TypeError("'time' is no number");
+  // 1e999 is JSON, and read as Infinity
+  if (!Number.isFinite(time)) throw new TypeError("'time' is no number");
   return {
-    ...{ worker, seq: seq!, time },
+    ...{ worker, seq: seq!, time: time! },
     ...(detail !== undefined && { detail }),
   };
 }
