@@ -4,6 +4,16 @@
 /** The longest delay that a timer of the platform keeps; a longer one fires at once. */
 export const LONGEST_DELAY = 2 ** 31 - 1;
 
+/** A value in a message, which must not fail for what cannot be said as a string. */
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
+}
+
 /** Throws what is said of a bad option. */
 export function refuse(
   kind: ErrorConstructor,
@@ -11,30 +21,30 @@ export function refuse(
   option: string,
   accepted: string,
   value: unknown,
-  shown = typeof value === "string" ? JSON.stringify(value) : String(value),
+  shown = show(value),
 ): never {
   throw new kind(
     `Cannot ${action} as '${option}' must be ${accepted}: current value is ${shown}`,
   );
 }
 
-/** Throws unless `value` is a number that `accepts` accepts. */
+/** Throws unless `value` is a number that `accepts` accepts; it is asked about numbers only. */
 export function checkNumber(
   action: string,
   option: string,
   value: number,
   accepted: string,
-  accepts: boolean,
+  accepts: (value: number) => boolean,
 ) {
   if (typeof value !== "number") {
     refuse(TypeError, action, option, accepted, value);
   }
-  if (!accepts) refuse(RangeError, action, option, accepted, value);
+  if (!accepts(value)) refuse(RangeError, action, option, accepted, value);
 }
 
 /** Throws unless `value` is a duration: a positive number of milliseconds, or `Infinity`. */
 export function checkDuration(action: string, option: string, value: number) {
-  checkNumber(action, option, value, "a positive number", value > 0);
+  checkNumber(action, option, value, "a positive number", (value) => value > 0);
 }
 
 /** Throws unless `value` is a function. */

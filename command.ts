@@ -243,6 +243,8 @@ export function startCommand(
   command: string | URL,
   options: StartCommandOptions = {},
 ): WorkerStreams<CommandOutput> {
+  const action = "start command";
+  if (!(command instanceof URL)) checkString(action, "command", command);
   const {
     args = [],
     cwd,
@@ -254,11 +256,16 @@ export function startCommand(
     name = String(command),
     interval,
   } = options;
-  const action = "start command";
-  if (!(command instanceof URL)) checkString(action, "command", command);
-  if (!Array.isArray(args)) {
+  if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string")) {
     refuse(TypeError, action, "args", "an array of strings", args);
   }
+  if (cwd !== undefined && !(cwd instanceof URL)) {
+    checkString(action, "cwd", cwd);
+  }
+  if (
+    env !== undefined && (typeof env !== "object" || env === null ||
+      !Object.values(env).every((value) => typeof value === "string"))
+  ) refuse(TypeError, action, "env", "an object of strings", env);
   if (stdin !== "inherit" && stdin !== "null") {
     const accepted = `"inherit", "null" or an unlocked ReadableStream`;
     checkStream(action, "stdin", stdin, accepted);

@@ -583,7 +583,7 @@ export class FleetMonitor
       "resolution",
       resolution,
       "a finite positive number",
-      resolution > 0 && resolution < Infinity,
+      (value) => value > 0 && value < Infinity,
     );
     const roll = new Roll(timeout, forgetAfter, resolution);
     super(
@@ -690,7 +690,7 @@ export class FleetMonitor
    * is down, too. Those that are known already are left as they are.
    *
    * @param workers The names of the workers.
-   * @throws {TypeError} If `workers` is not an iterable of strings.
+   * @throws {TypeError} If `workers` is not an iterable of strings; none is expected then.
    *
    * @example Usage
    * ```ts
@@ -715,10 +715,9 @@ export class FleetMonitor
       typeof workers === "string" ||
       typeof Object(workers)[Symbol.iterator] !== "function"
     ) refuse(TypeError, action, "workers", "an iterable of strings", workers);
-    for (const worker of workers) {
-      checkString(action, "worker", worker);
-      this.#roll.expect(worker);
-    }
+    const names = [...workers];
+    for (const name of names) checkString(action, "worker", name);
+    for (const name of names) this.#roll.expect(name);
   }
 
   /**

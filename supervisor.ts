@@ -16,6 +16,7 @@ import {
   checkSignal,
   checkString,
   LONGEST_DELAY,
+  refuse,
 } from "./_check.ts";
 import { LatestStream } from "./_latest.ts";
 import {
@@ -367,7 +368,7 @@ export function supervise<R>(
   const {
     maxRestarts = 5,
     within = 60_000,
-    backoff: { min = 100, max = 30_000, factor = 2, jitter = 1 } = {},
+    backoff = {},
     stopTimeout = 5_000,
     shouldRestart = () => true,
     onEvent = () => {},
@@ -376,13 +377,16 @@ export function supervise<R>(
     interval = 1000,
   } = options ?? {};
   new HeartbeatMonitor(options);
+  if (typeof backoff !== "object" || backoff === null) {
+    refuse(TypeError, action, "backoff", "an object", backoff);
+  }
+  const { min = 100, max = 30_000, factor = 2, jitter = 1 } = backoff;
   checkNumber(
     action,
     "maxRestarts",
     maxRestarts,
     "a whole number or Infinity, at least 0",
-    maxRestarts === Infinity ||
-      Number.isInteger(maxRestarts) && maxRestarts >= 0,
+    (value) => value === Infinity || Number.isInteger(value) && value >= 0,
   );
   checkDuration(action, "within", within);
   checkNumber(
@@ -390,28 +394,28 @@ export function supervise<R>(
     "backoff.min",
     min,
     "a finite number, at least 0",
-    min >= 0 && min < Infinity,
+    (value) => value >= 0 && value < Infinity,
   );
   checkNumber(
     action,
     "backoff.max",
     max,
     "a number, at least 'backoff.min'",
-    max >= min,
+    (value) => value >= min,
   );
   checkNumber(
     action,
     "backoff.factor",
     factor,
     "a number, at least 1",
-    factor >= 1,
+    (value) => value >= 1,
   );
   checkNumber(
     action,
     "backoff.jitter",
     jitter,
     "a number from 0 to 1",
-    jitter >= 0 && jitter <= 1,
+    (value) => value >= 0 && value <= 1,
   );
   checkDuration(action, "stopTimeout", stopTimeout);
   checkDuration(action, "interval", interval);

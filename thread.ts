@@ -374,7 +374,10 @@ export function startThread<R>(
     interval = 1_000,
     lastDetail,
   } = options;
-  if (!(specifier instanceof URL) && !URL.canParse(specifier)) {
+  if (
+    !(specifier instanceof URL) &&
+    (typeof specifier !== "string" || !URL.canParse(specifier))
+  ) {
     refuse(TypeError, action, "specifier", "an absolute URL", specifier);
   }
   checkDuration(action, "stopTimeout", stopTimeout);

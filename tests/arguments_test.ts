@@ -15,8 +15,20 @@ import { startWorker } from "../worker.ts";
 /** A call with what is wrong, and the error that its docs name. */
 type Row = [args: unknown[], kind: ErrorConstructor, message: string];
 
+/** What cannot be said as a string, or compared, or throws when that is tried. */
+const ODD = [
+  Symbol("odd"),
+  Object.create(null),
+  {
+    toString() {
+      throw new RangeError("of the caller");
+    },
+  },
+];
+
 function show(value: unknown) {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  return ODD.slice(1).includes(value) ? "object" : String(value);
 }
 
 /** Rows for one option, which `args` puts where it belongs. */
@@ -24,9 +36,10 @@ function option(
   args: (value: unknown) => unknown[],
   name: string,
   accepted: string,
-  values: { wrongKinds: unknown[]; outOfRange?: unknown[] },
+  values: { wrongKinds: unknown[]; outOfRange?: unknown[]; odd?: unknown[] },
 ): Row[] {
-  const { wrongKinds, outOfRange = [] } = values;
+  const { wrongKinds, outOfRange = [], odd = wrongKinds.length ? ODD : [] } =
+    values;
   const row = (kind: ErrorConstructor) => (value: unknown): Row => [
     args(value),
     kind,
@@ -34,6 +47,7 @@ function option(
   ];
   return [
     ...wrongKinds.map(row(TypeError)),
+    ...odd.map(row(TypeError)),
     ...outOfRange.map(row(RangeError)),
   ];
 }
@@ -52,7 +66,7 @@ function options(
   args: (options: object) => unknown[],
   names: string[],
   accepted: string,
-  values: { wrongKinds: unknown[]; outOfRange?: unknown[] },
+  values: { wrongKinds: unknown[]; outOfRange?: unknown[]; odd?: unknown[] },
 ) {
   return names.flatMap((name) => {
     const [group, key] = name.split(".") as [string, string?];
@@ -196,7 +210,12 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     rows: [
       ...option((given) => [given], "command", "a string", STRING),
       ...options((given) => ["x", given], ["args"], "an array of strings", {
-        wrongKinds: ["abc", null, {}],
+        wrongKinds: ["abc", null, {}, [5], ["a", null], [["a"]]],
+      }),
+      ...options((given) => ["x", given], ["cwd"], "a string", STRING),
+      ...options((given) => ["x", given], ["env"], "an object of strings", {
+        wrongKinds: ["abc", null, 5, { A: 5 }, { A: "a", B: null }],
+        odd: [ODD[0], ODD[2]],
       }),
       ...options(
         (given) => ["x", given],
@@ -258,7 +277,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
       ...option((given) => [given], "workers", "an iterable of strings", {
         wrongKinds: [undefined, null, "abc", 5],
       }),
-      ...option((given) => [[given]], "worker", "a string", STRING),
+      ...option((given) => [["alpha", given]], "worker", "a string", STRING),
     ],
   },
   publishHeartbeats: {
@@ -302,6 +321,10 @@ function superviseRows(args: (options: object) => unknown[]): Row[] {
       "a whole number or Infinity, at least 0",
       { wrongKinds: NO_NUMBERS, outOfRange: [-1, 0.5, NaN, -Infinity] },
     ),
+    ...options(args, ["backoff"], "an object", {
+      wrongKinds: [null, 5, "x"],
+      odd: [ODD[0]],
+    }),
     ...options(args, ["backoff.min"], "a finite number, at least 0", {
       wrongKinds: NO_NUMBERS,
       outOfRange: [-1, NaN, Infinity],
