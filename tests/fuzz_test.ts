@@ -8,6 +8,14 @@ import { mulberry32 } from "./_help.ts";
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const COMMAND_LINES = 50_000;
 const MESSAGES = 50_000;
+/** The detail of messages as long as a broker takes by default, 1 MiB, and deeper than a stack. */
+const GIANTS = [
+  `"${"x".repeat(1_000_000)}"`,
+  `${"[".repeat(500_000)}${"]".repeat(500_000)}`,
+  `${'{"a":'.repeat(150_000)}1${"}".repeat(150_000)}`,
+  "[".repeat(1_000_000),
+];
+const encoder = new TextEncoder();
 
 function createDice(seed: number) {
   const random = mulberry32(seed);
@@ -19,18 +27,12 @@ function createDice(seed: number) {
 }
 type Dice = ReturnType<typeof createDice>;
 
+const DEMO = ["interval", "work", "hang-after", "cpu"];
+const VALUED = ["timeout", "runtime", "retries", ...DEMO.slice(0, 3)];
+const SWITCHES = ["cpu", "quiet", "json", "help", "version"];
 const FLAGS = [
-  "timeout",
-  "runtime",
-  "retries",
-  "interval",
-  "work",
-  "hang-after",
-  "cpu",
-  "quiet",
-  "json",
-  "help",
-  "version",
+  ...VALUED,
+  ...SWITCHES,
   "no-cpu",
   "timeouts",
   "Timeout",
@@ -71,6 +73,7 @@ const VALUES = [
   "--",
   "=",
   "\n",
+  "1\r\n2",
   "é\0",
   "٣s",
   "-1",
@@ -94,10 +97,42 @@ function createWord(
   return String.fromCharCode(...several(8, () => below(0x250)));
 }
 
-function assertSettings(settings: Settings, line: string) {
+/** What was said, word by word; nothing if it should not have been understood. */
+function readWords(words: string[]) {
+  const cut = words.indexOf("--");
+  const rest = cut < 0 ? [...words] : words.slice(0, cut);
+  const command = cut < 0 ? [] : words.slice(cut + 1);
+  const said = new Set<string>();
+  let piped = false;
+  while (rest.length > 0) {
+    const word = rest.shift()!;
+    const [, flag = "", value] = /^--([^=]*)(?:=([^]*))?$/.exec(word) ?? [];
+    if (VALUED.includes(flag)) {
+      if (!(value ?? rest.shift())) return;
+    } else if (SWITCHES.includes(flag)) {
+      if (value !== undefined) return;
+    } else if (word === "-" && !piped && cut < 0) {
+      piped = true;
+      continue;
+    } else return;
+    said.add(flag);
+  }
+  if (cut >= 0 && !command[0]) return;
+  const mode = cut >= 0 ? "command" : piped ? "pipe" : "demo";
+  const elsewhere = mode === "demo" ? [] : [...DEMO];
+  if (mode === "pipe") elsewhere.push("retries");
+  if (elsewhere.some((flag) => said.has(flag))) return;
+  return { mode, command, said };
+}
+
+function assertSettings(settings: Settings, words: string[], line: string) {
   const { mode, command, retries, hangAfter } = settings;
-  assert(["demo", "command", "pipe"].includes(mode), line);
-  assertEquals(mode === "command", command.length > 0, line);
+  const read = readWords(words);
+  if (!read) throw new Error(`${line}: understood`);
+  assertEquals({ mode, command }, { mode: read.mode, command: read.command });
+  for (const flag of ["cpu", "quiet", "json"] as const) {
+    assertEquals(settings[flag], read.said.has(flag), `${line}: ${flag}`);
+  }
   for (const key of ["timeout", "runtime"] as const) {
     assert(settings[key] > 0, `${line}: ${key} is ${settings[key]}`);
   }
@@ -110,9 +145,6 @@ function assertSettings(settings: Settings, line: string) {
     hangAfter === Infinity || Number.isSafeInteger(hangAfter) && hangAfter >= 0,
     line,
   );
-  for (const key of ["cpu", "quiet", "json"] as const) {
-    assertEquals(typeof settings[key], "boolean", line);
-  }
 }
 
 Deno.test("the command line is either understood or refused with a word on what is accepted, whatever it is", () => {
@@ -126,18 +158,27 @@ Deno.test("the command line is either understood or refused with a word on what 
       const parsed = parse([...words]);
       if (typeof parsed === "string") outcomes.text++;
       else {
-        assertSettings(parsed, line);
+        assertSettings(parsed, words, line);
         outcomes.settings++;
       }
     } catch (error) {
       if (!(error instanceof UsageError)) {
         throw new Error(line, { cause: error });
       }
-      // it says what was wrong, what was given, and what is accepted
+      // it says what was wrong, what was given, and what is accepted, in one line
+      assert(!/[\r\n]/.test(error.message), `${line}: ${error.message}`);
       assert(
-        /'[^]*'|^--|after --/.test(error.message) &&
+        /'.*'|^--|after --/.test(error.message) &&
           /: (it takes|the options are|it goes with|a command is given|give one)|only$/
             .test(error.message),
+        `${line}: ${error.message}`,
+      );
+      // what is quoted was given, as it was given
+      const given = words.flatMap((word) => [word, word.replace(/^[^]*?=/, "")])
+        .map((word) => `'${word.replaceAll(/[\r\n]/g, " ")}'`);
+      assert(
+        !error.message.includes("'") ||
+          ["''", ...given].some((quoted) => error.message.includes(quoted)),
         `${line}: ${error.message}`,
       );
       outcomes.refused++;
@@ -175,15 +216,36 @@ function createMessage(dice: Dice): Uint8Array<ArrayBuffer> {
   const text = `{${
     fields.map(([key, value]) => `"${key}":${value}`).join(",")
   }}`;
-  const bytes = new TextEncoder().encode(text);
+  const bytes = encoder.encode(text);
   if (chance(0.3)) {
     for (let more = below(4); more >= 0; more--) {
       bytes[below(bytes.length)] = below(256);
     }
   }
   if (chance(0.1)) return bytes.slice(0, below(bytes.length));
+  if (chance(0.02)) return encoder.encode(pick(values)());
+  if (chance(0.02)) {
+    return encoder.encode(pick(["null", "[]", "[[[", '"x"', "{}"]));
+  }
   if (chance(0.1)) return Uint8Array.from(several(50, () => below(256)));
   return bytes;
+}
+
+/** What the bytes say, if they are JSON in UTF-8. */
+function readJson(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a value that was JSON has what a heartbeat has, of its own. */
+function isHeartbeat(value: unknown): value is Heartbeat {
+  if (typeof value !== "object" || value === null) return false;
+  const own = new Map(Object.entries(value));
+  return typeof own.get("worker") === "string" &&
+    Number.isSafeInteger(own.get("seq")) && Number.isFinite(own.get("time"));
 }
 
 Deno.test("a message over NATS is either a heartbeat or told as malformed, whatever it is", async () => {
@@ -208,9 +270,17 @@ Deno.test("a message over NATS is either a heartbeat or told as malformed, whate
   ).getReader();
   let [good, bad] = [0, 0];
   let read = reader.read();
-  for (let n = 0; n < MESSAGES; n++) {
-    const data = createMessage(dice);
-    const line = `SEED=${SEED} no. ${n}: ${new TextDecoder().decode(data)}`;
+  const messages = [
+    ...GIANTS.map((detail) =>
+      encoder.encode(`{"worker":"w","seq":1,"time":1,"detail":${detail}}`)
+    ),
+    ...Array.from({ length: MESSAGES }, () => createMessage(dice)),
+  ];
+  for (const [n, data] of messages.entries()) {
+    const line = `SEED=${SEED} no. ${n}: ${
+      new TextDecoder().decode(data.subarray(0, 20_000))
+    }`;
+    const value = readJson(data);
     const before = malformed.length;
     hear(data);
     if (malformed.length > before) {
@@ -218,22 +288,32 @@ Deno.test("a message over NATS is either a heartbeat or told as malformed, whate
       const { count, subject, problem, data: told } = malformed.at(-1)!;
       assertEquals([count, subject], [bad, "heartbeats.>"], line);
       assert(told === data && problem.length > 0, line);
+      assert(!isHeartbeat(value), `${line}: told as malformed`);
+      // what is JSON is told by what it lacks
+      const field = /^'(worker|seq|time)' is no (string|integer|number)$/;
+      assertEquals(value !== undefined, field.test(problem), problem);
       continue;
     }
     good++;
+    if (!isHeartbeat(value)) throw new Error(`${line}: understood`);
     const { value: batch } = await read;
     read = reader.read();
     assertEquals(batch!.length, 1, line);
-    const { worker, seq, time, ...more } = batch![0] as Heartbeat;
-    assertEquals(typeof worker, "string", line);
-    assert(Number.isSafeInteger(seq), line);
-    assert(Number.isFinite(time), line);
-    assert(Object.keys(more).every((key) => key === "detail"), line);
-    assertEquals(Object.getPrototypeOf(batch![0]), Object.prototype, line);
-    // what was understood was there
-    assertEquals(JSON.parse(new TextDecoder().decode(data)).worker, worker);
+    const [beat] = batch!;
+    assertEquals(Object.getPrototypeOf(beat), Object.prototype, line);
+    const { worker, seq, time } = value;
+    assertEquals(
+      [beat!.worker, beat!.seq, beat!.time, typeof beat!.detail],
+      [worker, seq, time, typeof value.detail],
+      line,
+    );
+    assertEquals(
+      Object.keys(beat!),
+      ["worker", "seq", "time", ...("detail" in value ? ["detail"] : [])],
+      line,
+    );
   }
-  assertEquals(good + bad, MESSAGES);
+  assertEquals(good + bad, messages.length);
   assert(good > 5_000 && bad > 5_000, `${good} and ${bad}`);
   assertEquals("polluted" in {}, false);
   await reader.cancel();
