@@ -117,8 +117,10 @@ function checkConnection(
     }
   }
   checkString(action, "subject", subject);
-  if (subject === "" || /\s/.test(subject)) {
-    const accepted = "a subject, not empty and without white space";
+  // the server tells the connection only: the subscription would wait for ever
+  if (/^\.|\.\.|\.$|^$|(^|\.)>\.|\s/.test(subject)) {
+    const accepted =
+      "a subject without white space or empty parts, with '>' at its end only";
     refuse(RangeError, action, "subject", accepted, subject);
   }
 }
@@ -136,7 +138,8 @@ function checkConnection(
  * @returns The stream. It errors with a `TypeError` if a `detail` cannot be said
  * in JSON, and with the client's own error if it refuses the message.
  * @throws {TypeError} If `connection` is no connection, or `subject` no string.
- * @throws {RangeError} If `subject` is empty, has white space or wildcards.
+ * @throws {RangeError} If `subject` is empty or has an empty part, white space or
+ * wildcards.
  *
  * @example Usage
  * ```ts
@@ -239,7 +242,9 @@ function parse(data: Uint8Array): Heartbeat {
  * subscription.
  * @throws {TypeError} If `connection` is no connection, or an option is of the
  * wrong kind.
- * @throws {RangeError} If `subject` is empty or has white space.
+ * @throws {RangeError} If `subject` or `queue` is no name for the server: empty,
+ * with white space, or a `subject` with an empty part or anything behind `>`.
+ * @throws {Error} The client's own, if the connection is closed, or is closing.
  *
  * @example Usage
  * ```ts
@@ -282,7 +287,14 @@ export function subscribeHeartbeats(
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
   const { queue, onMalformed = () => {} } = options;
-  if (queue !== undefined) checkString(action, "queue", queue);
+  if (queue !== undefined) {
+    checkString(action, "queue", queue);
+    // white space breaks the protocol: the server hangs up, at each reconnect again
+    if (queue === "" || /\s/.test(queue)) {
+      const accepted = "a name, not empty and without white space";
+      refuse(RangeError, action, "queue", accepted, queue);
+    }
+  }
   checkFunction(action, "onMalformed", onMalformed);
 
   const arrived = new Map<string, Heartbeat>();

@@ -108,7 +108,8 @@ function monitorRows(args: (options: unknown) => unknown[]): Row[] {
 }
 
 function natsRows(): Row[] {
-  const subject = "a subject, not empty and without white space";
+  const subject =
+    "a subject without white space or empty parts, with '>' at its end only";
   return [
     ...option((given) => [given, "a"], "connection", "a NATS connection", {
       wrongKinds: [undefined, null, {}, { ...connection, status: 1 }],
@@ -116,7 +117,7 @@ function natsRows(): Row[] {
     ...option((given) => [connection, given], "subject", "a string", STRING),
     ...option((given) => [connection, given], "subject", subject, {
       wrongKinds: [],
-      outOfRange: ["", " ", "a b", "a\n"],
+      outOfRange: ["", " ", "a b", "a\n", ".", ".a", "a.", "a..b", "a.>.b"],
     }),
   ];
 }
@@ -301,6 +302,12 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
         ["queue"],
         "a string",
         STRING,
+      ),
+      ...options(
+        (given) => [connection, "a", given],
+        ["queue"],
+        "a name, not empty and without white space",
+        { wrongKinds: [], outOfRange: ["", "a b", "a\r\nPING"] },
       ),
       ...options(
         (given) => [connection, "a", given],
