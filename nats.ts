@@ -340,8 +340,10 @@ export function subscribeHeartbeats(
       try {
         onMalformed({ count: ++count, subject, data, problem });
       } catch (error) {
+        ended = true;
         subscription.unsubscribe();
-        end(error);
+        // whatever it threw, be it undefined
+        controller.error(error);
       }
     }
   }

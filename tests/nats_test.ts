@@ -262,6 +262,18 @@ test("subscribeHeartbeats errors with what onMalformed throws", async () => {
   await connection.close();
 });
 
+Deno.test("subscribeHeartbeats errors with undefined if onMalformed throws that: no clean end", async () => {
+  const { connection, hear } = playConnection();
+  const reader = subscribeHeartbeats(connection, "heartbeats", {
+    onMalformed() {
+      throw undefined;
+    },
+  }).getReader();
+  hear("{");
+  const ended = reader.read().then(() => "closed", (error) => error);
+  assertStrictEquals(await ended, undefined);
+});
+
 test("subscribeHeartbeats errors where the server does not permit it", async () => {
   await using broker = await startBroker(`
     authorization {
