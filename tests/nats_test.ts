@@ -585,7 +585,9 @@ test("two watchers divide a fleet by the partitions of the broker", async () => 
 });
 
 test("the examples end with a word where there is no server, or an option is wrong", async () => {
+  await using broker = await startBroker();
   const nobody = `127.0.0.1:${freePort()}`;
+  const server = ["--server", broker.servers];
   const rows = [
     ["worker", ["--server", nobody], `cannot connect to ${nobody}: `],
     ["watcher", ["--server", nobody], `cannot connect to ${nobody}: `],
@@ -593,6 +595,8 @@ test("the examples end with a word where there is no server, or an option is wro
     ["worker", ["--interval", "0"], "invalid value '0' for --interval"],
     ["watcher", ["--timeout", "x"], "invalid value 'x' for --timeout"],
     ["watcher", ["--what", "x"], "unknown option '--what'"],
+    ["worker", [...server, "--name", "a b"], "Cannot publish heartbeats as"],
+    ["watcher", [...server, "--subject", "a..b"], "Cannot subscribe to"],
   ] as const;
   for (const [name, args, word] of rows) {
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {

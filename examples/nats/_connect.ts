@@ -25,6 +25,15 @@ export function fail(problem: string): never {
   Deno.exit(2);
 }
 
+/** What `make` makes; ends with a word where it refuses an option. */
+export function orFail<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+}
+
 /** Connects, again and again where that takes long; never gives up once connected. */
 export async function connectTo(servers: string, name: string) {
   try {

@@ -11,7 +11,7 @@
 import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
 import { subscribeHeartbeats } from "@heartbeat/heartbeat/nats";
 import { parseDuration } from "../../_cli.ts";
-import { connectTo, fail, readOptions } from "./_connect.ts";
+import { connectTo, orFail, readOptions } from "./_connect.ts";
 
 const options = readOptions({
   server: "localhost:4222",
@@ -19,15 +19,10 @@ const options = readOptions({
   timeout: "3s",
 }, ["json"]);
 
-function createFleet() {
-  try {
-    const timeout = parseDuration("timeout", options.timeout, true);
-    return new FleetMonitor({ timeout });
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-}
-const fleet = createFleet();
+const fleet = orFail(() => {
+  const timeout = parseDuration("timeout", options.timeout, true);
+  return new FleetMonitor({ timeout });
+});
 const connection = await connectTo(options.server, "watcher");
 
 function say(type: string, what: object, text: string) {
@@ -56,13 +51,15 @@ async function mindTheConnection() {
 }
 mindTheConnection();
 
-const beats = subscribeHeartbeats(connection, options.subject, {
-  onMalformed({ count, subject, problem }) {
-    const time = Date.now();
-    const text = `${subject}: ${problem} (${count} so far)`;
-    say("malformed", { time, count, subject, problem }, text);
-  },
-});
+const beats = orFail(() =>
+  subscribeHeartbeats(connection, options.subject, {
+    onMalformed({ count, subject, problem }) {
+      const time = Date.now();
+      const text = `${subject}: ${problem} (${count} so far)`;
+      say("malformed", { time, count, subject, problem }, text);
+    },
+  })
+);
 say(
   "watching",
   { time: Date.now(), subject: options.subject },

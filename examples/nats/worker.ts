@@ -12,7 +12,7 @@ import { delay } from "@std/async/delay";
 import { publishHeartbeats } from "@heartbeat/heartbeat/nats";
 import { startWorker } from "@heartbeat/heartbeat";
 import { parseCount, parseDuration } from "../../_cli.ts";
-import { connectTo, fail, readOptions } from "./_connect.ts";
+import { connectTo, orFail, readOptions } from "./_connect.ts";
 
 const options = readOptions({
   server: "localhost:4222",
@@ -22,17 +22,10 @@ const options = readOptions({
   interval: "1s",
 });
 
-function start() {
-  try {
-    return {
-      count: parseCount("count", options.count),
-      interval: parseDuration("interval", options.interval, false),
-    };
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-}
-const { count, interval } = start();
+const { count, interval } = orFail(() => ({
+  count: parseCount("count", options.count),
+  interval: parseDuration("interval", options.interval, false),
+}));
 const connection = await connectTo(options.server, options.name);
 
 for (let index = 0; index < count; index++) {
@@ -44,7 +37,7 @@ for (let index = 0; index < count; index++) {
     }
   }, { name, interval });
   heartbeats.pipeTo(
-    publishHeartbeats(connection, `${options.subject}.${name}`),
+    orFail(() => publishHeartbeats(connection, `${options.subject}.${name}`)),
   );
   results.pipeTo(new WritableStream());
 }
