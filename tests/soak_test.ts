@@ -7,7 +7,11 @@ import { runInNewContext } from "node:vm";
 import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
 import { HeartbeatMonitor, watch } from "../monitor.ts";
-import { type NatsConnection, subscribeHeartbeats } from "../nats.ts";
+import {
+  type NatsConnection,
+  publishHeartbeats,
+  subscribeHeartbeats,
+} from "../nats.ts";
 import { supervise } from "../supervisor.ts";
 import { startThread } from "../thread.ts";
 import {
@@ -152,7 +156,7 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
     const { promise, resolve } = Promise.withResolvers<void>();
     const onAbort = () => resolve();
     if (!chance(0.1)) until.push(promise);
-    if (signal.aborted) return;
+    if (signal.aborted || over) return;
     signal.addEventListener("abort", onAbort, { once: true });
     await Promise.race(until);
     signal.removeEventListener("abort", onAbort);
@@ -240,6 +244,12 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
       if ((await reader.read()).done) return;
     }
   }
+  /** Waits for all, and fails as the first of them that does. */
+  async function settle(...all: Promise<unknown>[]) {
+    for (const end of await Promise.allSettled(all)) {
+      if (end.status === "rejected") throw end.reason;
+    }
+  }
   /** Reads a pair of streams, one way or another. */
   async function consumeBoth({ results, heartbeats }: WorkerStreams<unknown>) {
     const way = below(3);
@@ -253,12 +263,10 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
       }));
     }
     const beats = way === 1 ? tellFleet(heartbeats) : consume(heartbeats);
-    const [first, second] = await Promise.allSettled([
+    await settle(
       consume(results),
       Promise.race([beats, sleep(2_000).then(() => "late")]),
-    ]);
-    if (first.status === "rejected") throw first.reason;
-    if (second.status === "rejected") throw second.reason;
+    );
   }
 
   const kinds: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
@@ -297,6 +305,26 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
           { signal },
         ),
       ),
+    published: (signal) => {
+      const { results, heartbeats } = startAny(signal);
+      const connection: NatsConnection = {
+        publish: () => fault("publish", 0.1),
+        subscribe() {
+          throw new Fault("subscribe");
+        },
+        async *status() {
+          fault("status", 0.1);
+          yield { type: "disconnect" };
+          await sleep(below(100));
+          fault("status", 0.1);
+          yield { type: "reconnect" };
+        },
+        isClosed: () => chance(0.1),
+        isDraining: () => chance(0.1),
+      };
+      const publishing = publishHeartbeats(connection, "heartbeats.a");
+      return settle(consume(results), heartbeats.pipeTo(publishing));
+    },
     nats: async (signal) => {
       let hear = (_payload: string) => {};
       const closed = Promise.withResolvers<void>();
