@@ -47,6 +47,17 @@ export function checkDuration(action: string, option: string, value: number) {
   checkNumber(action, option, value, "a positive number", (value) => value > 0);
 }
 
+/** Throws unless `value` holds options; a list of arguments is taken for them easily. */
+export function checkOptions(
+  action: string,
+  value: object,
+  option = "options",
+) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    refuse(TypeError, action, option, "an object", value);
+  }
+}
+
 /** Throws unless `value` is a function. */
 export function checkFunction(action: string, option: string, value: unknown) {
   if (typeof value !== "function") {

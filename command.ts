@@ -11,6 +11,7 @@
 
 import {
   checkDuration,
+  checkOptions,
   checkSignal,
   checkStream,
   checkString,
@@ -245,6 +246,7 @@ export function startCommand(
 ): WorkerStreams<CommandOutput> {
   const action = "start command";
   if (!(command instanceof URL)) checkString(action, "command", command);
+  checkOptions(action, options);
   const {
     args = [],
     cwd,

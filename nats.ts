@@ -39,7 +39,7 @@
  * @module
  */
 
-import { checkFunction, checkString, refuse } from "./_check.ts";
+import { checkFunction, checkOptions, checkString, refuse } from "./_check.ts";
 import type { Heartbeat } from "./worker.ts";
 
 /** What is used of a message of the official client. */
@@ -286,6 +286,7 @@ export function subscribeHeartbeats(
 ): ReadableStream<Heartbeat[]> {
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
+  checkOptions(action, options);
   const { queue, onMalformed = () => {} } = options;
   if (queue !== undefined) {
     checkString(action, "queue", queue);

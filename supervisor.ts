@@ -13,10 +13,10 @@ import {
   checkDuration,
   checkFunction,
   checkNumber,
+  checkOptions,
   checkSignal,
   checkString,
   LONGEST_DELAY,
-  refuse,
 } from "./_check.ts";
 import { LatestStream } from "./_latest.ts";
 import {
@@ -377,9 +377,7 @@ export function supervise<R>(
     interval = 1000,
   } = options ?? {};
   new HeartbeatMonitor(options);
-  if (typeof backoff !== "object" || backoff === null) {
-    refuse(TypeError, action, "backoff", "an object", backoff);
-  }
+  checkOptions(action, backoff, "backoff");
   const { min = 100, max = 30_000, factor = 2, jitter = 1 } = backoff;
   checkNumber(
     action,

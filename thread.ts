@@ -16,6 +16,7 @@
 import {
   checkDuration,
   checkFunction,
+  checkOptions,
   checkSignal,
   checkString,
   LONGEST_DELAY,
@@ -161,7 +162,8 @@ interface Scope {
  * @typeParam R The type of a result; results are cloned.
  * @typeParam I The type of the input.
  * @param work The work, as for `startWorker()`, with the `input` in its context.
- * @throws {TypeError} If `work` is not a function.
+ * @throws {TypeError} If `work` is not a function, or there is no `postMessage()`,
+ * as outside of a thread.
  *
  * @example Usage
  * ```ts
@@ -184,8 +186,14 @@ export function serveThread<R, I = unknown>(
     context: ThreadContext<I>,
   ) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>,
 ): void {
-  checkFunction("serve thread", "work", work);
+  const action = "serve thread";
+  checkFunction(action, "work", work);
   const scope = globalThis as unknown as Scope;
+  if (typeof scope.postMessage !== "function") {
+    const accepted = "a function, as it is in a Web Worker";
+    const option = "globalThis.postMessage";
+    refuse(TypeError, action, option, accepted, scope.postMessage);
+  }
   const aborter = new AbortController();
   let results: ReadableStreamDefaultReader<R>;
   let heartbeats: ReadableStreamDefaultReader<Heartbeat>;
@@ -366,6 +374,7 @@ export function startThread<R>(
   options: StartThreadOptions = {},
 ): WorkerStreams<R> {
   const action = "start thread";
+  checkOptions(action, options);
   const {
     input,
     stopTimeout = 1_000,

@@ -11,6 +11,7 @@
 import {
   checkDuration,
   checkFunction,
+  checkOptions,
   checkSignal,
   checkString,
   LONGEST_DELAY,
@@ -255,6 +256,7 @@ export function startWorker<R>(
   options: StartWorkerOptions = {},
 ): WorkerStreams<R> {
   checkFunction("start worker", "work", work);
+  checkOptions("start worker", options);
   const { name = work.name || "worker", interval = 1000, signal, lastDetail } =
     options;
   checkString("start worker", "name", name);

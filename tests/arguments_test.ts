@@ -59,6 +59,10 @@ const DURATION = {
 };
 const FUNCTION = { wrongKinds: [null, 1, "x", {}] };
 const STRING = { wrongKinds: [null, 1, {}] };
+const OBJECT = {
+  wrongKinds: [null, 5, "x", ["x"], () => {}],
+  odd: [ODD[0]],
+};
 const SIGNAL = { wrongKinds: [null, {}, new AbortController()] };
 
 /** Rows for options of one kind. */
@@ -133,6 +137,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     call: startWorker,
     rows: [
       ...option((given) => [given], "work", "a function", FUNCTION),
+      ...option((given) => [work, given], "options", "an object", OBJECT),
       ...options((given) => [work, given], ["name"], "a string", STRING),
       ...options((given) => [work, given], ["interval"], positive, DURATION),
       ...options(
@@ -187,6 +192,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
       ...option((given) => [given], "specifier", "an absolute URL", {
         wrongKinds: [undefined, null, 5, "", "./loop.ts"],
       }),
+      ...option((given) => ["data:,", given], "options", "an object", OBJECT),
       ...options(
         (given) => ["data:,", given],
         ["interval", "stopTimeout"],
@@ -204,12 +210,20 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
   },
   serveThread: {
     call: serveThread,
-    rows: option((given) => [given], "work", "a function", FUNCTION),
+    rows: [
+      ...option((given) => [given], "work", "a function", FUNCTION),
+      [
+        [work],
+        TypeError,
+        "'globalThis.postMessage' must be a function, as it is in a Web Worker: current value is undefined",
+      ],
+    ],
   },
   startCommand: {
     call: startCommand,
     rows: [
       ...option((given) => [given], "command", "a string", STRING),
+      ...option((given) => ["x", given], "options", "an object", OBJECT),
       ...options((given) => ["x", given], ["args"], "an array of strings", {
         wrongKinds: ["abc", null, {}, [5], ["a", null], [["a"]]],
       }),
@@ -297,6 +311,12 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     call: subscribeHeartbeats,
     rows: [
       ...natsRows(),
+      ...option(
+        (given) => [connection, "a", given],
+        "options",
+        "an object",
+        OBJECT,
+      ),
       ...options(
         (given) => [connection, "a", given],
         ["queue"],
@@ -328,10 +348,7 @@ function superviseRows(args: (options: object) => unknown[]): Row[] {
       "a whole number or Infinity, at least 0",
       { wrongKinds: NO_NUMBERS, outOfRange: [-1, 0.5, NaN, -Infinity] },
     ),
-    ...options(args, ["backoff"], "an object", {
-      wrongKinds: [null, 5, "x"],
-      odd: [ODD[0]],
-    }),
+    ...options(args, ["backoff"], "an object", OBJECT),
     ...options(args, ["backoff.min"], "a finite number, at least 0", {
       wrongKinds: NO_NUMBERS,
       outOfRange: [-1, NaN, Infinity],
@@ -403,4 +420,45 @@ Deno.test("every exported function, class and method is in the table", async () 
     }
   }
   assertEquals([...names].sort(), [...Object.keys(TABLE), ...TAKES_ALL].sort());
+});
+
+/** What the docs of a function, a constructor or a method say. */
+function docsOf(name: string, source: string): string {
+  const [, owner, method] = /^(\w+)(?:\.(\w+))?$/.exec(name)!;
+  const start = source.search(
+    RegExp(`^export (function|class) ${owner}\\b`, "m"),
+  );
+  const isClass = source.startsWith("export class", start);
+  const at = isClass
+    ? start +
+      source.slice(start).search(
+        RegExp(`^  ${method ?? "constructor"}\\(`, "m"),
+      )
+    : start;
+  const before = source.slice(0, at);
+  return before.slice(before.lastIndexOf("/**"));
+}
+
+Deno.test("the kinds of errors in the table are those that the docs name", async () => {
+  const sources = await Promise.all(
+    Object.values(config.exports).map((file) =>
+      Deno.readTextFile(new URL(`../${file}`, import.meta.url))
+    ),
+  );
+  for (const [name, { rows }] of Object.entries(TABLE)) {
+    const owner = RegExp(
+      `^export (function|class) ${name.split(".")[0]}\\b`,
+      "m",
+    );
+    const source = sources.find((source) => owner.test(source))!;
+    const named = docsOf(name, source).matchAll(
+      /@throws \{(TypeError|RangeError)\}/g,
+    );
+    const kinds = new Set(rows.map(([, kind]) => kind.name));
+    assertEquals(
+      [...named].map(([, kind]) => kind).sort(),
+      [...kinds].sort(),
+      name,
+    );
+  }
 });
