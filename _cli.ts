@@ -128,6 +128,7 @@ export function parse(args: string[]): Settings | "help" | "version" {
   const rest = args.slice(0, cut < 0 ? args.length : cut);
   const own: string[] = [];
   for (let arg; (arg = rest.shift()) !== undefined;) {
+    if (arg === "-h") arg = "--help";
     // parseArgs() takes -5s for an option, --timeout= for another one, a value of
     // a switch silently, and --_ for its list of words
     const at = arg.indexOf("=");
@@ -140,7 +141,7 @@ export function parse(args: string[]): Settings | "help" | "version" {
       own.push(`${flag}=${value}`);
       continue;
     }
-    const dashed = arg.startsWith("-") && arg !== "-" && arg !== "-h";
+    const dashed = arg.startsWith("-") && arg !== "-";
     if (dashed && !OPTIONS.includes(flag)) {
       throw new UsageError(
         `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
@@ -156,7 +157,6 @@ export function parse(args: string[]): Settings | "help" | "version" {
   const flags = parseArgs(own, {
     string: [...VALUED, "_"],
     boolean: SWITCHES,
-    alias: { h: "help" },
   });
   if (flags.help) return "help";
   if (flags.version) return "version";

@@ -335,6 +335,7 @@ Deno.test("the command line refuses what it does not know, in one line", async (
     [["--help=me"], "--help", "'me'", "no value"],
     [["--version="], "--version", "''", "no value"],
     [["--quiet", "false"], "--quiet", "'false'", "no value"],
+    [["-h", "false"], "--help", "'false'", "no value"],
     [["0x10"], "'0x10'"],
     [["--timeout", "1\n2"], "--timeout", "'1 2'", ...limited],
     [["--"], "missing command after --", "heartbeat -- make test"],
