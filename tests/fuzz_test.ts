@@ -1,234 +1,181 @@
-import { assert, assertEquals } from "@std/assert";
-import { parse, type Settings, UsageError } from "../_cli.ts";
-import { type MalformedMessage, subscribeHeartbeats } from "../nats.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { deadline } from "@std/async/deadline";
+import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+import { watch } from "../monitor.ts";
+import {
+  type MalformedMessage,
+  type NatsConnection,
+  type NatsMessage,
+  subscribeHeartbeats,
+} from "../nats.ts";
+import { startThread } from "../thread.ts";
 import type { Heartbeat } from "../worker.ts";
+import type { Outcomes } from "./_fuzz_cli.ts";
 import { mulberry32 } from "./_help.ts";
 
-/** `SEED=…` of a failure repeats it. */
-const SEED = Number(Deno.env.get("SEED") ?? 1);
-const COMMAND_LINES = 50_000;
-const MESSAGES = 50_000;
-/** The detail of messages as long as a broker takes by default, 1 MiB, and deeper than a stack. */
-const GIANTS = [
-  `"${"x".repeat(1_000_000)}"`,
-  `${"[".repeat(500_000)}${"]".repeat(500_000)}`,
-  `${'{"a":'.repeat(150_000)}1${"}".repeat(150_000)}`,
-  "[".repeat(1_000_000),
-];
-const encoder = new TextEncoder();
+const SEED = Number(Deno.env.get("SEED") ?? Date.now());
+/** What nothing here takes (ms). */
+const LONG = 60_000;
 
-function createDice(seed: number) {
-  const random = mulberry32(seed);
-  const below = (n: number) => Math.floor(n * random());
-  const pick = <T>(from: ArrayLike<T>) => from[below(from.length)]!;
-  const several = <T>(most: number, make: () => T) =>
-    Array.from({ length: below(most + 1) }, make);
-  return { below, pick, several, chance: (share: number) => random() < share };
-}
-type Dice = ReturnType<typeof createDice>;
-
-const DEMO = ["interval", "work", "hang-after", "cpu"];
-const VALUED = ["timeout", "runtime", "retries", ...DEMO.slice(0, 3)];
-const SWITCHES = ["cpu", "quiet", "json", "help", "version"];
-const FLAGS = [
-  ...VALUED,
-  ...SWITCHES,
-  "no-cpu",
-  "timeouts",
-  "Timeout",
-  "__proto__",
-  "constructor",
-  "toString",
-  "_",
-  "",
-];
-const VALUES = [
-  "0",
-  "1",
-  "3s",
-  "250ms",
-  "1.5m",
-  "1h",
-  "none",
-  "-5s",
-  "1e3",
-  "1e999",
-  "NaN",
-  "Infinity",
-  "0x10",
-  "s",
-  ".",
-  ".5s",
-  "5.s",
-  "1 s",
-  "3S",
-  "597h",
-  "9007199254740993",
-  "99999999999999999999",
-  "true",
-  "false",
-  "",
-  " ",
-  "-",
-  "--",
-  "=",
-  "\n",
-  "1\r\n2",
-  "é\0",
-  "٣s",
-  "-1",
-];
-
-/** A word of a command line: right, of the grammar, beside it, or noise. */
-function createWord(
-  { pick, chance, several, below }: Dice,
-  noise: boolean,
-): string {
-  if (!noise && chance(0.9)) {
-    return chance(0.5)
-      ? pick(["--cpu", "--json", "--quiet"])
-      : `--${pick(FLAGS.slice(0, 6))}=${pick(VALUES.slice(0, 6))}`;
-  }
-  if (chance(0.45)) {
-    const flag = `${pick(["--", "--", "--", "-", "---", ""])}${pick(FLAGS)}`;
-    return chance(0.5) ? flag : `${flag}=${pick(VALUES)}`;
-  }
-  if (chance(0.8)) return pick(VALUES);
-  return String.fromCharCode(...several(8, () => below(0x250)));
-}
-
-/** What was said, word by word; nothing if it should not have been understood. */
-function readWords(words: string[]) {
-  const cut = words.indexOf("--");
-  const rest = cut < 0 ? [...words] : words.slice(0, cut);
-  const command = cut < 0 ? [] : words.slice(cut + 1);
-  const said = new Set<string>();
-  let piped = false;
-  while (rest.length > 0) {
-    const word = rest.shift()!;
-    const [, flag = "", value] = /^--([^=]*)(?:=([^]*))?$/.exec(word) ?? [];
-    if (VALUED.includes(flag)) {
-      if (!(value ?? rest.shift())) return;
-    } else if (SWITCHES.includes(flag)) {
-      if (value !== undefined) return;
-    } else if (word === "-" && !piped && cut < 0) {
-      piped = true;
-      continue;
-    } else return;
-    said.add(flag);
-  }
-  if (cut >= 0 && !command[0]) return;
-  const mode = cut >= 0 ? "command" : piped ? "pipe" : "demo";
-  const elsewhere = mode === "demo" ? [] : [...DEMO];
-  if (mode === "pipe") elsewhere.push("retries");
-  if (elsewhere.some((flag) => said.has(flag))) return;
-  return { mode, command, said };
-}
-
-function assertSettings(settings: Settings, words: string[], line: string) {
-  const { mode, command, retries, hangAfter } = settings;
-  const read = readWords(words);
-  if (!read) throw new Error(`${line}: understood`);
-  assertEquals({ mode, command }, { mode: read.mode, command: read.command });
-  for (const flag of ["cpu", "quiet", "json"] as const) {
-    assertEquals(settings[flag], read.said.has(flag), `${line}: ${flag}`);
-  }
-  for (const key of ["timeout", "runtime"] as const) {
-    assert(settings[key] > 0, `${line}: ${key} is ${settings[key]}`);
-  }
-  for (const key of ["interval", "work"] as const) {
-    const value = settings[key];
-    assert(value > 0 && value < 2 ** 31, `${line}: ${key} is ${value}`);
-  }
-  assert(Number.isSafeInteger(retries) && retries >= 0, line);
-  assert(
-    hangAfter === Infinity || Number.isSafeInteger(hangAfter) && hangAfter >= 0,
-    line,
+Deno.test("parse() of the command line gives settings within their ranges or refuses in one line, whatever is said", async () => {
+  const cases = 40_000;
+  const thread = startThread<Outcomes>(
+    new URL("_fuzz_cli.ts", import.meta.url),
+    { input: { seed: SEED, cases } },
   );
-}
-
-Deno.test("the command line is either understood or refused with a word on what is accepted, whatever it is", () => {
-  const dice = createDice(SEED);
-  const outcomes = { settings: 0, text: 0, refused: 0 };
-  for (let n = 0; n < COMMAND_LINES; n++) {
-    const noise = dice.chance(0.5);
-    const words = dice.several(5, () => createWord(dice, noise));
-    const line = `SEED=${SEED} no. ${n}: ${JSON.stringify(words)}`;
-    try {
-      const parsed = parse([...words]);
-      if (typeof parsed === "string") outcomes.text++;
-      else {
-        assertSettings(parsed, words, line);
-        outcomes.settings++;
+  const all: Outcomes = {};
+  const done = () => Object.values(all).reduce((sum, n) => sum + n, 0);
+  try {
+    // what never ends in there is silent
+    for await (const outcomes of watch(thread, { timeout: LONG })) {
+      for (const [outcome, n] of Object.entries(outcomes)) {
+        all[outcome] = (all[outcome] ?? 0) + n;
       }
-    } catch (error) {
-      if (!(error instanceof UsageError)) {
-        throw new Error(line, { cause: error });
-      }
-      // it says what was wrong, what was given, and what is accepted, in one line
-      assert(!/[\r\n]/.test(error.message), `${line}: ${error.message}`);
-      assert(
-        /'.*'|^--|after --/.test(error.message) &&
-          /: (it takes|the options are|it goes with|a command is given|give one)|only$/
-            .test(error.message),
-        `${line}: ${error.message}`,
-      );
-      // what is quoted was given, as it was given
-      const given = words.flatMap((word) => [word, word.replace(/^[^]*?=/, "")])
-        .map((word) => `'${word.replaceAll(/[\r\n]/g, " ")}'`);
-      assert(
-        !error.message.includes("'") ||
-          ["''", ...given].some((quoted) => error.message.includes(quoted)),
-        `${line}: ${error.message}`,
-      );
-      outcomes.refused++;
     }
+  } catch (error) {
+    const { name, message } = error as Error;
+    throw new Error(`SEED=${SEED}, after ${done()}: ${name}: ${message}`);
   }
-  for (const [what, count] of Object.entries(outcomes)) {
-    assert(count > 100, `${what}: ${count}`);
-  }
+  assertEquals(done(), cases);
+  // a fuzz that reaches less is none
+  const reached = [
+    ...["command", "demo", "help", "pipe", "refused", "version"]
+      .map((answer) => `noise ${answer}`),
+    ...["command", "demo", "pipe"].map((mode) => `right ${mode}`),
+    ...["command", "switch", "unknown", "use", "value", "word"]
+      .map((kind) => `wrong ${kind}`),
+  ];
+  assertEquals(Object.keys(all).sort(), reached);
+  await thread.finished;
 });
 
-/** A message: a heartbeat, one that was damaged, or noise. */
-function createMessage(dice: Dice): Uint8Array<ArrayBuffer> {
-  const { below, pick, chance, several } = dice;
-  const values: (() => string)[] = [
-    () => String(below(100)),
-    () => pick(["1e400", "-0", "1.5", "9007199254740993", "null", "true"]),
-    () =>
-      JSON.stringify(String.fromCharCode(...several(9, () => below(65_536)))),
-    () => '"\\ud800"',
-    () => "[".repeat(below(2_000)),
-    () => `${"[".repeat(500)}${"]".repeat(500)}`,
-    () => JSON.stringify("x".repeat(below(10_000))),
-    () => '{"__proto__":{"polluted":1}}',
-  ];
-  const keys = ["worker", "seq", "time", "detail", "__proto__", "constructor"];
-  const fields = [
-    ["worker", `"w${below(5)}"`],
-    ["seq", String(below(100))],
-    ["time", String(below(100))],
-  ];
-  if (chance(0.5)) fields.push(["detail", pick(values)()]);
-  for (let more = below(3); more > 0; more--) {
-    fields.splice(below(4), below(2), [pick(keys), pick(values)()]);
+const NAMES = [
+  "",
+  "a",
+  "alpha",
+  "__proto__",
+  "constructor",
+  "\0",
+  "ü",
+  "\ud800",
+];
+const FIELDS = ["worker", "seq", "time", "detail"];
+
+/** What may be said of a message: by the library, or by the platform. */
+const PROBLEM =
+  /^'(worker' is no string|seq' is no integer|time' is no number)$|JSON|encoded data/;
+
+/** Makes up messages; all that it does follows from `random`. */
+function createMaker(random: () => number) {
+  const below = (n: number) => Math.floor(n * random());
+  const chance = (share: number) => random() < share;
+  const pick = <T>(from: readonly T[]) => from[below(from.length)]!;
+  const encode = (text: string) => new TextEncoder().encode(text);
+
+  function name() {
+    return chance(0.01)
+      ? "x".repeat(below(100_000))
+      : `${pick(NAMES)}${below(5)}`;
   }
-  const text = `{${
-    fields.map(([key, value]) => `"${key}":${value}`).join(",")
-  }}`;
-  const bytes = encoder.encode(text);
-  if (chance(0.3)) {
-    for (let more = below(4); more >= 0; more--) {
-      bytes[below(bytes.length)] = below(256);
-    }
+  /** Any value, as it stands in JSON. */
+  function value(depth = 0): string {
+    const list = () => Array.from({ length: below(4) }, () => value(depth + 1));
+    return pick([
+      () =>
+        pick(["null", "true", "false", "0", "-0", "1", "1.5", "-1", "1e999"]),
+      () => pick(["9007199254740991", "9007199254740992", "5e-324", "1e21"]),
+      () => JSON.stringify(name()),
+      () => depth > 3 ? "[]" : `[${list()}]`,
+      () =>
+        depth > 3
+          ? "{}"
+          : `{${
+            list().map((of) =>
+              `${JSON.stringify(pick([...NAMES, ...FIELDS, "toJSON"]))}:${of}`
+            )
+          }}`,
+    ])();
   }
-  if (chance(0.1)) return bytes.slice(0, below(bytes.length));
-  if (chance(0.02)) return encoder.encode(pick(values)());
-  if (chance(0.02)) {
-    return encoder.encode(pick(["null", "[]", "[[[", '"x"', "{}"]));
+  /** Brackets, more than any stack holds calls. */
+  function deep() {
+    const depth = 1 + below(100_000);
+    const [open, close] = pick([["[", "]"], ['{"a":', "}"]]);
+    return open!.repeat(depth) + pick(["0", ""]) +
+      close!.repeat(depth - below(2));
   }
-  if (chance(0.1)) return Uint8Array.from(several(50, () => below(256)));
-  return bytes;
+  /** The fields of a heartbeat, in any order, as they stand in JSON. */
+  function fields() {
+    const all = [
+      `"worker":${JSON.stringify(name())}`,
+      `"seq":${below(1_000)}`,
+      `"time":${pick(["0", "1700000000000", "-1", "0.5"])}`,
+      ...(chance(0.5) ? [`"detail":${value()}`] : []),
+    ];
+    return all.sort(() => random() - 0.5);
+  }
+  const object = (of: string[]) => `{${of.join(chance(0.9) ? "," : " ,\n")}}`;
+
+  const kinds: Record<string, () => string | Uint8Array> = {
+    right: () => object(fields()),
+    bytes: () => Uint8Array.from({ length: below(200) }, () => below(256)),
+    value: () => value(),
+    "wrong field": () => {
+      const name = `"${pick(FIELDS)}":`;
+      const others = fields().filter((field) => !field.startsWith(name));
+      return object(chance(0.2) ? others : [...others, name + value()]);
+    },
+    // the last one of two counts
+    "two of one": () => object([...fields(), ...fields()]),
+    inherited: () => {
+      const key = pick(["__proto__", "constructor", "prototype"]);
+      const all = object(fields());
+      return `{"${key}":${pick([all, `{"prototype":${all}}`])}${
+        chance(0.3) ? `,${fields()}` : ""
+      }}`;
+    },
+    deep: () =>
+      chance(0.5) ? deep() : object([...fields(), `"detail":${deep()}`]),
+    huge: () =>
+      object([...fields(), `"detail":"${"é".repeat(below(300_000))}"`]),
+    mutated: () => {
+      const bytes = [...encode(object(fields()))];
+      for (let n = 1 + below(4); n > 0; n--) {
+        const at = below(bytes.length);
+        pick([
+          () => bytes.splice(at, 1, below(256)),
+          () => bytes.splice(at, 1 + below(5)),
+          () => bytes.splice(at, 0, ...encode(pick([...'"\\{}[],:0-e \0']))),
+          () => bytes.splice(at),
+          () => bytes.splice(at, 0, ...bytes.slice(below(at + 1), at)),
+          // no UTF-8: overlong, half of a pair, not one whole
+          () =>
+            bytes.splice(
+              at,
+              0,
+              ...pick([[0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]]),
+            ),
+          () => bytes.unshift(0xef, 0xbb, 0xbf),
+        ])();
+      }
+      return Uint8Array.from(bytes);
+    },
+  };
+
+  /** A message: what kind of one, and its bytes, which may lie within others. */
+  function message(): [kind: string, data: Uint8Array] {
+    // what is large is rare
+    const some = Object.keys(kinds).filter((kind) =>
+      chance(0.02) || !/deep|huge/.test(kind)
+    );
+    const kind = pick(some);
+    const made = kinds[kind]!();
+    const bytes = typeof made === "string" ? encode(made) : made;
+    if (chance(0.5)) return [kind, bytes];
+    const around = new Uint8Array(bytes.length + 20).fill(0x7b);
+    around.set(bytes, 10);
+    return [kind, around.subarray(10, 10 + bytes.length)];
+  }
+  return { below, chance, message };
 }
 
 /** What the bytes say, if they are JSON in UTF-8. */
@@ -240,81 +187,120 @@ function readJson(data: Uint8Array): unknown {
   }
 }
 
-/** Whether a value that was JSON has what a heartbeat has, of its own. */
-function isHeartbeat(value: unknown): value is Heartbeat {
-  if (typeof value !== "object" || value === null) return false;
+/** What a message is to be read as: a heartbeat, or none. */
+function expect(data: Uint8Array): Heartbeat | undefined {
+  const value = readJson(data);
+  if (typeof value !== "object" || value === null) return;
   const own = new Map(Object.entries(value));
-  return typeof own.get("worker") === "string" &&
-    Number.isSafeInteger(own.get("seq")) && Number.isFinite(own.get("time"));
+  const [worker, seq, time, detail] = FIELDS.map((field) => own.get(field));
+  if (typeof worker !== "string" || typeof time !== "number") return;
+  if (!Number.isSafeInteger(seq) || Math.abs(time) === Infinity) return;
+  return {
+    worker,
+    seq,
+    time,
+    ...(own.has("detail") && { detail }),
+  } as Heartbeat;
 }
 
-Deno.test("a message over NATS is either a heartbeat or told as malformed, whatever it is", async () => {
-  const dice = createDice(SEED);
-  let hear!: (data: Uint8Array) => void;
-  const malformed: MalformedMessage[] = [];
-  const reader = subscribeHeartbeats(
-    {
-      publish() {},
-      subscribe(subject, { callback }) {
-        hear = (data) => callback(null, { subject, data });
-        return { closed: new Promise(() => {}), unsubscribe() {} };
-      },
-      async *status() {},
-      isClosed: () => false,
-      isDraining: () => false,
-    },
-    "heartbeats.>",
-    {
-      onMalformed: (message) => void malformed.push(message),
-    },
-  ).getReader();
-  let [good, bad] = [0, 0];
-  let read = reader.read();
-  const messages = [
-    ...GIANTS.map((detail) =>
-      encoder.encode(`{"worker":"w","seq":1,"time":1,"detail":${detail}}`)
-    ),
-    ...Array.from({ length: MESSAGES }, () => createMessage(dice)),
-  ];
-  for (const [n, data] of messages.entries()) {
-    const line = `SEED=${SEED} no. ${n}: ${
-      new TextDecoder().decode(data.subarray(0, 20_000))
-    }`;
-    const value = readJson(data);
-    const before = malformed.length;
-    hear(data);
-    if (malformed.length > before) {
-      bad++;
-      const { count, subject, problem, data: told } = malformed.at(-1)!;
-      assertEquals([count, subject], [bad, "heartbeats.>"], line);
-      assert(told === data && problem.length > 0, line);
-      assert(!isHeartbeat(value), `${line}: told as malformed`);
-      // what is JSON is told by what it lacks
-      const field = /^'(worker|seq|time)' is no (string|integer|number)$/;
-      assertEquals(value !== undefined, field.test(problem), problem);
-      continue;
-    }
-    good++;
-    if (!isHeartbeat(value)) throw new Error(`${line}: understood`);
-    const { value: batch } = await read;
-    read = reader.read();
-    assertEquals(batch!.length, 1, line);
-    const [beat] = batch!;
-    assertEquals(Object.getPrototypeOf(beat), Object.prototype, line);
-    const { worker, seq, time } = value;
-    assertEquals(
-      [beat!.worker, beat!.seq, beat!.time, typeof beat!.detail],
-      [worker, seq, time, typeof value.detail],
-      line,
+/** As text: what is deep is too deep for assertEquals(). */
+function show(beats: Iterable<Heartbeat>) {
+  return [...beats].map((beat) => {
+    assert(
+      Object.getPrototypeOf(beat) === Object.prototype,
+      "another prototype",
     );
-    assertEquals(
-      Object.keys(beat!),
-      ["worker", "seq", "time", ...("detail" in value ? ["detail"] : [])],
-      line,
+    return JSON.stringify(beat);
+  }).sort();
+}
+
+Deno.test("subscribeHeartbeats makes a well-formed heartbeat of a message or tells that it is none, whatever comes", async () => {
+  const { below, chance, message } = createMaker(mulberry32(SEED));
+  const callbacks: ((error: null, message: NatsMessage) => void)[] = [];
+  const closed = Promise.withResolvers<void>();
+  let unsubscribed = 0;
+  const connection: NatsConnection = {
+    publish() {},
+    subscribe(_, { callback }) {
+      callbacks.push(callback);
+      return { closed: closed.promise, unsubscribe: () => void unsubscribed++ };
+    },
+    async *status() {},
+    isClosed: () => false,
+    isDraining: () => false,
+  };
+  const told: MalformedMessage[] = [];
+  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed: (message) => void told.push(message),
+  }).getReader();
+  const up = Array.fromAsync(
+    subscribeHeartbeats(connection, "heartbeats.>")
+      .pipeThrough(new FleetMonitor({ timeout: LONG })),
+  );
+  const scope = [Object.prototype, Array.prototype, Function.prototype];
+  const keys = scope.map((prototype) => Reflect.ownKeys(prototype));
+
+  const names = new Set<string>();
+  const kinds: Record<string, [taken: number, refused: number]> = {};
+  const expected: Uint8Array[] = [];
+  try {
+    for (let cases = 0; cases < 20_000;) {
+      const early = chance(0.5) ? reader.read() : undefined;
+      const batch = new Map<string, Heartbeat>();
+      do {
+        for (let n = 1 + below(10); n > 0; n--, cases++) {
+          const [kind, data] = message();
+          const beat = expect(data);
+          if (beat) {
+            batch.set(beat.worker, beat);
+            names.add(beat.worker);
+          } else expected.push(data);
+          (kinds[kind] ??= [0, 0])[beat ? 0 : 1]++;
+          const subject = `heartbeats.${cases}`;
+          for (const callback of callbacks) callback(null, { subject, data });
+          assertEquals(
+            told.length,
+            expected.length,
+            `a ${kind}: ${beat ? "refused" : "taken"}`,
+          );
+          if (beat) continue;
+          const { count, problem, ...last } = told.at(-1)!;
+          assert(
+            last.data === data && last.subject === subject,
+            "another message",
+          );
+          assertEquals(count, told.length);
+          assertMatch(problem, PROBLEM);
+          // what is JSON is told by what it lacks
+          assertEquals(problem.startsWith("'"), readJson(data) !== undefined);
+        }
+      } while (batch.size === 0);
+      const { value } = await deadline(early ?? reader.read(), LONG);
+      assertEquals(show(value!), show(batch.values()));
+    }
+  } catch (error) {
+    throw new Error(`SEED=${SEED}: ${(error as Error).message}`);
+  }
+  closed.resolve();
+  const { done } = await deadline(reader.read(), LONG);
+  assertEquals(done, true);
+  const events: FleetEvent[] = await deadline(up, LONG);
+  assertEquals(
+    events.map(({ type, worker }) => [type, worker]),
+    [...names].map((name) => ["up", name]),
+  );
+  assertEquals(unsubscribed, 0);
+  assertEquals(scope.map((prototype) => Reflect.ownKeys(prototype)), keys);
+  // each kind is of both sorts, but for those that cannot be
+  for (const [kind, [taken, refused]] of Object.entries(kinds)) {
+    assert(
+      taken > 0 || kind === "bytes" || kind === "value",
+      `no ${kind} was taken`,
+    );
+    assert(
+      refused > 0 || /right|two|huge/.test(kind),
+      `no ${kind} was refused`,
     );
   }
-  assertEquals(good + bad, messages.length);
-  assert(good > 5_000 && bad > 5_000, `${good} and ${bad}`);
-  assertEquals("polluted" in {}, false);
-  await reader.cancel();
+  assertEquals(Object.keys(kinds).length, 9);
 });
