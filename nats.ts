@@ -230,9 +230,9 @@ function parse(data: Uint8Array): Heartbeat {
  *
  * The client subscribes again after a reconnect by itself. Meanwhile nobody can be
  * heard, which is no sign of death: tell the fleet, as in the example. A
- * connection that is lost without a word is noticed by the client's pings only:
- * give it a `pingInterval` below the timeout of the fleet, and
- * `maxPingOut: 1`.
+ * connection that is lost without a word is noticed by the client's pings only,
+ * after up to two of them: give it a `pingInterval` of a quarter of the timeout of
+ * the fleet at most, and `maxPingOut: 1`.
  *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject What to subscribe to; it may have wildcards.

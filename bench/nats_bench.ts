@@ -146,7 +146,7 @@ export async function run(): Promise<Outcome> {
     } µs, of a subscriber that only counts ${bare.toFixed(1)} µs.
 ${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
 
-| interval | messages a second | MB a second | cores of watchers | cores of brokers |
+| interval | messages a second | MB of payload a second | cores of watchers | cores of brokers |
 | ---: | ---: | ---: | ---: | ---: |`,
   );
   for (const interval of [1, 5, 10, 30]) {
