@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import npm from "../import_map.npm.json" with { type: "json" };
 import * as core from "../mod.ts";
@@ -15,6 +15,12 @@ async function read(folder: string) {
 }
 
 const modules = await read("./");
+
+const npmDependencies = Object.fromEntries(
+  Object.entries(config.imports).filter(([, target]) =>
+    target.startsWith("npm:")
+  ),
+);
 
 Deno.test("deno.json exports every module that is not private, and nothing else", () => {
   const expected: Record<string, string> = {};
@@ -57,7 +63,15 @@ Deno.test("import_map.npm.json maps every name that is imported, and no other", 
       }
     }
   }
+  for (const name of Object.keys(npmDependencies)) names.add(name);
   assertEquals(Object.keys(npm.imports).sort(), [...names].sort());
+});
+
+Deno.test("import_map.npm.json takes the same version of every npm package as deno.json, an exact one", () => {
+  for (const [name, target] of Object.entries(npmDependencies)) {
+    assertMatch(target, /@\d+\.\d+\.\d+$/);
+    assertEquals(npm.imports[name as keyof typeof npm.imports], target);
+  }
 });
 
 Deno.test("modules that say so are browser compatible: they touch no Deno, and the smoke suite runs them", async () => {
