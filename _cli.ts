@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { parseArgs } from "@std/cli/parse-args";
-import { LONGEST_DELAY } from "./_check.ts";
+import { MAX_DELAY_MS } from "./_timers.ts";
 import config from "./deno.json" with { type: "json" };
 
 /** Printed by `--version`. */
@@ -84,7 +84,7 @@ export function parseDuration(
   const [, figure, unit = "ms"] = /^(\d+\.?\d*|\.\d+)(ms|s|m|h)?$/.exec(text) ??
     [];
   const value = text === "none" ? 0 : Number(figure) * UNITS[unit]!;
-  if (value > 0 && value <= LONGEST_DELAY) return value;
+  if (value > 0 && value <= MAX_DELAY_MS) return value;
   if (value === 0 && limit) return Infinity;
   throw new UsageError(
     `invalid value '${text}' for --${flag}: it takes 250ms, 3s, 1.5m, 1h or plain milliseconds, up to 596h${

@@ -9,15 +9,15 @@
  * @module
  */
 
+import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
   checkOptions,
   checkSignal,
   checkStream,
   checkString,
-  LONGEST_DELAY,
-  refuse,
-} from "./_check.ts";
+  throwInvalid,
+} from "./_validate.ts";
 import { startWorker, type WorkerStreams } from "./worker.ts";
 
 /** A chunk of a command's output. */
@@ -259,7 +259,7 @@ export function startCommand(
     interval,
   } = options;
   if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string")) {
-    refuse(TypeError, action, "args", "an array of strings", args);
+    throwInvalid(TypeError, action, "args", "an array of strings", args);
   }
   if (cwd !== undefined && !(cwd instanceof URL)) {
     checkString(action, "cwd", cwd);
@@ -267,7 +267,7 @@ export function startCommand(
   if (
     env !== undefined && (typeof env !== "object" || env === null ||
       !Object.values(env).every((value) => typeof value === "string"))
-  ) refuse(TypeError, action, "env", "an object of strings", env);
+  ) throwInvalid(TypeError, action, "env", "an object of strings", env);
   if (stdin !== "inherit" && stdin !== "null") {
     const accepted = `"inherit", "null" or an unlocked ReadableStream`;
     checkStream(action, "stdin", stdin, accepted);
@@ -373,7 +373,7 @@ export function startCommand(
             if (!exited || killAfter === Infinity) return;
             timer = setTimeout(
               () => resolve(void (left = true)),
-              Math.min(killAfter, LONGEST_DELAY),
+              Math.min(killAfter, MAX_DELAY_MS),
             );
           });
           clearTimeout(timer);

@@ -8,13 +8,13 @@
  * @module
  */
 
+import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
   checkNumber,
   checkString,
-  LONGEST_DELAY,
-  refuse,
-} from "./_check.ts";
+  throwInvalid,
+} from "./_validate.ts";
 import type { Heartbeat } from "./worker.ts";
 
 /** The finest and the coarsest resolution (ms) that are chosen without being asked for. */
@@ -201,7 +201,7 @@ class Roll {
 
   constructor(timeout: number, forgetAfter: number, resolution: number) {
     const period = Math.floor(resolution / TICKS);
-    this.#period = Math.min(Math.max(period, 1), LONGEST_DELAY);
+    this.#period = Math.min(Math.max(period, 1), MAX_DELAY_MS);
     this.#tolerance = Math.max(
       Math.min(this.#period / 2, USUAL_LATENESS),
       LEAST_LATENESS,
@@ -714,7 +714,15 @@ export class FleetMonitor
     if (
       typeof workers === "string" ||
       typeof Object(workers)[Symbol.iterator] !== "function"
-    ) refuse(TypeError, action, "workers", "an iterable of strings", workers);
+    ) {
+      throwInvalid(
+        TypeError,
+        action,
+        "workers",
+        "an iterable of strings",
+        workers,
+      );
+    }
     const names = [...workers];
     for (const name of names) checkString(action, "worker", name);
     for (const name of names) this.#roll.expect(name);

@@ -8,12 +8,8 @@
  * @module
  */
 
-import {
-  checkDuration,
-  checkFunction,
-  checkStream,
-  LONGEST_DELAY,
-} from "./_check.ts";
+import { MAX_DELAY_MS } from "./_timers.ts";
+import { checkDuration, checkFunction, checkStream } from "./_validate.ts";
 import type { Heartbeat, WorkerStreams } from "./worker.ts";
 
 /** How often a window is looked at; an absence between two looks is noticed. */
@@ -214,7 +210,7 @@ class SilenceClock<T> {
     if (window === Infinity || this.#ended) return;
     const now = Date.now();
     const delay = Math.ceil(
-      Math.min(window / LOOKS, this.#since + window - now, LONGEST_DELAY),
+      Math.min(window / LOOKS, this.#since + window - now, MAX_DELAY_MS),
     );
     this.#set(Math.max(delay, 0), now);
   }

@@ -39,7 +39,12 @@
  * @module
  */
 
-import { checkFunction, checkOptions, checkString, refuse } from "./_check.ts";
+import {
+  checkFunction,
+  checkOptions,
+  checkString,
+  throwInvalid,
+} from "./_validate.ts";
 import type { Heartbeat } from "./worker.ts";
 
 /** What is used of a message of the official client. */
@@ -113,7 +118,7 @@ function checkConnection(
   for (const method of ["publish", "subscribe", "status"] as const) {
     if (typeof connection?.[method] !== "function") {
       const accepted = "a NATS connection";
-      refuse(TypeError, action, "connection", accepted, connection);
+      throwInvalid(TypeError, action, "connection", accepted, connection);
     }
   }
   checkString(action, "subject", subject);
@@ -121,7 +126,7 @@ function checkConnection(
   if (/^\.|\.\.|\.$|^$|(^|\.)>\.|\s/.test(subject)) {
     const accepted =
       "a subject without white space or empty parts, with '>' at its end only";
-    refuse(RangeError, action, "subject", accepted, subject);
+    throwInvalid(RangeError, action, "subject", accepted, subject);
   }
 }
 
@@ -173,7 +178,7 @@ export function publishHeartbeats(
   checkConnection(action, connection, subject);
   if (/(^|\.)[*>](\.|$)/.test(subject)) {
     const accepted = "a subject without wildcards";
-    refuse(RangeError, action, "subject", accepted, subject);
+    throwInvalid(RangeError, action, "subject", accepted, subject);
   }
   let connected = true;
   const statuses = connection.status();
@@ -293,7 +298,7 @@ export function subscribeHeartbeats(
     // white space breaks the protocol: the server hangs up, at each reconnect again
     if (queue === "" || /\s/.test(queue)) {
       const accepted = "a name, not empty and without white space";
-      refuse(RangeError, action, "queue", accepted, queue);
+      throwInvalid(RangeError, action, "queue", accepted, queue);
     }
   }
   checkFunction(action, "onMalformed", onMalformed);

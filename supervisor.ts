@@ -9,6 +9,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
   checkFunction,
@@ -16,9 +17,8 @@ import {
   checkOptions,
   checkSignal,
   checkString,
-  LONGEST_DELAY,
-} from "./_check.ts";
-import { LatestStream } from "./_latest.ts";
+} from "./_validate.ts";
+import { ConflatedStream } from "./_conflated_stream.ts";
 import {
   HeartbeatMonitor,
   type HeartbeatMonitorOptions,
@@ -263,8 +263,8 @@ async function sleep(ms: number, signal: AbortSignal) {
   let rest = ms;
   try {
     do {
-      await delay(Math.min(rest, LONGEST_DELAY), { signal });
-    } while ((rest -= LONGEST_DELAY) > 0);
+      await delay(Math.min(rest, MAX_DELAY_MS), { signal });
+    } while ((rest -= MAX_DELAY_MS) > 0);
   } catch {
     // it was ended early
   }
@@ -542,7 +542,7 @@ export function supervise<R>(
       paused = true;
       emit({ type: "restarting", attempt: attempt + 1, lastDetail });
     };
-    const ticker = setInterval(beat, Math.min(interval, LONGEST_DELAY));
+    const ticker = setInterval(beat, Math.min(interval, MAX_DELAY_MS));
     beat();
     const patience = new AbortController();
     const stopWaiting = () => patience.abort();
@@ -664,7 +664,7 @@ export function supervise<R>(
     },
     cancel: halt,
   }, { highWaterMark: 0 });
-  const heartbeats = new LatestStream<Heartbeat>((reason) => {
+  const heartbeats = new ConflatedStream<Heartbeat>((reason) => {
     toResults.error(
       reason ?? new DOMException("The heartbeats were cancelled", "AbortError"),
     );

@@ -13,16 +13,16 @@
  * @module
  */
 
+import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
   checkFunction,
   checkOptions,
   checkSignal,
   checkString,
-  LONGEST_DELAY,
-  refuse,
-} from "./_check.ts";
-import { LatestStream } from "./_latest.ts";
+  throwInvalid,
+} from "./_validate.ts";
+import { ConflatedStream } from "./_conflated_stream.ts";
 import {
   type Heartbeat,
   startWorker,
@@ -192,7 +192,7 @@ export function serveThread<R, I = unknown>(
   if (typeof scope.postMessage !== "function") {
     const accepted = "a function, as it is in a Web Worker";
     const option = "globalThis.postMessage";
-    refuse(TypeError, action, option, accepted, scope.postMessage);
+    throwInvalid(TypeError, action, option, accepted, scope.postMessage);
   }
   const aborter = new AbortController();
   let results: ReadableStreamDefaultReader<R>;
@@ -387,14 +387,14 @@ export function startThread<R>(
     !(specifier instanceof URL) &&
     (typeof specifier !== "string" || !URL.canParse(specifier))
   ) {
-    refuse(TypeError, action, "specifier", "an absolute URL", specifier);
+    throwInvalid(TypeError, action, "specifier", "an absolute URL", specifier);
   }
   checkDuration(action, "stopTimeout", stopTimeout);
   checkDuration(action, "interval", interval);
   checkSignal(action, signal);
   if (name !== undefined) checkString(action, "name", name);
   if (typeof Worker !== "function") {
-    refuse(
+    throwInvalid(
       TypeError,
       action,
       "globalThis.Worker",
@@ -452,7 +452,7 @@ export function startThread<R>(
   function stop(side: "signal" | Side, reason: unknown) {
     say({ heartbeat: "stop", side, reason: pack(reason) });
     if (stopTimeout === Infinity || workEnded) return;
-    timer ??= setTimeout(end, Math.min(stopTimeout, LONGEST_DELAY));
+    timer ??= setTimeout(end, Math.min(stopTimeout, MAX_DELAY_MS));
   }
 
   function onAbort() {
@@ -497,7 +497,7 @@ export function startThread<R>(
       if (workEnded) terminate();
     },
   }, { highWaterMark: 0 });
-  const heartbeats = new LatestStream<Heartbeat>((reason) => {
+  const heartbeats = new ConflatedStream<Heartbeat>((reason) => {
     stop("heartbeats", reason);
     endResults({
       cause: reason ??

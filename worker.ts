@@ -8,15 +8,15 @@
  * @module
  */
 
+import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
   checkFunction,
   checkOptions,
   checkSignal,
   checkString,
-  LONGEST_DELAY,
-} from "./_check.ts";
-import { LatestStream } from "./_latest.ts";
+} from "./_validate.ts";
+import { ConflatedStream } from "./_conflated_stream.ts";
 
 /** Proof of progress: plain data, small, and worth nothing when late. */
 export interface Heartbeat {
@@ -286,7 +286,7 @@ export function startWorker<R>(
   }
 
   function wait(rest: number) {
-    const delay = Math.ceil(Math.min(rest, LONGEST_DELAY));
+    const delay = Math.ceil(Math.min(rest, MAX_DELAY_MS));
     timer = setTimeout(() => {
       if (rest > delay) return wait(rest - delay);
       wait(interval);
@@ -402,7 +402,7 @@ export function startWorker<R>(
     },
   }, { highWaterMark: 1 });
 
-  const heartbeats = new LatestStream<Heartbeat>((reason) => {
+  const heartbeats = new ConflatedStream<Heartbeat>((reason) => {
     if (ended) return;
     halt(reason);
     toResults.error(reason ?? aborter.signal.reason);

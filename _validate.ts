@@ -1,11 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-/** The longest delay that a timer of the platform keeps; a longer one fires at once. */
-export const LONGEST_DELAY = 2 ** 31 - 1;
-
-/** A value in a message, which must not fail for what cannot be said as a string. */
-function show(value: unknown): string {
+/** A value as text for a message; never throws. */
+export function formatValue(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   try {
     return String(value);
@@ -14,21 +11,21 @@ function show(value: unknown): string {
   }
 }
 
-/** Throws what is said of a bad option. */
-export function refuse(
+/** Throws the error for a bad argument. */
+export function throwInvalid(
   kind: ErrorConstructor,
   action: string,
   option: string,
   accepted: string,
   value: unknown,
-  shown = show(value),
+  shown = formatValue(value),
 ): never {
   throw new kind(
     `Cannot ${action} as '${option}' must be ${accepted}: current value is ${shown}`,
   );
 }
 
-/** Throws unless `value` is a number that `accepts` accepts; it is asked about numbers only. */
+/** Throws unless `value` is a number for which `accepts` returns true. */
 export function checkNumber(
   action: string,
   option: string,
@@ -37,9 +34,11 @@ export function checkNumber(
   accepts: (value: number) => boolean,
 ) {
   if (typeof value !== "number") {
-    refuse(TypeError, action, option, accepted, value);
+    throwInvalid(TypeError, action, option, accepted, value);
   }
-  if (!accepts(value)) refuse(RangeError, action, option, accepted, value);
+  if (!accepts(value)) {
+    throwInvalid(RangeError, action, option, accepted, value);
+  }
 }
 
 /** Throws unless `value` is a duration: a positive number of milliseconds, or `Infinity`. */
@@ -47,39 +46,39 @@ export function checkDuration(action: string, option: string, value: number) {
   checkNumber(action, option, value, "a positive number", (value) => value > 0);
 }
 
-/** Throws unless `value` holds options; a list of arguments is taken for them easily. */
+/** Throws unless `value` is an options object. An array is none: it is usually a misplaced argument. */
 export function checkOptions(
   action: string,
   value: object,
   option = "options",
 ) {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    refuse(TypeError, action, option, "an object", value);
+    throwInvalid(TypeError, action, option, "an object", value);
   }
 }
 
 /** Throws unless `value` is a function. */
 export function checkFunction(action: string, option: string, value: unknown) {
   if (typeof value !== "function") {
-    refuse(TypeError, action, option, "a function", value);
+    throwInvalid(TypeError, action, option, "a function", value);
   }
 }
 
 /** Throws unless `value` is a string. */
 export function checkString(action: string, option: string, value: unknown) {
   if (typeof value !== "string") {
-    refuse(TypeError, action, option, "a string", value);
+    throwInvalid(TypeError, action, option, "a string", value);
   }
 }
 
-/** Throws unless `signal` is an `AbortSignal`, or is not given. */
+/** Throws unless `signal` is an `AbortSignal` or `undefined`. */
 export function checkSignal(action: string, signal: AbortSignal | undefined) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    refuse(TypeError, action, "signal", "an AbortSignal", signal);
+    throwInvalid(TypeError, action, "signal", "an AbortSignal", signal);
   }
 }
 
-/** Throws unless `value` is a `ReadableStream` that nobody reads. */
+/** Throws unless `value` is an unlocked `ReadableStream`. */
 export function checkStream(
   action: string,
   option: string,
@@ -87,9 +86,9 @@ export function checkStream(
   accepted = "an unlocked ReadableStream",
 ) {
   if (!(value instanceof ReadableStream)) {
-    refuse(TypeError, action, option, accepted, value);
+    throwInvalid(TypeError, action, option, accepted, value);
   }
   if (value.locked) {
-    refuse(TypeError, action, option, accepted, value, "locked");
+    throwInvalid(TypeError, action, option, accepted, value, "locked");
   }
 }

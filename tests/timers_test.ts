@@ -1,0 +1,59 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { MAX_DELAY_MS, sleep, startTimer } from "../_timers.ts";
+import { countListeners } from "./_help.ts";
+
+Deno.test("startTimer() calls once, after delays of any length", () => {
+  for (const delay of [0, 0.5, 1, MAX_DELAY_MS, MAX_DELAY_MS + 1, 2 ** 33]) {
+    using time = new FakeTime(0);
+    const calls: number[] = [];
+    startTimer(() => calls.push(time.now), delay);
+    while (time.next());
+    assertEquals(calls, [Math.ceil(delay)], `delay ${delay}`);
+  }
+});
+
+Deno.test("startTimer() sets no timer for an infinite delay", () => {
+  using time = new FakeTime();
+  const cancel = startTimer(() => {}, Infinity);
+  assertEquals(time.next(), false);
+  cancel();
+});
+
+Deno.test("startTimer() can be cancelled in any of its steps", () => {
+  for (const steps of [0, 1, 2]) {
+    using time = new FakeTime();
+    let calls = 0;
+    const cancel = startTimer(() => calls++, 3 * MAX_DELAY_MS);
+    time.tick(steps * MAX_DELAY_MS);
+    cancel();
+    cancel();
+    assertEquals(time.next(), false);
+    assertEquals(calls, 0);
+  }
+});
+
+Deno.test("sleep() resolves after its delay, or when the signal aborts", async () => {
+  for (
+    const [delay, abortAt, expected] of [
+      [100, undefined, 100],
+      [100, 30, 30],
+      [Infinity, 30, 30],
+      [100, 0, 0],
+      [0, undefined, 0],
+    ] as const
+  ) {
+    using time = new FakeTime(0);
+    const { aborter, signal, listeners } = countListeners();
+    if (abortAt === 0) aborter.abort();
+    else if (abortAt) setTimeout(() => aborter.abort(), abortAt);
+    let end: number | undefined;
+    sleep(delay, signal).then(() => end = time.now);
+    for (let i = 0; i <= 10; i++) await time.tickAsync(i && 10);
+    assertEquals(end, expected, `delay ${delay}, abort at ${abortAt}`);
+    assertEquals(listeners.size, 0);
+    assertEquals(time.next(), false);
+  }
+});
