@@ -1,21 +1,21 @@
 import type { FakeTime } from "@std/testing/time";
 
-/** Children resolve @std as this process does; under coverage they inherit where to write it. */
+/** Flags for child processes, so that they resolve @std as this one does. */
 export const NPM_FLAGS =
   /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
     ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
     : [];
 
-/** Lets time pass in steps, with the microtasks run between and after them. */
-export async function pass(time: FakeTime, ms: number, step = 50) {
+/** Advances the time in steps and runs the microtasks between and after them. */
+export async function advance(time: FakeTime, ms: number, step = 50) {
   for (let rest = ms; rest > 0; rest -= step) {
     await time.tickAsync(Math.min(step, rest));
   }
   await time.runMicrotasks();
 }
 
-/** A source that is fed by hand, and tells how it was cancelled. */
-export function byHand<T>() {
+/** A stream whose controller the test holds, with the reason of its cancellation. */
+export function createSource<T>() {
   const source = {} as {
     stream: ReadableStream<T>;
     controller: ReadableStreamDefaultController<T>;
@@ -36,8 +36,8 @@ export function randomBytes(size: number) {
   return bytes;
 }
 
-/** Whether a process runs; one that ended and was not reaped yet, a zombie, does not. */
-export async function runs(pid: number) {
+/** Whether a process is running; a zombie (ended but not reaped) is not. */
+export async function isRunning(pid: number) {
   const args = ["-o", "stat=", "-p", String(pid)];
   const stat = Deno.build.os === "linux"
     ? await Deno.readTextFile(`/proc/${pid}/stat`)
@@ -48,7 +48,7 @@ export async function runs(pid: number) {
   return /^[^Z\s]/.test(stat);
 }
 
-/** A stream of pseudo-random numbers that a seed repeats. */
+/** A generator of pseudo-random numbers; the same seed gives the same numbers. */
 export function mulberry32(seed: number) {
   return () => {
     seed = seed + 0x6d2b79f5 | 0;
@@ -58,8 +58,8 @@ export function mulberry32(seed: number) {
   };
 }
 
-/** Replaces a fake of FakeTime, which puts its own back at every step. */
-export function replace<K extends "Date" | "setTimeout">(
+/** Wraps a global that FakeTime fakes, and keeps it wrapped although FakeTime sets it again at every step. */
+export function replaceGlobal<K extends "Date" | "setTimeout">(
   key: K,
   wrap: (fake: typeof globalThis[K]) => typeof globalThis[K],
 ) {
@@ -84,10 +84,10 @@ export function replace<K extends "Date" | "setTimeout">(
   };
 }
 
-/** Makes `Date.now()` differ from the time of the fake timers, as it does when these are late. */
-export function skew(time: FakeTime) {
+/** Makes `Date.now()` run ahead of the fake timers, as it does when timers are late. */
+export function skewClock(time: FakeTime) {
   const clock = { ahead: 0 };
-  const replaced = replace("Date", (FakeDate) =>
+  const replaced = replaceGlobal("Date", (FakeDate) =>
     new Proxy(FakeDate, {
       get: (target, key) =>
         key === "now" ? () => time.now + clock.ahead : Reflect.get(target, key),
@@ -95,7 +95,7 @@ export function skew(time: FakeTime) {
   return Object.assign(clock, replaced);
 }
 
-/** A signal that knows its listeners. */
+/** A signal with the set of its listeners. */
 export function countListeners() {
   const aborter = new AbortController();
   const { signal } = aborter;
@@ -114,18 +114,18 @@ export function countListeners() {
   return { aborter, signal, listeners };
 }
 
-/** What came of a stream that is read all the time. */
-export interface Seen<T> {
+/** What was read from a stream. */
+export interface Collected<T> {
   chunks: T[];
   /** `"closed"`, or the error. */
   end?: unknown;
   cancel(reason: unknown): Promise<void>;
 }
 
-/** Reads a stream all the time. */
-export function read<T>(stream: ReadableStream<T>): Seen<T> {
+/** Reads a stream to its end in the background and collects its chunks. */
+export function readAll<T>(stream: ReadableStream<T>): Collected<T> {
   const reader = stream.getReader();
-  const seen: Seen<T> = {
+  const seen: Collected<T> = {
     chunks: [],
     cancel: (reason) => reader.cancel(reason),
   };
@@ -144,8 +144,8 @@ export function read<T>(stream: ReadableStream<T>): Seen<T> {
   return seen;
 }
 
-/** Waits until something is so, however long that takes on a busy machine. */
-export async function until(
+/** Waits until the condition holds, for up to a minute: the machine may be busy. */
+export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
   what = String(condition),
 ) {

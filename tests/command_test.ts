@@ -15,7 +15,7 @@ import {
 } from "../command.ts";
 import { HeartbeatTimeoutError, watch } from "../monitor.ts";
 import type { WorkerStreams } from "../worker.ts";
-import { randomBytes, runs } from "./_help.ts";
+import { isRunning, randomBytes } from "./_help.ts";
 
 const HANG = 60_000;
 
@@ -321,7 +321,7 @@ for (const [when, end] of Object.entries(ENDINGS)) {
           for (const id of ids) {
             await until(
               `the end of a shell ${what}`,
-              async () => !await runs(id),
+              async () => !await isRunning(id),
             );
           }
           if (script.includes("trap ''")) {
@@ -388,7 +388,7 @@ test("startCommand kills at once when it is silent after an abort", async () => 
     .catch((reason) => reason);
   assertInstanceOf(error, HeartbeatTimeoutError);
   await command.finished;
-  await until("the end of the shell", async () => !await runs(id));
+  await until("the end of the shell", async () => !await isRunning(id));
 });
 
 test("startCommand kills at once when it is aborted after a stall", async () => {
@@ -603,7 +603,7 @@ test("startCommand waits killAfter for a background process that prints, then le
   assert(performance.now() - start > GRACE - 5, "left before killAfter");
   assertEquals(left.error, undefined);
   const id = Number(left.stdout);
-  assert(await runs(id), "the background process was not left alone");
+  assert(await isRunning(id), "the background process was not left alone");
   Deno.kill(id);
 });
 

@@ -14,7 +14,7 @@ import {
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "../monitor.ts";
-import { byHand, pass } from "./_help.ts";
+import { advance, createSource } from "./_help.ts";
 
 type Stage = TransformStream<unknown, unknown>;
 
@@ -1662,7 +1662,7 @@ const FAILING: Record<string, (time: FakeTime) => Failing> = {
   },
   "a stall": (time) => ({
     stage: new HeartbeatMonitor({ timeout: 1000 }),
-    silence: () => pass(time, 2000, 250),
+    silence: () => advance(time, 2000, 250),
   }),
 };
 
@@ -1920,11 +1920,11 @@ Deno.test("HeartbeatMonitor shows nothing of it when its writable is looked at (
 
 Deno.test("HeartbeatMonitor with a limit of a day has a timer in these tests, however it is attached", async (t) => {
   const ways: Record<string, (monitor: Stage) => ReadableStream> = {
-    "pipeThrough()": (monitor) => byHand().stream.pipeThrough(monitor),
+    "pipeThrough()": (monitor) => createSource().stream.pipeThrough(monitor),
     "pipeThrough() of a pair": ({ readable, writable }) =>
-      byHand().stream.pipeThrough({ readable, writable }),
+      createSource().stream.pipeThrough({ readable, writable }),
     "pipeTo()": ({ readable, writable }) => {
-      byHand().stream.pipeTo(writable).catch(() => {});
+      createSource().stream.pipeTo(writable).catch(() => {});
       return readable;
     },
     "a writer": ({ readable, writable }) => {

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { type FleetEvent, type FleetHandle, FleetMonitor } from "../fleet.ts";
 import type { Heartbeat } from "../worker.ts";
-import { mulberry32, skew } from "./_help.ts";
+import { mulberry32, skewClock } from "./_help.ts";
 
 /** Random schedules against the promises. `SEED=… SCHEDULES=…` of a failure repeats it. */
 const SCHEDULES = Number(Deno.env.get("SCHEDULES") ?? 4_000);
@@ -45,7 +45,7 @@ async function runSchedule(seed: number) {
   const upTo = (n: number) => Math.floor((n + 1) * random());
 
   using time = new FakeTime(pick(0, 1_700_000_000_000));
-  using clock = skew(time);
+  using clock = skewClock(time);
   const timeout = pick(30, 100, 300, 1000);
   const asked = pick(undefined, 3, 10, timeout / 3, timeout, 4 * timeout);
   const resolution = Math.max(asked ?? timeout / 10, 3);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type FleetEvent, FleetMonitor } from "../fleet.ts";
-import { until } from "./_help.ts";
+import { waitUntil } from "./_help.ts";
 
 /** The time between two beats. */
 const BEAT = 20;
@@ -63,7 +63,7 @@ Deno.test("FleetMonitor raises no alarm when the event loop was blocked and hear
     try {
       for (let block = 0; block < 2; block++) {
         const before = batches;
-        await until(() => batches > before + 5);
+        await waitUntil(() => batches > before + 5);
         await delay(7 * block);
         const end = performance.now() + 2 * timeout;
         while (performance.now() < end);
@@ -75,7 +75,7 @@ Deno.test("FleetMonitor raises no alarm when the event loop was blocked and hear
       );
       assertEquals(events.length, names.length);
       thread.postMessage("stop");
-      await until(() => events.some(({ type }) => type === "down"));
+      await waitUntil(() => events.some(({ type }) => type === "down"));
       await delay(2 * timeout);
       const down = events.slice(names.length) as (FleetEvent & {
         type: "down";
@@ -131,7 +131,7 @@ Deno.test({
       }, BEAT);
       const up = "w1 up\nw2 up\nw3 up\n";
       try {
-        await until(() => output === up);
+        await waitUntil(() => output === up);
         for (let i = 0; i < 2; i++) {
           child.kill("SIGSTOP");
           await delay(3 * timeout);
@@ -140,7 +140,7 @@ Deno.test({
         }
         assertEquals(output, up);
         names = ["w1", "w3"];
-        await until(() => output !== up);
+        await waitUntil(() => output !== up);
         await delay(timeout);
         assertEquals(output, `${up}w2 down\n`);
       } finally {

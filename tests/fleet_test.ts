@@ -9,7 +9,13 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type FleetEvent, FleetMonitor } from "../fleet.ts";
 import type { Heartbeat } from "../worker.ts";
-import { byHand, mulberry32, pass, replace, skew } from "./_help.ts";
+import {
+  advance,
+  createSource,
+  mulberry32,
+  replaceGlobal,
+  skewClock,
+} from "./_help.ts";
 
 const HOUR = 3_600_000;
 
@@ -75,17 +81,17 @@ for (const start of [0, 1_700_000_000_000]) {
     const seen = observe(fleet);
     const writer = fleet.writable.getWriter();
     writer.write(beatOf("a", 7, { step: 1 }));
-    await pass(time, 500);
+    await advance(time, 500);
     writer.write([beatOf("a", 8, { step: 2 })]);
-    await pass(time, 1000, 10);
+    await advance(time, 1000, 10);
     assertEquals(seen.said, ["a up"]);
-    await pass(time, 30, 10);
+    await advance(time, 30, 10);
     assertEquals(seen.said, ["a up", "a down"]);
-    await pass(time, 470, 10);
+    await advance(time, 470, 10);
     writer.write(beatOf("a", 12, { step: 6 }));
-    await pass(time, 100, 10);
+    await advance(time, 100, 10);
     assert(fleet.remove("a"));
-    await pass(time, 100, 10);
+    await advance(time, 100, 10);
     const at = seen.events[1]!.time;
     assert(at >= start + 1500 && at <= start + 1530, `${at - start}`);
     assertEquals(seen.events, [
@@ -110,10 +116,10 @@ Deno.test("FleetMonitor tells nothing that a heartbeat did not", async () => {
   const fleet = new FleetMonitor({ timeout: 100 });
   const seen = observe(fleet);
   fleet.beat("a");
-  await pass(time, 200, 10);
+  await advance(time, 200, 10);
   fleet.beat("a");
   fleet.remove("a");
-  await pass(time, 10, 10);
+  await advance(time, 10, 10);
   assertEquals(seen.events.map((event) => Object.keys(event).sort()), [
     ["time", "type", "worker"],
     ["lastSeen", "time", "type", "worker"],
@@ -137,9 +143,9 @@ for (
     const fleet = new FleetMonitor({ timeout: 100 });
     const seen = observe(fleet);
     fleet.beat("a", last);
-    await pass(time, 200, 10);
+    await advance(time, 200, 10);
     fleet.beat("a", next);
-    await pass(time, 1);
+    await advance(time, 1);
     const event = seen.events[2] as FleetEvent & { type: "recovered" };
     assertEquals(event.type, "recovered");
     assertEquals(event.missed, missed);
@@ -168,7 +174,7 @@ Deno.test("FleetMonitor tells lastSeen of single heartbeats to the tick, of chun
   const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
   const writer = fleet.writable.getWriter();
   fleet.expect(["keeps the clock"]);
-  await pass(time, 190, 10);
+  await advance(time, 190, 10);
   fleet.beat("a");
   assertEquals([...fleet][1]!.lastSeen, 100);
   await writer.write(beatOf("b", 1));
@@ -182,18 +188,18 @@ Deno.test("FleetMonitor tells that an expected worker is down, and up at its fir
   const seen = observe(fleet);
   fleet.expect(new Set(["a", "b"]));
   assertEquals(stateOf(fleet), ["a expected", "b expected"]);
-  await pass(time, 500);
+  await advance(time, 500);
   fleet.beat("b", 1);
   // who is known is left as it is
   fleet.expect(["a", "b"]);
-  await pass(time, 530, 10);
+  await advance(time, 530, 10);
   assertEquals(stateOf(fleet), ["a down", "b up"]);
   assertEquals(seen.said, ["b up", "a down"]);
   assertEquals(Object.keys(seen.events[1]!).sort(), ["time", "type", "worker"]);
   fleet.expect(["a"]);
   assertEquals(stateOf(fleet)[0], "a down");
   fleet.beat("a", 5);
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals(seen.events[2], {
     ...{ type: "up", worker: "a", time: 1030, seq: 5 },
   });
@@ -230,13 +236,13 @@ Deno.test("FleetMonitor forgets who was down for forgetAfter, the first first", 
   fleet.beat("a");
   fleet.beat("b");
   fleet.beat("c");
-  await pass(time, 400, 10);
+  await advance(time, 400, 10);
   fleet.beat("a");
-  await pass(time, 400, 10);
+  await advance(time, 400, 10);
   fleet.beat("c");
   assertEquals(stateOf(fleet), ["a down", "b down", "c up"]);
   const alive = setInterval(() => fleet.beat("c"), 100);
-  await pass(time, 1500, 10);
+  await advance(time, 1500, 10);
   clearInterval(alive);
   assertEquals(stateOf(fleet), ["c up"]);
   assertEquals(seen.said.slice(3), [
@@ -248,7 +254,7 @@ Deno.test("FleetMonitor forgets who was down for forgetAfter, the first first", 
     const after = at(`${name} forgotten`) - at(`${name} down`);
     assert(after >= 1000 && after <= 1030, `${name} after ${after}`);
   }
-  await pass(time, 3000);
+  await advance(time, 3000);
   assertEquals([fleet.size, time.next()], [0, false]);
 });
 
@@ -283,7 +289,7 @@ Deno.test("FleetMonitor has one timer for the whole fleet, and none when nobody 
   using time = new FakeTime();
   let set = 0;
   let live = 0;
-  using _set = replace(
+  using _set = replaceGlobal(
     "setTimeout",
     (fake) =>
       ((run: () => void, ms: number) => {
@@ -300,13 +306,13 @@ Deno.test("FleetMonitor has one timer for the whole fleet, and none when nobody 
   for (let i = 0; i < 10_000; i++) fleet.beat(`w${i}`, 1);
   assertEquals([set, live], [1, 1]);
   for (let i = 0; i < 20; i++) {
-    await pass(time, 30, 10);
+    await advance(time, 30, 10);
     assertEquals(live, 1);
     for (let i = 0; i < 10_000; i += 2) fleet.beat(`w${i}`, 2);
     assertEquals(live, 1);
   }
   assertEquals(set, 21);
-  await pass(time, 1100, 10);
+  await advance(time, 1100, 10);
   assertEquals([...fleet].filter(({ state }) => state === "down").length, 1e4);
   assertEquals(time.next(), false);
   fleet.beat("w5");
@@ -338,7 +344,7 @@ for (
   Deno.test(`FleetMonitor finds each silence from ${timeout} ms to ${resolution} ms later`, () => {
     using time = new FakeTime(0);
     const delays = new Set<number>();
-    using _set = replace(
+    using _set = replaceGlobal(
       "setTimeout",
       (fake) =>
         ((run: () => void, ms: number) => {
@@ -399,7 +405,7 @@ for (
 ) {
   Deno.test(`FleetMonitor finds a silence of ${timeout} ms in time when every tick is ${late} ms late`, () => {
     using time = new FakeTime(0);
-    using clock = skew(time);
+    using clock = skewClock(time);
     const period = resolution! / 3;
     for (let phase = 1; phase <= period + late!; phase++) {
       const fleet = new FleetMonitor({
@@ -486,21 +492,21 @@ Deno.test("FleetMonitor ticks once a millisecond at most", () => {
 for (const jump of [300, 2000, HOUR, -300, -2000, -HOUR]) {
   Deno.test(`FleetMonitor raises no alarm when the wall clock jumps by ${jump} ms or it was away, and finds the silent after it`, async () => {
     using time = new FakeTime();
-    using clock = skew(time);
+    using clock = skewClock(time);
     const fleet = new FleetMonitor({ timeout: 1000, resolution: 60 });
     const seen = observe(fleet);
     fleet.beat("waits unread");
     fleet.beat("silent");
-    await pass(time, 970, 10);
+    await advance(time, 970, 10);
     clock.ahead = jump;
     // the tick that finds it
-    await pass(time, 20, 20);
-    await pass(time, 970, 10);
+    await advance(time, 20, 20);
+    await advance(time, 970, 10);
     assertEquals(count(seen.events), { up: 2 });
     fleet.beat("waits unread");
-    await pass(time, 90, 10);
+    await advance(time, 90, 10);
     assertEquals(seen.said.slice(2), ["silent down"]);
-    await pass(time, 970, 10);
+    await advance(time, 970, 10);
     assertEquals(seen.said.length, 4);
     assertEquals(time.next(), false);
   });
@@ -508,26 +514,26 @@ for (const jump of [300, 2000, HOUR, -300, -2000, -HOUR]) {
 
 Deno.test("FleetMonitor brings no verdict early when the wall clock takes small steps", async () => {
   using time = new FakeTime();
-  using clock = skew(time);
+  using clock = skewClock(time);
   const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
   const seen = observe(fleet);
   fleet.expect(["keeps the clock"]);
-  await pass(time, 90, 10);
+  await advance(time, 90, 10);
   fleet.beat("a");
   for (let i = 0; i < 9; i++) {
     clock.ahead += 45;
-    await pass(time, 100, 10);
+    await advance(time, 100, 10);
   }
-  await pass(time, 90, 10);
+  await advance(time, 90, 10);
   assertEquals(stateOf(fleet).at(-1), "a up");
-  await pass(time, 310, 10);
+  await advance(time, 310, 10);
   assertEquals(seen.said.at(-1), "a down");
 });
 
 Deno.test("FleetMonitor finds the silent although it is always late, after 8 excuses at most", async () => {
   for (const every of [100, 900]) {
     using time = new FakeTime();
-    using clock = skew(time);
+    using clock = skewClock(time);
     const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
     const seen = observe(fleet);
     fleet.beat("a");
@@ -536,15 +542,15 @@ Deno.test("FleetMonitor finds the silent although it is always late, after 8 exc
     for (; seen.events.length < 2 && at < 20_000; at += every) {
       clock.ahead += 5000;
       excused.push(at);
-      await pass(time, every, 100);
+      await advance(time, every, 100);
     }
     const window = 8 * every + 1000 + 300;
     assert(at > 7 * every + 1000 && at <= window + every, `${every}: ${at}`);
     // there was a verdict: there are excuses again
     fleet.beat("a");
-    await pass(time, 900, 100);
+    await advance(time, 900, 100);
     clock.ahead += 5000;
-    await pass(time, 900, 100);
+    await advance(time, 900, 100);
     assertEquals(seen.events.length, 3);
     await fleet.writable.abort();
   }
@@ -557,17 +563,17 @@ Deno.test("FleetMonitor.pause lets nobody be down until resume, which gives the 
     const seen = observe(fleet);
     fleet.beat("a");
     fleet.beat("b");
-    await pass(time, 900);
+    await advance(time, 900);
     fleet.pause();
-    await pass(time, 10_000 + phase, 500);
+    await advance(time, 10_000 + phase, 500);
     fleet.beat("c");
     await settle();
     assertEquals(seen.said, ["a up", "b up", "c up"]);
     fleet.resume();
-    await pass(time, 999, 9);
+    await advance(time, 999, 9);
     assertEquals(seen.said.length, 3);
     fleet.beat("a");
-    await pass(time, 301, 7);
+    await advance(time, 301, 7);
     assertEquals(seen.said.slice(3), ["b down", "c down"]);
     await fleet.writable.abort();
   }
@@ -584,7 +590,7 @@ Deno.test("FleetMonitor takes every heartbeat at once, and holds one event a wor
     // without any read
     await writer.ready;
     await writer.write(all(round));
-    await pass(time, 1200, 100);
+    await advance(time, 1200, 100);
     for (let i = 0; i < 300; i++) {
       await writer.write(beatOf(`come and gone ${round} ${i}`, 1));
       fleet.remove(`come and gone ${round} ${i}`);
@@ -598,7 +604,7 @@ Deno.test("FleetMonitor takes every heartbeat at once, and holds one event a wor
   // who was told that all are down hears nothing of a short return
   await writer.write([...all(6), beatOf("extra", 1)]);
   await first.read;
-  await pass(time, 1200, 100);
+  await advance(time, 1200, 100);
   const second = await drain(reader);
   assertEquals(second.events.map(({ type, worker }) => `${worker} ${type}`), [
     // a read had waited for it
@@ -663,14 +669,14 @@ Deno.test("FleetMonitor tells what is still true to who reads late", async () =>
   fleet.beat("a");
   fleet.beat("b");
   fleet.expect(["c"]);
-  await pass(time, 1200);
+  await advance(time, 1200);
   fleet.beat("b");
   fleet.beat("c");
   assertEquals([await next(), await next(), await next()], [
     ...["a down", "b up", "c up"],
   ]);
   // an outage that is over
-  await pass(time, 1200);
+  await advance(time, 1200);
   fleet.beat("b");
   fleet.beat("a");
   fleet.beat("d");
@@ -716,10 +722,10 @@ Deno.test("FleetMonitor finds the silent of a fleet that grows and shrinks", asy
     assertEquals(fleet.size, alive.size);
   }
   assertEquals(new Set(Array.from(fleet, ({ worker }) => worker)), alive);
-  await pass(time, 900);
+  await advance(time, 900);
   const beating = [...alive].filter((_, i) => i % 3 === 0);
   for (const name of beating) fleet.beat(name);
-  await pass(time, 200);
+  await advance(time, 200);
   assertEquals(
     Array.from(fleet).filter(({ state }) => state === "up").map((one) =>
       one.worker
@@ -752,7 +758,7 @@ Deno.test("FleetMonitor closes for a reader that waits", async () => {
   const seen = observe(fleet);
   fleet.beat("a");
   await fleet.writable.close();
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals([seen.closed, seen.said, time.next()], [true, ["a up"], false]);
 });
 
@@ -765,12 +771,12 @@ Deno.test("FleetMonitor errors readable when writable is aborted or its source f
     fleet.beat("a");
     if (how === "abort") await fleet.writable.abort(reason);
     else {
-      const source = byHand<Heartbeat>();
+      const source = createSource<Heartbeat>();
       const piped = assertRejects(() => source.stream.pipeTo(fleet.writable));
       source.controller.error(reason);
       assertStrictEquals(await piped, reason);
     }
-    await pass(time, 1);
+    await advance(time, 1);
     assertStrictEquals(seen.error, reason);
     fleet.beat("b");
     assertEquals([fleet.size, time.next()], [1, false]);
@@ -780,7 +786,7 @@ Deno.test("FleetMonitor errors readable when writable is aborted or its source f
 Deno.test("FleetMonitor ends what is piped into it when the events are cancelled", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: 1000 });
-  const source = byHand<Heartbeat>();
+  const source = createSource<Heartbeat>();
   const reason = new Error("enough");
   const piped = assertRejects(() => source.stream.pipeTo(fleet.writable));
   source.controller.enqueue(beatOf("a", 1));
@@ -815,9 +821,9 @@ Deno.test("FleetMonitor watches several streams, one after the other and beside 
       .pipeTo(fleet.writable, { preventClose: true });
   }
   fleet.beat("c");
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals(seen.said, ["a up", "b up", "c up"]);
-  await pass(time, 1200);
+  await advance(time, 1200);
   assertEquals(seen.said.slice(3), ["a down", "b down", "c down"]);
   assertEquals(seen.closed, undefined);
 });
@@ -847,7 +853,7 @@ for (
       `'worker' must be a string: current value is ${shown}`,
     );
     await assertRejects(() => writer.closed, TypeError);
-    await pass(time, 1);
+    await advance(time, 1);
     assertStrictEquals(seen.error, error);
     assertEquals(time.next(), false);
   });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import config from "../deno.json" with { type: "json" };
-import { NPM_FLAGS, randomBytes, runs } from "./_help.ts";
+import { isRunning, NPM_FLAGS, randomBytes } from "./_help.ts";
 
 /** The longest that a run may take (ms) before it is killed. */
 const HANG = 40_000;
@@ -136,7 +136,7 @@ function assertBytes(actual: Uint8Array, expected: Uint8Array) {
 /** Waits for a process to end. */
 async function assertEnds(id: number) {
   assert(id > 0);
-  for (let tries = 0; await runs(id); tries++) {
+  for (let tries = 0; await isRunning(id); tries++) {
     assert(tries < 600, `process ${id} goes on`);
     await delay(50);
   }

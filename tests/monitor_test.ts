@@ -8,7 +8,7 @@ import {
 import { FakeTime } from "@std/testing/time";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
-import { byHand, pass, replace, skew } from "./_help.ts";
+import { advance, createSource, replaceGlobal, skewClock } from "./_help.ts";
 
 const HOUR = 3_600_000;
 
@@ -45,11 +45,11 @@ Deno.test("HeartbeatMonitor passes every chunk in order and closes", async () =>
 
 Deno.test("HeartbeatMonitor errors at the timeout and not before when nothing ever comes", async () => {
   using time = new FakeTime();
-  const source = byHand();
+  const source = createSource();
   const seen = observe(source.stream, { timeout: 1000 });
-  await pass(time, 999, 333);
+  await advance(time, 999, 333);
   assertEquals(seen.error, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
   assertStrictEquals(seen.error, source.cancelled);
   const { name, message, timeout, elapsed, count, last } = seen
@@ -67,16 +67,16 @@ Deno.test("HeartbeatMonitor errors at the timeout and not before when nothing ev
 
 Deno.test("HeartbeatMonitor measures each silence from the last chunk", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = createSource<string>();
   const seen = observe(source.stream, { timeout: 1000 });
   for (const pause of [990, 10, 700, 999]) {
-    await pass(time, pause, 10);
+    await advance(time, pause, 10);
     source.controller.enqueue(`after ${pause}`);
     await time.runMicrotasks();
   }
-  await pass(time, 999, 9);
+  await advance(time, 999, 9);
   assertEquals(seen.error, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
   assertEquals(seen.chunks.length, 4);
   const { count, last } = seen.error as HeartbeatTimeoutError;
@@ -86,16 +86,16 @@ Deno.test("HeartbeatMonitor measures each silence from the last chunk", async ()
 for (const [firstTimeout, timeout] of [[5000, 300], [300, 5000]] as const) {
   Deno.test(`HeartbeatMonitor waits ${firstTimeout} ms for the first and ${timeout} ms for the next chunk`, async () => {
     using time = new FakeTime();
-    const silent = observe(byHand().stream, { timeout, firstTimeout });
-    const source = byHand();
+    const silent = observe(createSource().stream, { timeout, firstTimeout });
+    const source = createSource();
     const beaten = observe(source.stream, { timeout, firstTimeout });
-    await pass(time, 100);
+    await advance(time, 100);
     source.controller.enqueue(1);
-    await pass(time, firstTimeout - 101, 7);
+    await advance(time, firstTimeout - 101, 7);
     assertEquals(silent.error, undefined);
-    await pass(time, 1);
+    await advance(time, 1);
     assertEquals((silent.error as HeartbeatTimeoutError).timeout, firstTimeout);
-    await pass(time, Math.max(timeout - (firstTimeout - 100), 0));
+    await advance(time, Math.max(timeout - (firstTimeout - 100), 0));
     const error = beaten.error as HeartbeatTimeoutError;
     assertEquals([error.timeout, error.elapsed, error.count], [
       timeout,
@@ -107,7 +107,7 @@ for (const [firstTimeout, timeout] of [[5000, 300], [300, 5000]] as const) {
 
 Deno.test("HeartbeatMonitor has no limit and no timer when the timeouts are infinite", async () => {
   using time = new FakeTime();
-  const source = byHand();
+  const source = createSource();
   const seen = observe(source.stream, { timeout: Infinity });
   source.controller.enqueue(1);
   await time.runMicrotasks();
@@ -119,23 +119,23 @@ Deno.test("HeartbeatMonitor has no limit and no timer when the timeouts are infi
 
 Deno.test("HeartbeatMonitor waits for the first chunk for ever when only firstTimeout is infinite", async () => {
   using time = new FakeTime();
-  const source = byHand();
+  const source = createSource();
   const seen = observe(source.stream, {
     timeout: 1000,
     firstTimeout: Infinity,
   });
-  await pass(time, 10_000, 1000);
+  await advance(time, 10_000, 1000);
   source.controller.enqueue(1);
-  await pass(time, 999);
+  await advance(time, 999);
   assertEquals(seen.error, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
 });
 
 Deno.test("HeartbeatMonitor keeps a timeout longer than the longest timer", async () => {
   using time = new FakeTime();
   const delays: number[] = [];
-  using _spy = replace(
+  using _spy = replaceGlobal(
     "setTimeout",
     (fake) =>
       ((run: () => void, ms: number) => {
@@ -144,10 +144,10 @@ Deno.test("HeartbeatMonitor keeps a timeout longer than the longest timer", asyn
       }) as typeof setTimeout,
   );
   const timeout = 2 ** 34;
-  const seen = observe(byHand().stream, { timeout });
-  await pass(time, timeout - 1, 2 ** 29);
+  const seen = observe(createSource().stream, { timeout });
+  await advance(time, timeout - 1, 2 ** 29);
   assertEquals(seen.error, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
   assert(delays.length >= 8 && Math.max(...delays) <= 2 ** 31 - 1, `${delays}`);
 });
@@ -161,36 +161,36 @@ Deno.test("HeartbeatMonitor stands still while the consumer is slow", async () =
   const reader = source.pipeThrough(new HeartbeatMonitor({ timeout: 1000 }))
     .getReader();
   assertEquals(await reader.read(), { done: false, value: 0 });
-  await pass(time, HOUR, 60_000);
+  await advance(time, HOUR, 60_000);
   assert(made < 10, `backpressure: ${made} chunks were made`);
   assertEquals(time.next(), false, "no timer while a chunk waits");
   const chunks = [];
   for (let i = 1; i < 20; i++) {
     chunks.push((await reader.read()).value);
-    if (i === 10) await pass(time, HOUR, 60_000);
+    if (i === 10) await advance(time, HOUR, 60_000);
   }
   assertEquals(chunks, Array.from({ length: 19 }, (_, i) => i + 1));
   const dead = assertRejects(() => reader.read(), HeartbeatTimeoutError);
-  await pass(time, 1000);
+  await advance(time, 1000);
   assertEquals((await dead).elapsed, 1000);
 });
 
 Deno.test("HeartbeatMonitor finds a dead producer whether or not anybody reads", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const reader = source.stream.pipeThrough(
     new HeartbeatMonitor({ timeout: 1000 }),
   ).getReader();
   source.controller.enqueue(1);
   await reader.read();
-  await pass(time, 1000);
+  await advance(time, 1000);
   assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
   await assertRejects(() => reader.read(), HeartbeatTimeoutError);
 });
 
 Deno.test("HeartbeatMonitor drops nothing that had arrived when it errors", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const reader = source.stream.pipeThrough(
     new HeartbeatMonitor({ timeout: 1000 }),
   ).getReader();
@@ -198,7 +198,7 @@ Deno.test("HeartbeatMonitor drops nothing that had arrived when it errors", asyn
   const chunks = [];
   for (let i = 0; i < 10; i++) {
     chunks.push((await reader.read()).value);
-    await pass(time, 3000, 500);
+    await advance(time, 3000, 500);
     if (i < 9) assertEquals(source.cancelled, undefined);
   }
   assertEquals(chunks, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -207,20 +207,20 @@ Deno.test("HeartbeatMonitor drops nothing that had arrived when it errors", asyn
 
 Deno.test("HeartbeatMonitor lets a chunk that is no heartbeat pass and leaves the clock alone", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = createSource<string>();
   const seen = observe(source.stream, {
     timeout: 1000,
     isHeartbeat: (chunk) => chunk !== "ping",
   });
   source.controller.enqueue("token");
   for (let i = 0; i < 9; i++) {
-    await pass(time, 100);
+    await advance(time, 100);
     source.controller.enqueue("ping");
     await time.runMicrotasks();
   }
-  await pass(time, 99, 33);
+  await advance(time, 99, 33);
   assertEquals(seen.error, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   const error = seen.error as HeartbeatTimeoutError;
   assertEquals([error.count, error.last, error.elapsed], [1, "token", 1000]);
   assertEquals(seen.chunks.length, 10);
@@ -228,7 +228,7 @@ Deno.test("HeartbeatMonitor lets a chunk that is no heartbeat pass and leaves th
 
 Deno.test("HeartbeatMonitor stands still while a chunk that is no heartbeat waits", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = createSource<string>();
   const reader = source.stream.pipeThrough(
     new HeartbeatMonitor({
       timeout: 1000,
@@ -237,20 +237,20 @@ Deno.test("HeartbeatMonitor stands still while a chunk that is no heartbeat wait
   ).getReader();
   source.controller.enqueue("token");
   await reader.read();
-  await pass(time, 600);
+  await advance(time, 600);
   source.controller.enqueue("ping");
-  await pass(time, 10_000, 1000);
+  await advance(time, 10_000, 1000);
   assertEquals((await reader.read()).value, "ping");
-  await pass(time, 399, 133);
+  await advance(time, 399, 133);
   assertEquals(source.cancelled, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals((source.cancelled as HeartbeatTimeoutError).elapsed, 1000);
   reader.closed.catch(() => {});
 });
 
 Deno.test("HeartbeatMonitor starts a whole window behind a heartbeat that is followed by a waiting ping", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = createSource<string>();
   const reader = source.stream.pipeThrough(
     new HeartbeatMonitor({
       timeout: 1000,
@@ -258,21 +258,21 @@ Deno.test("HeartbeatMonitor starts a whole window behind a heartbeat that is fol
     }),
   ).getReader();
   reader.closed.catch(() => {});
-  await pass(time, 900);
+  await advance(time, 900);
   source.controller.enqueue("token");
   source.controller.enqueue("ping");
-  await pass(time, 5000, 500);
+  await advance(time, 5000, 500);
   await reader.read();
   await reader.read();
-  await pass(time, 999);
+  await advance(time, 999);
   assertEquals(source.cancelled, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
 });
 
 Deno.test("HeartbeatMonitor errors with what isHeartbeat throws, and leaves no timer", async () => {
   using time = new FakeTime();
-  const source = byHand<string>();
+  const source = createSource<string>();
   const bug = new Error("bug");
   const seen = observe(source.stream, {
     timeout: 1000,
@@ -291,17 +291,17 @@ Deno.test("HeartbeatMonitor errors with what isHeartbeat throws, and leaves no t
 for (const absence of [400, 2000, HOUR, -HOUR]) {
   Deno.test(`HeartbeatMonitor raises no alarm when a look is ${absence} ms late, and finds the stall after it`, async () => {
     using time = new FakeTime();
-    using clock = skew(time);
-    const source = byHand();
+    using clock = skewClock(time);
+    const source = createSource();
     const seen = observe(source.stream, { timeout: 1000 });
-    await pass(time, 740, 10);
+    await advance(time, 740, 10);
     clock.ahead = absence;
-    await pass(time, 900, 10);
+    await advance(time, 900, 10);
     assertEquals(seen.error, undefined);
     source.controller.enqueue("was waiting");
-    await pass(time, 990, 10);
+    await advance(time, 990, 10);
     assertEquals(seen.error, undefined);
-    await pass(time, 10);
+    await advance(time, 10);
     assertInstanceOf(seen.error, HeartbeatTimeoutError);
   });
 }
@@ -309,8 +309,8 @@ for (const absence of [400, 2000, HOUR, -HOUR]) {
 for (const absence of [400, HOUR, -HOUR]) {
   Deno.test(`HeartbeatMonitor raises no alarm when a chunk that is no heartbeat arrives after ${absence} ms of absence, and finds the stall after it`, async () => {
     using time = new FakeTime();
-    using clock = skew(time);
-    const source = byHand<string>();
+    using clock = skewClock(time);
+    const source = createSource<string>();
     const reader = source.stream.pipeThrough(
       new HeartbeatMonitor({
         timeout: 1000,
@@ -320,14 +320,14 @@ for (const absence of [400, HOUR, -HOUR]) {
     reader.closed.catch(() => {});
     source.controller.enqueue("token");
     await reader.read();
-    await pass(time, 740, 10);
+    await advance(time, 740, 10);
     clock.ahead = absence;
     source.controller.enqueue("ping");
-    await pass(time, 5000, 500);
+    await advance(time, 5000, 500);
     assertEquals((await reader.read()).value, "ping");
-    await pass(time, 990, 10);
+    await advance(time, 990, 10);
     assertEquals(source.cancelled, undefined);
-    await pass(time, 10);
+    await advance(time, 10);
     assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
   });
 }
@@ -335,26 +335,26 @@ for (const absence of [400, HOUR, -HOUR]) {
 for (const jump of [HOUR, -HOUR]) {
   Deno.test(`HeartbeatMonitor reports a true stall although the wall clock jumps by ${jump} ms`, async () => {
     using time = new FakeTime();
-    using clock = skew(time);
-    const seen = observe(byHand().stream, { timeout: 1000 });
-    await pass(time, 500);
+    using clock = skewClock(time);
+    const seen = observe(createSource().stream, { timeout: 1000 });
+    await advance(time, 500);
     clock.ahead = jump;
-    await pass(time, 1500);
+    await advance(time, 1500);
     assertInstanceOf(seen.error, HeartbeatTimeoutError);
   });
 }
 
 Deno.test("HeartbeatMonitor reports no stall early although the wall clock takes small steps", async () => {
   using time = new FakeTime();
-  using clock = skew(time);
-  const seen = observe(byHand().stream, { timeout: 2000 });
+  using clock = skewClock(time);
+  const seen = observe(createSource().stream, { timeout: 2000 });
   for (let i = 0; i < 19; i++) {
-    await pass(time, 100);
+    await advance(time, 100);
     if (i % 5 === 1) clock.ahead += 240;
   }
-  await pass(time, 90, 10);
+  await advance(time, 90, 10);
   assertEquals(seen.error, undefined);
-  await pass(time, 110, 10);
+  await advance(time, 110, 10);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
 });
 
@@ -374,11 +374,11 @@ Deno.test("HeartbeatMonitor stops where Transformer.cancel is missing, when it i
   const bare = await import(url);
   globalThis.TransformStream = Native;
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const stream = source.stream.pipeThrough(
     new bare.HeartbeatMonitor({ timeout: 1000 }),
   );
-  await pass(time, 100);
+  await advance(time, 100);
   await stream.cancel();
   await time.runMicrotasks();
   assert(time.next(), "it is not told");
@@ -388,24 +388,24 @@ Deno.test("HeartbeatMonitor stops where Transformer.cancel is missing, when it i
 
 Deno.test("HeartbeatMonitor finds a stall in a loop that is always late", async () => {
   using time = new FakeTime();
-  using clock = skew(time);
-  const seen = observe(byHand().stream, { timeout: 1000 });
+  using clock = skewClock(time);
+  const seen = observe(createSource().stream, { timeout: 1000 });
   for (let i = 0; i < 100; i++) {
     clock.ahead += 300;
-    await pass(time, 250, 250);
+    await advance(time, 250, 250);
   }
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
 });
 
 Deno.test("HeartbeatMonitor excuses late looks anew after every heartbeat", async () => {
   using time = new FakeTime();
-  using clock = skew(time);
-  const source = byHand<number>();
+  using clock = skewClock(time);
+  const source = createSource<number>();
   const seen = observe(source.stream, { timeout: 1000 });
   for (let i = 0; i < 20; i++) {
-    await pass(time, 500);
+    await advance(time, 500);
     clock.ahead += 600;
-    await pass(time, 500);
+    await advance(time, 500);
     source.controller.enqueue(i);
     await time.runMicrotasks();
   }
@@ -417,11 +417,11 @@ Deno.test("HeartbeatMonitor excuses late looks anew after every heartbeat", asyn
 
 Deno.test("HeartbeatMonitor lets in what has arrived before it gives a verdict", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const seen = observe(source.stream, { timeout: 1000 });
   let verdicts = 0;
   // after the last look of the window, and a turn before the verdict
-  using _spy = replace(
+  using _spy = replaceGlobal(
     "setTimeout",
     (fake) =>
       ((run: () => void, ms: number) => {
@@ -431,8 +431,8 @@ Deno.test("HeartbeatMonitor lets in what has arrived before it gives a verdict",
       }) as typeof setTimeout,
   );
   for (let i = 0; i < 2; i++) {
-    await pass(time, 980);
-    await pass(time, 30, 1);
+    await advance(time, 980);
+    await advance(time, 30, 1);
   }
   assertEquals(seen, { chunks: [1, 2] });
   source.controller.close();
@@ -449,8 +449,8 @@ Deno.test("HeartbeatMonitor holds no timer when it was never attached", () => {
 Deno.test("HeartbeatMonitor guards a writable that was put aside and taken later", async () => {
   using time = new FakeTime();
   const { readable, writable } = new HeartbeatMonitor({ timeout: 5000 });
-  await pass(time, HOUR, 60_000);
-  const source = byHand();
+  await advance(time, HOUR, 60_000);
+  const source = createSource();
   const piped = assertRejects(
     () => source.stream.pipeTo(writable),
     HeartbeatTimeoutError,
@@ -459,21 +459,21 @@ Deno.test("HeartbeatMonitor guards a writable that was put aside and taken later
     () => readable.getReader().read(),
     HeartbeatTimeoutError,
   );
-  await pass(time, 4999);
+  await advance(time, 4999);
   assertEquals(source.cancelled, undefined);
-  await pass(time, 1001);
+  await advance(time, 1001);
   assertStrictEquals(await piped, source.cancelled);
   assertStrictEquals(await read, source.cancelled);
 });
 
 Deno.test("HeartbeatMonitor does not mind that its writable is looked at", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
   source.stream.pipeThrough(monitor).getReader().closed.catch(() => {});
   for (let i = 0; i < 20; i++) {
     assertEquals(monitor.writable.locked, i < 10);
-    await pass(time, 100);
+    await advance(time, 100);
   }
   assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
   assertEquals(time.next(), false, "a timer after the stall");
@@ -484,18 +484,18 @@ Deno.test("HeartbeatMonitor has a stopped clock between two producers", async ()
   const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
   const reader = monitor.readable.getReader();
   reader.closed.catch(() => {});
-  const [first, second] = [byHand<number>(), byHand<number>()];
+  const [first, second] = [createSource<number>(), createSource<number>()];
   const piped = first.stream.pipeTo(monitor.writable, { preventClose: true });
   first.controller.enqueue(1);
   await reader.read();
-  await pass(time, 900);
+  await advance(time, 900);
   first.controller.close();
   await piped;
-  await pass(time, 10_000);
+  await advance(time, 10_000);
   second.stream.pipeTo(monitor.writable).catch(() => {});
-  await pass(time, 999);
+  await advance(time, 999);
   assertEquals(second.cancelled, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(second.cancelled, HeartbeatTimeoutError);
 });
 
@@ -504,13 +504,13 @@ Deno.test("HeartbeatMonitor gives a producer that follows at once a window of it
   const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
   monitor.readable.getReader().closed.catch(() => {});
   const writer = monitor.writable.getWriter();
-  await pass(time, 900);
+  await advance(time, 900);
   writer.releaseLock();
-  const source = byHand<number>();
+  const source = createSource<number>();
   source.stream.pipeTo(monitor.writable).catch(() => {});
-  await pass(time, 999);
+  await advance(time, 999);
   assertEquals(source.cancelled, undefined);
-  await pass(time, 1);
+  await advance(time, 1);
   assertInstanceOf(source.cancelled, HeartbeatTimeoutError);
 });
 
@@ -518,7 +518,7 @@ Deno.test("HeartbeatMonitor leaves no timer, however the stream ends", async (t)
   const ways: Record<
     string,
     (
-      source: ReturnType<typeof byHand<number>>,
+      source: ReturnType<typeof createSource<number>>,
       stream: ReadableStream<number>,
       aborter: AbortController,
     ) => unknown
@@ -532,15 +532,15 @@ Deno.test("HeartbeatMonitor leaves no timer, however the stream ends", async (t)
     for (const chunks of [0, 1]) {
       await t.step(`${name} after ${chunks} chunks`, async () => {
         using time = new FakeTime();
-        const source = byHand<number>();
+        const source = createSource<number>();
         const aborter = new AbortController();
         const monitor = new HeartbeatMonitor<number>({ timeout: 1000 });
         const stream = source.stream.pipeThrough(monitor, {
           signal: aborter.signal,
         });
-        await pass(time, 300);
+        await advance(time, 300);
         if (chunks) source.controller.enqueue(1);
-        await pass(time, 300);
+        await advance(time, 300);
         await end(source, stream, aborter);
         await time.runMicrotasks();
         if (!chunks || name.startsWith("readable")) {
@@ -567,7 +567,7 @@ Deno.test("HeartbeatMonitor takes chunks from a writer", async () => {
   const written = writer.write(1);
   assertEquals((await reader.read()).value, 1);
   await written;
-  await pass(time, 1000);
+  await advance(time, 1000);
   await assertRejects(() => writer.write(2), HeartbeatTimeoutError);
   await assertRejects(() => reader.read(), HeartbeatTimeoutError);
   await assertRejects(() => writer.closed, HeartbeatTimeoutError);
@@ -597,7 +597,7 @@ Deno.test("watch errors the results with the stall, which tells where the work h
   const reader = watch(worker, { timeout: 3000 }).getReader();
   assertEquals((await reader.read()).value, "one");
   const read = assertRejects(() => reader.read(), HeartbeatTimeoutError);
-  await pass(time, 1000 + 3000);
+  await advance(time, 1000 + 3000);
   const error = await read;
   assertEquals((error.last as Heartbeat).detail, { step: 2 });
   assertStrictEquals(reason, error);
@@ -605,20 +605,26 @@ Deno.test("watch errors the results with the stall, which tells where the work h
 
 Deno.test("watch guards any pair of streams, although it does not know of the contract", async () => {
   using time = new FakeTime();
-  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const [results, heartbeats] = [
+    createSource<number>(),
+    createSource<Heartbeat>(),
+  ];
   const reader = watch(
     { results: results.stream, heartbeats: heartbeats.stream },
     { timeout: 1000 },
   ).getReader();
   const read = assertRejects(() => reader.read(), HeartbeatTimeoutError);
-  await pass(time, 1000);
+  await advance(time, 1000);
   const error = await read;
   assertStrictEquals(results.cancelled, error);
   assertStrictEquals(heartbeats.cancelled, error);
 });
 
 Deno.test("watch errors when the heartbeats do", async () => {
-  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const [results, heartbeats] = [
+    createSource<number>(),
+    createSource<Heartbeat>(),
+  ];
   const reader = watch(
     { results: results.stream, heartbeats: heartbeats.stream },
     { timeout: 1000 },
@@ -631,19 +637,22 @@ Deno.test("watch errors when the heartbeats do", async () => {
 
 Deno.test("watch goes on when only the heartbeats close, and ends them when only the results do", async () => {
   using time = new FakeTime();
-  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const [results, heartbeats] = [
+    createSource<number>(),
+    createSource<Heartbeat>(),
+  ];
   const reader = watch(
     { results: results.stream, heartbeats: heartbeats.stream },
     { timeout: 1000 },
   ).getReader();
   heartbeats.controller.close();
-  await pass(time, 5000);
+  await advance(time, 5000);
   results.controller.enqueue(1);
   assertEquals((await reader.read()).value, 1);
   results.controller.close();
   assertEquals((await reader.read()).done, true);
 
-  const [ending, beating] = [byHand<number>(), byHand<Heartbeat>()];
+  const [ending, beating] = [createSource<number>(), createSource<Heartbeat>()];
   const read = watch(
     { results: ending.stream, heartbeats: beating.stream },
     { timeout: 1000 },
@@ -664,7 +673,10 @@ Deno.test("watch passes an error of the results on, and a cancel to both streams
   const failing = watch(worker, { timeout: 1000 }).getReader();
   assertStrictEquals(await assertRejects(() => failing.read()), failure);
 
-  const [results, heartbeats] = [byHand<number>(), byHand<Heartbeat>()];
+  const [results, heartbeats] = [
+    createSource<number>(),
+    createSource<Heartbeat>(),
+  ];
   await watch(
     { results: results.stream, heartbeats: heartbeats.stream },
     { timeout: 1000 },

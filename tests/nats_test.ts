@@ -16,7 +16,7 @@ import {
   subscribeHeartbeats,
 } from "../nats.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
-import { NPM_FLAGS, until } from "./_help.ts";
+import { NPM_FLAGS, waitUntil } from "./_help.ts";
 
 /** The longest that anything here may take (ms). */
 const LONG = 60_000;
@@ -134,7 +134,10 @@ async function startWatcher(servers: string, args: string[] = []) {
     ...["--server", servers, "--json"],
     ...args,
   ]);
-  await until(() => watcher.lines.length > 0, "a watcher that says something");
+  await waitUntil(
+    () => watcher.lines.length > 0,
+    "a watcher that says something",
+  );
   const events = () => watcher.lines.map((line) => JSON.parse(line));
   return {
     ...watcher,
@@ -312,13 +315,13 @@ test("publishHeartbeats drops what is written while the connection is lost, or w
   await writer.write(BEAT);
   await near.flush();
   await broker.stop();
-  await until(() => statuses.includes("disconnect"));
+  await waitUntil(() => statuses.includes("disconnect"));
   for (let seq = 2; seq < 100; seq++) await writer.write({ ...BEAT, seq });
   await broker.start();
   const far = await broker.connect();
   const reader = subscribeHeartbeats(far, "heartbeats.>").getReader();
   await far.flush();
-  await until(() => statuses.includes("reconnect"));
+  await waitUntil(() => statuses.includes("reconnect"));
   await writer.write({ ...BEAT, seq: 100 });
   assertEquals((await reader.read()).value, [{ ...BEAT, seq: 100 }]);
   await near.close();
@@ -352,7 +355,7 @@ test("publishHeartbeats leaves nothing that keeps listening when it ends", async
     );
     assertEquals(listeners.length, 100);
     for (const writer of writers) await writer[end]();
-    await until(() => listeners.length === 0);
+    await waitUntil(() => listeners.length === 0);
   }
   await connection.close();
 });
@@ -519,11 +522,11 @@ test("a watcher of three processes tells the workers of the one that is killed, 
   await using _alpha = startExample("worker", [...args, "--name", "alpha"]);
   await using beta = startExample("worker", [...args, "--name", "beta"]);
   await using _gamma = startExample("worker", [...args, "--name", "gamma"]);
-  await until(() => watcher.told("up").length === 3_000, "3,000 are up");
+  await waitUntil(() => watcher.told("up").length === 3_000, "3,000 are up");
   assertEquals(watcher.told("down"), []);
   const names = Array.from({ length: 1_000 }, (_, i) => `beta-${i}`).sort();
   beta.kill("SIGKILL");
-  await until(() => watcher.told("down").length >= 1_000, "1,000 are down");
+  await waitUntil(() => watcher.told("down").length >= 1_000, "1,000 are down");
   // what is not to come would come now
   await delay(4_000);
   assertEquals(watcher.told("down"), names);
@@ -537,19 +540,25 @@ test("a watcher of three processes tells the workers of the one that is killed, 
 
   // nor has one whose broker was away
   await broker.stop();
-  await until(() => watcher.told("blind").length === 1, "it says it is blind");
+  await waitUntil(
+    () => watcher.told("blind").length === 1,
+    "it says it is blind",
+  );
   await delay(5_000);
   await broker.start();
-  await until(() => watcher.told("sees").length === 1, "it says it sees");
+  await waitUntil(() => watcher.told("sees").length === 1, "it says it sees");
   await delay(5_000);
   assertEquals(watcher.told("down"), names);
 
   // and after all that it is still awake
   await using _again = startExample("worker", [...args, "--name", "beta"]);
-  await until(() => watcher.told("recovered").length === 1_000, "recovered");
+  await waitUntil(
+    () => watcher.told("recovered").length === 1_000,
+    "recovered",
+  );
   assertEquals(watcher.told("recovered"), names);
   _gamma.kill("SIGKILL");
-  await until(() => watcher.told("down").length === 2_000, "gamma is down");
+  await waitUntil(() => watcher.told("down").length === 2_000, "gamma is down");
   assertEquals(
     watcher.told("down").filter((name) => name.startsWith("gamma")).length,
     1_000,
@@ -571,7 +580,7 @@ test("two watchers divide a fleet by the partitions of the broker", async () => 
   await using alpha = startExample("worker", args);
   const told = (type: string) => [...first.told(type), ...second.told(type)];
   const names = Array.from({ length: 100 }, (_, i) => `alpha-${i}`).sort();
-  await until(() => told("up").length >= 100, "100 are up");
+  await waitUntil(() => told("up").length >= 100, "100 are up");
   await delay(2_000);
   assertEquals(told("up").sort(), names);
   for (const watcher of [first, second]) {
@@ -580,7 +589,7 @@ test("two watchers divide a fleet by the partitions of the broker", async () => 
   }
   const shares = [first, second].map((watcher) => watcher.told("up"));
   alpha.kill("SIGKILL");
-  await until(() => told("down").length === 100, "100 are down");
+  await waitUntil(() => told("down").length === 100, "100 are down");
   assertEquals([first.told("down"), second.told("down")], shares);
 });
 

@@ -8,7 +8,7 @@ import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { startWorker } from "../worker.ts";
-import { until } from "./_help.ts";
+import { waitUntil } from "./_help.ts";
 
 /** The time between two beats. */
 const BEAT = 20;
@@ -209,7 +209,7 @@ Deno.test("HeartbeatMonitor raises no alarm when the event loop was blocked, whe
     try {
       const goOn = async () => {
         const counts = trials.map(({ seen }) => seen.count);
-        await until(() =>
+        await waitUntil(() =>
           trials.every(({ seen }, i) =>
             seen.error || seen.count > counts[i]! + 5
           )
@@ -283,7 +283,7 @@ Deno.test({
         return { child, source, seen: observe(output) };
       });
       const all = (count: number) =>
-        until(() => trials.every(({ seen }) => seen.count >= count));
+        waitUntil(() => trials.every(({ seen }) => seen.count >= count));
       await all(1);
       for (const { child } of trials) child.kill("SIGSTOP");
       await delay(2000);
@@ -324,7 +324,7 @@ for (const jump of [HOUR, -HOUR]) {
       const silent = live.map(() => monitor(new ReadableStream()));
       await delay(timeout / 4);
       ahead = jump;
-      await until(() => silent.every(({ error }) => error));
+      await waitUntil(() => silent.every(({ error }) => error));
       await delay(3 * timeout);
       ahead = 0;
       await delay(3 * timeout);
@@ -335,7 +335,7 @@ for (const jump of [HOUR, -HOUR]) {
       }
       for (const source of sources) source[Symbol.dispose]();
       ahead = jump;
-      await until(() => live.every(({ error }) => error));
+      await waitUntil(() => live.every(({ error }) => error));
     });
   });
 }

@@ -19,7 +19,7 @@ import {
   type WorkContext,
   type WorkerStreams,
 } from "../worker.ts";
-import { countListeners, mulberry32, runs } from "./_help.ts";
+import { countListeners, isRunning, mulberry32 } from "./_help.ts";
 
 /** `deno task soak` takes ten minutes. */
 const SECONDS = Number(Deno.env.get("SOAK_SECONDS") ?? 8);
@@ -473,7 +473,7 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
   // that signal never aborted: what listened to it has let go by itself
   assertEquals(listeners.size, 0);
   assertEquals(left.threads.size, 0);
-  for (const pid of pids) assert(!await runs(pid), `${pid} runs`);
+  for (const pid of pids) assert(!await isRunning(pid), `${pid} runs`);
   assert(grown < NOISE, `the heap grew by ${grown} bytes`);
   // the soak is none if it does not reach what it is for
   for (const what of ["HeartbeatTimeoutError", "RestartLimitError", "Fault"]) {

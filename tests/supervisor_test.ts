@@ -15,7 +15,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor.ts";
 import { type Heartbeat, startWorker, type WorkerStreams } from "../worker.ts";
-import { byHand, countListeners, pass, read } from "./_help.ts";
+import { advance, countListeners, createSource, readAll } from "./_help.ts";
 
 const TIMEOUT = 1000;
 const HOUR = 3_600_000;
@@ -71,8 +71,8 @@ function observe<R>(
     ...options,
   });
   worker.finished.then(() => seen.finished = true);
-  const results = read(worker.results);
-  const heartbeats = read(worker.heartbeats);
+  const results = readAll(worker.results);
+  const heartbeats = readAll(worker.heartbeats);
   const ends = () => [results.end, heartbeats.end];
   return Object.assign(seen, { results, heartbeats, ends });
 }
@@ -89,8 +89,8 @@ function assertClean(
 
 /** A worker that is played by hand. */
 function play<R = number>() {
-  const results = byHand<R>();
-  const heartbeats = byHand<Heartbeat>();
+  const results = createSource<R>();
+  const heartbeats = createSource<Heartbeat>();
   let seq = 0;
   let finish!: () => void;
   const finished = new Promise<void>((resolve) => finish = resolve);
@@ -154,7 +154,7 @@ Deno.test("supervise starts again after a stall, and tells each step", async () 
       ? hanging(context)
       : startWorker(() => [1, 2], { signal: context.signal })
   );
-  await pass(time, 2000);
+  await advance(time, 2000);
   assertEquals(seen.results.chunks, [1, 2]);
   assertEquals(seen.ends(), ["closed", "closed"]);
   assertEquals(seen.events, [
@@ -188,7 +188,7 @@ Deno.test("supervise starts again after an error, and tells each step", async ()
       yield 1;
     }, { signal: context.signal })
   );
-  await pass(time, 1000);
+  await advance(time, 1000);
   assertEquals(seen.results.chunks, [1]);
   const error = { name: "Error", message: "lost" };
   assertEquals(seen.events, [
@@ -207,7 +207,7 @@ Deno.test("supervise starts again after an error, and tells each step", async ()
 Deno.test("supervise does not start again after a normal end", async () => {
   using time = new FakeTime(0);
   const seen = observe(() => startWorker(() => [1, 2, 3]));
-  await pass(time, HOUR, HOUR);
+  await advance(time, HOUR, HOUR);
   assertEquals(seen.results.chunks, [1, 2, 3]);
   assertEquals(seen.types(), "started ended");
   assertClean(time, seen);
@@ -230,7 +230,7 @@ for (const [how, start] of Object.entries({ stall: hanging, error: failing })) {
     const seen = observe(start, {
       shouldRestart: (cause) => causes.push(cause) < 2,
     });
-    await pass(time, 5000);
+    await advance(time, 5000);
     assertEquals(seen.contexts.length, 2);
     const cause = causes[1] as Error;
     assertEquals(cause instanceof HeartbeatTimeoutError, how === "stall");
@@ -248,7 +248,7 @@ for (const [how, start] of Object.entries({ stall: hanging, error: failing })) {
     Deno.test(`supervise gives up with a RestartLimitError when there were ${maxRestarts} restarts and one more ${how}`, async () => {
       using time = new FakeTime(0);
       const seen = observe(start, { maxRestarts, within: 30_000 });
-      await pass(time, 20_000, 100);
+      await advance(time, 20_000, 100);
       assertEquals(seen.contexts.length, maxRestarts + 1);
       const error = seen.results.end as RestartLimitError;
       assertStrictEquals(seen.heartbeats.end, error);
@@ -288,7 +288,7 @@ Deno.test("supervise counts restarts in a window that slides", async () => {
       }, { signal }),
     { maxRestarts: 2, within: 1000 },
   );
-  await pass(time, 5000);
+  await advance(time, 5000);
   assertEquals(
     seen.events.flatMap((e) => e.type === "failed" ? [e.time] : []),
     at,
@@ -316,7 +316,7 @@ Deno.test("supervise earns its restarts and the first wait back after a healthy 
       backoff: { min: 100, factor: 10, jitter: 0 },
     },
   );
-  await pass(time, 60_000, 100);
+  await advance(time, 60_000, 100);
   const waits = [100, 1000];
   assertEquals(seen.delays(), [
     ...waits,
@@ -329,10 +329,10 @@ Deno.test("supervise earns its restarts and the first wait back after a healthy 
 Deno.test("supervise starts again without end when maxRestarts is Infinity", async () => {
   using time = new FakeTime(0);
   const seen = observe(failing, { maxRestarts: Infinity });
-  await pass(time, 20_000, 100);
+  await advance(time, 20_000, 100);
   assert(seen.contexts.length > 150);
   seen.aborter.abort();
-  await pass(time, 100);
+  await advance(time, 100);
   assertEquals(seen.ends(), ["closed", "closed"]);
   assertClean(time, seen);
 });
@@ -370,7 +370,7 @@ Deno.test("supervise waits longer before each restart, from min by factor to max
     using time = new FakeTime(0);
     using _chance = withRandom(chance);
     const seen = observe(failing, { backoff });
-    await pass(time, 5000);
+    await advance(time, 5000);
     assertEquals(seen.delays(), expected);
     assertClean(time, seen);
   }
@@ -380,12 +380,12 @@ Deno.test("supervise starts the next attempt when the wait is over, and not befo
   using time = new FakeTime(0);
   const backoff = { min: 700, factor: 1, jitter: 0 };
   const seen = observe(failing, { backoff });
-  await pass(time, 699, 233);
+  await advance(time, 699, 233);
   assertEquals(seen.contexts.length, 1);
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals(seen.contexts.length, 2);
   await seen.results.cancel(REASON);
-  await pass(time, 10);
+  await advance(time, 10);
   assertClean(time, seen);
 });
 
@@ -403,7 +403,7 @@ Deno.test("supervise hands what is known on to the next attempt", async () => {
       }, { signal }),
     { lastDetail: "from before" },
   );
-  await pass(time, 5000);
+  await advance(time, 5000);
   assertEquals(
     seen.contexts.map(({ attempt, lastDetail, delivered }) => [
       attempt,
@@ -442,11 +442,11 @@ Deno.test("supervise delivers nothing of an attempt that it gave up", async () =
         stuck++;
       }
     };
-    await pass(time, 100);
+    await advance(time, 100);
     enqueue();
     if (how === "error") first.heartbeats.controller.error(LOST);
     for (let i = 0; i < 30; i++) {
-      await pass(time, 50);
+      await advance(time, 50);
       enqueue();
       second.beat();
     }
@@ -458,7 +458,7 @@ Deno.test("supervise delivers nothing of an attempt that it gave up", async () =
       seen.contexts[1]!.cause,
     );
     second.results.controller.enqueue(2);
-    await pass(time, 50);
+    await advance(time, 50);
     assertEquals(seen.results.chunks.slice(before), [2]);
     assertEquals(
       seen.results.chunks.filter((n) => n === 1).length,
@@ -466,7 +466,7 @@ Deno.test("supervise delivers nothing of an attempt that it gave up", async () =
     );
     second.close();
     first.finish();
-    await pass(time, 50);
+    await advance(time, 50);
     assertEquals(seen.ends(), ["closed", "closed"]);
     assertClean(time, seen);
   }
@@ -479,18 +479,18 @@ Deno.test("supervise drops a result that nobody asked for when its attempt is gi
     ({ attempt }) => workers[attempt - 1]!.worker,
     { timeout: TIMEOUT, backoff: STEADY },
   );
-  read(heartbeats);
+  readAll(heartbeats);
   const [first, second] = workers;
-  await pass(time, 50);
+  await advance(time, 50);
   first!.results.controller.enqueue(1);
   first!.finish();
-  await pass(time, 1500);
+  await advance(time, 1500);
   second!.results.controller.enqueue(2);
   second!.beat();
   const reader = results.getReader();
   assertEquals(await reader.read(), { done: false, value: 2 });
   second!.close();
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals((await reader.read()).done, true);
   await finished;
 });
@@ -513,7 +513,7 @@ Deno.test("supervise numbers the heartbeats anew, and beats while it waits", asy
       backoff: { min: 2000, jitter: 0 },
     },
   );
-  await pass(time, 5000);
+  await advance(time, 5000);
   const waiting = { type: "restarting", attempt: 2, lastDetail: "1.2" };
   assertEquals(
     seen.heartbeats.chunks.map(({ detail }) => detail).filter((d, i, all) =>
@@ -550,7 +550,7 @@ Deno.test("supervise is named after start, else supervisor", async () => {
 
 Deno.test("supervise is not taken for stalled while it waits long", async () => {
   using time = new FakeTime(0);
-  const guarded = read(
+  const guarded = readAll(
     watch(
       supervise(
         (context) =>
@@ -563,7 +563,7 @@ Deno.test("supervise is not taken for stalled while it waits long", async () => 
       { timeout: 2 * TIMEOUT },
     ),
   );
-  await pass(time, 70_000, 250);
+  await advance(time, 70_000, 250);
   assertEquals([guarded.chunks, guarded.end], [[1], "closed"]);
   assertEquals(time.next(), false);
 });
@@ -586,7 +586,7 @@ Deno.test("supervise ends its heartbeats with the checkpoint when it gives up", 
         }, { signal }),
       options,
     );
-    await pass(time, 10_000, 100);
+    await advance(time, 10_000, 100);
     assertEquals(seen.heartbeats.chunks.at(-1)?.detail, "checkpoint");
     assertStrictEquals(seen.heartbeats.end, seen.results.end);
     assertClean(time, seen);
@@ -619,10 +619,10 @@ for (const [way, act] of Object.entries(WAYS)) {
       (context) => start(context, () => void act(seen)),
       options,
     );
-    await pass(time, 1500);
+    await advance(time, 1500);
     const { length } = seen.contexts;
     await act(seen);
-    await pass(time, 50);
+    await advance(time, 50);
     return { seen, attempts: length };
   };
   const assertEnded = (seen: ReturnType<typeof observe>, attempts: number) => {
@@ -663,7 +663,7 @@ for (const [way, act] of Object.entries(WAYS)) {
     // gracefully: the unit may finish
     if (abort) assertEquals(seen.ends(), [undefined, undefined]);
     else assertEnded(seen, 1);
-    await pass(time, 1000);
+    await advance(time, 1000);
     assertEnded(seen, 1);
     assertEquals(seen.results.chunks, abort ? [0, 1] : [0]);
     assertEquals(seen.types(), "started ended");
@@ -686,7 +686,7 @@ for (const [way, act] of Object.entries(WAYS)) {
     assertEquals(time.next(), false);
     assertEquals(seen.finished, false);
     stop();
-    await pass(time, 50);
+    await advance(time, 50);
     assertEquals(seen.results.chunks, []);
     assertClean(time, seen);
   });
@@ -730,12 +730,12 @@ for (const [way, act] of Object.entries(WAYS)) {
           onEvent: (event) => void (event.type === type && act(seen)),
         },
       );
-      await pass(time, 3000);
+      await advance(time, 3000);
       assertEquals(seen.contexts.length, 1);
       // a stall in a shutdown is a failure
       if (!abort || type === "unstopped") assertEnded(seen, 1);
       stop();
-      await pass(time, 50);
+      await advance(time, 50);
       assertClean(time, seen);
     }
   });
@@ -746,7 +746,7 @@ Deno.test("supervise starts nothing when its signal was aborted before", async (
   const { signal, aborter, listeners } = countListeners();
   aborter.abort(REASON);
   const seen = observe(failing, { signal });
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals(seen.ends(), ["closed", "closed"]);
   assertEquals(seen.events, [{ type: "ended", time: 0, attempt: 0 }]);
   assertClean(time, { finished: seen.finished, listeners });
@@ -757,7 +757,7 @@ Deno.test("supervise starts nothing when it is aborted or cancelled at once", as
   for (const act of Object.values(WAYS)) {
     const seen = observe(failing);
     act(seen);
-    await pass(time, 50);
+    await advance(time, 50);
     assertEquals(seen.contexts.length, 0);
     assertEquals(seen.types(), "ended");
     assertClean(time, seen);
@@ -777,9 +777,9 @@ Deno.test("supervise errors and does not start again when a shutdown hangs or fa
         yield await work(signal);
       }, { signal })
     );
-    await pass(time, 500);
+    await advance(time, 500);
     seen.aborter.abort(REASON);
-    await pass(time, 3000);
+    await advance(time, 3000);
     const [end, other] = seen.ends();
     assertStrictEquals(end, other);
     if (type === "failed") assertStrictEquals(end, LOST);
@@ -800,7 +800,7 @@ Deno.test("supervise leaves an attempt behind that does not stop within stopTime
       if (attempt === 1) await new Promise<void>((resolve) => stop = resolve);
       yield attempt;
     }, { signal }), { stopTimeout: 3000 });
-  await pass(time, 10_000);
+  await advance(time, 10_000);
   assertEquals(
     seen.events.map(({ type, time, attempt }) => [type, time, attempt]),
     [
@@ -815,7 +815,7 @@ Deno.test("supervise leaves an attempt behind that does not stop within stopTime
   assertEquals(seen.ends(), ["closed", "closed"]);
   assertEquals(seen.finished, false);
   stop();
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals(seen.results.chunks, [2]);
   assertClean(time, seen);
 });
@@ -830,7 +830,7 @@ Deno.test("supervise waits for an attempt to stop, for no longer than it takes",
       }, { signal }),
     { stopTimeout: 3000 },
   );
-  await pass(time, 5000);
+  await advance(time, 5000);
   assertEquals(
     seen.events.map(({ type, time }) => [type, time]),
     [
@@ -866,7 +866,7 @@ Deno.test("supervise starts again when start() throws or returns no worker", asy
         startWorker(() => [1])) as WorkerStreams<number>,
     { maxRestarts: 9, shouldRestart: () => true },
   );
-  await pass(time, 2000);
+  await advance(time, 2000);
   const failed = seen.events.flatMap((event) =>
     event.type === "failed" ? [event.error.name] : []
   );
@@ -899,7 +899,7 @@ Deno.test("supervise tells what was thrown, whatever it is", async () => {
     startWorker<number>(() => {
       throw thrown[attempt - 1]![0];
     }, { signal }), { maxRestarts: thrown.length - 1 });
-  await pass(time, 2000);
+  await advance(time, 2000);
   assertEquals(
     seen.events.flatMap((event) =>
       event.type === "failed" ? [event.error] : []
@@ -944,12 +944,12 @@ for (
       onEvent: (event) => void fail(event.type),
       shouldRestart: () => fail("shouldRestart()"),
     });
-    await pass(time, 5000);
+    await advance(time, 5000);
     for (const end of seen.ends()) assertStrictEquals(end, BROKEN);
     assertEquals(seen.events.length > 0, true);
     for (const { signal } of seen.contexts) assert(signal.aborted);
     stop();
-    await pass(time, 50);
+    await advance(time, 50);
     assertClean(time, seen);
   });
 }
@@ -962,12 +962,12 @@ Deno.test("supervise rejects the cancel with what onEvent throws at the end of i
         if (event.type === "ended") throw BROKEN;
       },
     });
-    await pass(time, 100);
+    await advance(time, 100);
     assertStrictEquals(
       await assertRejects(() => seen[stream].cancel(REASON)),
       BROKEN,
     );
-    await pass(time, 50);
+    await advance(time, 50);
     assert(seen.contexts[0]!.signal.aborted);
     assertClean(time, seen);
   }
@@ -998,7 +998,7 @@ Deno.test("supervise starts an inner supervisor again, from its checkpoint", asy
     }), {
     timeout: 3 * TIMEOUT,
   });
-  await pass(time, 10_000);
+  await advance(time, 10_000);
   assertEquals(seen.results.chunks, [0, 1, 2, 3]);
   assertEquals(seen.contexts.map(({ lastDetail }) => lastDetail), [
     undefined,
@@ -1025,9 +1025,9 @@ Deno.test("supervise aborts through all its layers", async () => {
       timeout: 3 * TIMEOUT,
     },
   );
-  await pass(time, 500);
+  await advance(time, 500);
   seen.aborter.abort(REASON);
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals(seen.ends(), ["closed", "closed"]);
   assertEquals(seen.types(), "started ended");
   assertClean(time, seen);
@@ -1043,15 +1043,15 @@ Deno.test("supervise runs at most one unit ahead of a slow consumer", async () =
       }, { signal }),
     { timeout: TIMEOUT },
   );
-  const beats = read(heartbeats);
+  const beats = readAll(heartbeats);
   const reader = results.getReader();
   for (let n = 1; n <= 5; n++) {
-    await pass(time, 3 * TIMEOUT, 250);
+    await advance(time, 3 * TIMEOUT, 250);
     assert(made <= n, `${made} were made, ${n - 1} were read`);
     assertEquals(await reader.read(), { done: false, value: n });
   }
   assertEquals((await reader.read()).done, true);
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals(beats.end, "closed");
   assertEquals(time.next(), false);
 });
@@ -1073,7 +1073,7 @@ for (const by of ["lastDetail", "delivered"] as const) {
         }
       }, { signal })
     );
-    await pass(time, 10_000, 100);
+    await advance(time, 10_000, 100);
     assertEquals(seen.results.chunks, expected);
     assertEquals(seen.contexts.length, 3);
     assertClean(time, seen);
@@ -1108,7 +1108,7 @@ for (const by of ["lastDetail", "delivered"] as const) {
       );
     });
     for (let i = 0; i < 20 * HANGS; i++) {
-      await pass(time, 100, 100);
+      await advance(time, 100, 100);
       if (all.every((seen) => seen.results.end)) break;
     }
     const expected = Array.from({ length: items }, (_, n) => n);

@@ -15,7 +15,7 @@ import {
   type ThreadContext,
 } from "../thread.ts";
 import type { Heartbeat, WorkerStreams } from "../worker.ts";
-import { countListeners, until } from "./_help.ts";
+import { countListeners, waitUntil } from "./_help.ts";
 
 /** What nothing here takes, on any machine. */
 const LONG = 60_000;
@@ -281,7 +281,7 @@ Deno.test("watch() finds a loop that burns the CPU in a thread, which is termina
     const results: unknown[] = [];
     const guarded = watch(worker, { timeout: TIMEOUT, firstTimeout: LONG });
     const ended = drain(guarded, results);
-    await until(() => worker.log.lines.includes("hangs"));
+    await waitUntil(() => worker.log.lines.includes("hangs"));
     const before = turns;
     const { error } = (await deadline(ended, LONG))!;
     await deadline(worker.finished, LONG);
@@ -352,7 +352,7 @@ Deno.test("startThread runs work one unit ahead of its reader, and what is behin
   const reader = worker.results.getReader();
   const expected = ["made 1"];
   for (let n = 1; n <= 20; n++) {
-    await until(() => worker.log.lines.length >= expected.length);
+    await waitUntil(() => worker.log.lines.length >= expected.length);
     await delay(2 * INTERVAL);
     assertEquals(worker.log.lines, expected);
     const { value } = await reader.read();
@@ -613,7 +613,7 @@ Deno.test("startThread hands the reason of an abort on to the work, whose unit i
         stopTimeout: LONG,
       });
       const seen = observe(worker);
-      await until(() => worker.log.lines.length > 0);
+      await waitUntil(() => worker.log.lines.length > 0);
       aborter.abort(reason);
       const { results, failure, beatsFailure } = await seen;
       assertEquals(results, ["first", "last"]);
@@ -626,7 +626,7 @@ Deno.test("startThread hands the reason of an abort on to the work, whose unit i
 Deno.test("startThread closes both streams when the signal aborts between two units", async () => {
   const aborter = new AbortController();
   const worker = start(idle, { signal: aborter.signal, stopTimeout: LONG });
-  await until(() => worker.log.lines.length > 0);
+  await waitUntil(() => worker.log.lines.length > 0);
   await delay(SHORT);
   aborter.abort(new Error("stop"));
   await deadline(worker.finished, LONG);
@@ -653,7 +653,7 @@ Deno.test("startThread passes on what the work throws after an abort, unless it 
       { signal: aborter.signal, stopTimeout: LONG },
     );
     const seen = observe(worker);
-    await until(() => worker.log.lines.length > 0);
+    await waitUntil(() => worker.log.lines.length > 0);
     aborter.abort(new Error("stop"));
     const { failure, beatsFailure } = await seen;
     for (const end of [failure, beatsFailure]) {
@@ -679,7 +679,7 @@ Deno.test("startThread terminates work that ignores an abort after stopTimeout, 
   }, { signal, stopTimeout: Infinity });
   const seen = Promise.all([stuck, burning, late].map(observe));
   for (const { log } of [stuck, burning, late]) {
-    await until(() => log.lines.length > 0);
+    await waitUntil(() => log.lines.length > 0);
   }
   aborter.abort();
   const ends = await seen;
@@ -712,7 +712,7 @@ Deno.test("startThread errors the results with the reason itself when heartbeats
     const worker = start(work, { stopTimeout });
     const results: unknown[] = [];
     const ended = drain(worker.results, results);
-    await until(() => worker.log.lines.length > 0 && results.length > 0);
+    await waitUntil(() => worker.log.lines.length > 0 && results.length > 0);
     await worker.heartbeats.cancel(reason);
     const { error } = (await deadline(ended, LONG))!;
     if (reason) assertStrictEquals(error, reason);
@@ -736,7 +736,7 @@ Deno.test("startThread stops the work and closes the heartbeats when results are
   await Promise.all([inFlight, between, burning].map(async (worker) => {
     const reader = worker.results.getReader();
     if (worker !== between) await reader.read();
-    await until(() => worker.log.lines.length > 0);
+    await waitUntil(() => worker.log.lines.length > 0);
     await delay(SHORT);
     await reader.cancel(reason);
     const beats: Heartbeat[] = [];

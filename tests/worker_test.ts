@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
-import { byHand, pass, read, type Seen } from "./_help.ts";
+import { advance, type Collected, createSource, readAll } from "./_help.ts";
 
 function record<R>(worker: WorkerStreams<R>) {
   const seen = {
-    results: read(worker.results),
-    heartbeats: read(worker.heartbeats),
+    results: readAll(worker.results),
+    heartbeats: readAll(worker.heartbeats),
     finished: false,
   };
   worker.finished.then(() => seen.finished = true);
@@ -53,7 +53,7 @@ Deno.test("startWorker delivers the results of any iterable and closes", async (
 
 Deno.test("startWorker beats at the start, and then while units settle", async () => {
   using time = new FakeTime(5000);
-  const source = byHand<number>();
+  const source = createSource<number>();
   const worker = startWorker(() => source.stream, {
     name: "alpha",
     interval: 100,
@@ -61,9 +61,9 @@ Deno.test("startWorker beats at the start, and then while units settle", async (
   const seen = record(worker);
   await time.runMicrotasks();
   for (let n = 0; n < 3; n++) {
-    await pass(time, 60);
+    await advance(time, 60);
     source.controller.enqueue(n);
-    await pass(time, 40);
+    await advance(time, 40);
   }
   assertEquals(seen.heartbeats.chunks, [
     { worker: "alpha", seq: 1, time: 5000 },
@@ -79,11 +79,11 @@ Deno.test("startWorker beats at the start, and then while units settle", async (
 
 Deno.test("startWorker beats once an interval, however many units settle", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const seen = record(startWorker(() => source.stream, { interval: 100 }));
   for (let n = 0; n < 50; n++) {
     source.controller.enqueue(n);
-    await pass(time, 10);
+    await advance(time, 10);
   }
   assertEquals(seen.results.chunks.length, 50);
   assertEquals(seen.heartbeats.chunks.length, 6);
@@ -98,7 +98,7 @@ Deno.test("startWorker is silent while a unit is in flight and silent", async ()
     await new Promise(() => {});
   }, { interval: 100 });
   const seen = record(worker);
-  await pass(time, 5000, 100);
+  await advance(time, 5000, 100);
   assertEquals(seen.results.chunks, [1]);
   assertEquals(seen.heartbeats.chunks.map(({ seq }) => seq), [1, 2]);
   assertEquals(seen.finished, false);
@@ -111,7 +111,7 @@ Deno.test("startWorker is silent when its very first unit hangs", async () => {
     await new Promise(() => {});
     yield 1;
   }, { interval: 100 }));
-  await pass(time, 1000, 100);
+  await advance(time, 1000, 100);
   assertEquals(seen.heartbeats.chunks.length, 1);
 });
 
@@ -129,11 +129,11 @@ Deno.test("startWorker beats for a long unit that tells of its progress, with th
     yield 1;
   }, { interval: 100 }));
   await time.runMicrotasks();
-  await pass(time, 150);
+  await advance(time, 150);
   next();
-  await pass(time, 150);
+  await advance(time, 150);
   next();
-  await pass(time, 300);
+  await advance(time, 300);
   next();
   await time.runMicrotasks();
   assertEquals(
@@ -158,8 +158,8 @@ Deno.test("startWorker beats while it is idle because nobody asks for more", asy
   const { results, heartbeats } = startWorker(function* () {
     for (;;) yield ++units;
   }, { interval: 100 });
-  const beats = read(heartbeats);
-  await pass(time, 1000, 100);
+  const beats = readAll(heartbeats);
+  await advance(time, 1000, 100);
   assertEquals(beats.chunks.length, 11);
   assertEquals(units, 1, "one unit runs ahead of the consumer");
   const reader = results.getReader();
@@ -176,12 +176,12 @@ Deno.test("startWorker never queues heartbeats: a gap in seq tells what was drop
   const { results, heartbeats } = startWorker(function* () {
     for (let n = 0;; n++) yield n;
   }, { interval: 100 });
-  await pass(time, 1050);
+  await advance(time, 1050);
   const reader = heartbeats.getReader();
   const { value: late } = await reader.read();
   assertEquals([late?.seq, late?.time], [11, 1000]);
   const next = reader.read();
-  await pass(time, 50);
+  await advance(time, 50);
   assertEquals((await next).value?.seq, 12);
   await results.cancel();
   assertEquals((await reader.read()).done, true);
@@ -194,7 +194,7 @@ Deno.test("startWorker answers every read of heartbeats that waits", async () =>
   }, { interval: 100 });
   const reader = heartbeats.getReader();
   const reads = Promise.all([reader.read(), reader.read(), reader.read()]);
-  await pass(time, 300);
+  await advance(time, 300);
   assertEquals((await reads).map(({ value }) => value?.seq), [1, 2, 3]);
   await results.cancel();
 });
@@ -206,9 +206,9 @@ Deno.test("startWorker tells the last detail before it errors", async () => {
       beat({ next: 2 });
       throw FAILURE;
     });
-    const early = unread ? undefined : read(worker.heartbeats);
+    const early = unread ? undefined : readAll(worker.heartbeats);
     await Array.fromAsync(worker.results).catch(() => {});
-    const { chunks, end } = early ?? read(worker.heartbeats);
+    const { chunks, end } = early ?? readAll(worker.heartbeats);
     await turn();
     assertEquals(chunks.at(-1)?.detail, { next: 2 });
     assertEquals(chunks.length, unread ? 1 : 2);
@@ -255,7 +255,7 @@ Deno.test("startWorker names the heartbeats by the option, the function or 'work
 
 Deno.test("startWorker beats once and sets no timer when the interval is infinite", async () => {
   using time = new FakeTime();
-  const source = byHand<number>();
+  const source = createSource<number>();
   const seen = record(
     startWorker(() => source.stream, { interval: Infinity }),
   );
@@ -271,15 +271,15 @@ Deno.test("startWorker keeps an interval longer than the longest timer", async (
   using time = new FakeTime(0);
   const interval = 2 ** 33;
   const { results, heartbeats } = startWorker(() => [1, 2], { interval });
-  const beats = read(heartbeats);
-  await pass(time, interval - 1, 2 ** 30);
+  const beats = readAll(heartbeats);
+  await advance(time, interval - 1, 2 ** 30);
   assertEquals(beats.chunks.length, 1);
-  await pass(time, 1);
+  await advance(time, 1);
   assertEquals(beats.chunks.map(({ time }) => time), [0, interval]);
   await results.cancel();
 });
 
-type Cancel = Pick<Seen<unknown>, "cancel">;
+type Cancel = Pick<Collected<unknown>, "cancel">;
 
 /** How far the streams, the context's signal, the work and `finished` are. */
 type State = [
@@ -425,12 +425,12 @@ for (const [name, ending] of Object.entries(ENDINGS)) {
     }, { signal: aborter.signal });
     let finished = false;
     worker.finished.then(() => finished = true);
-    const heartbeats = read(worker.heartbeats);
-    let results: Seen<number> | undefined;
-    const open = () => results ??= read(worker.results);
+    const heartbeats = readAll(worker.heartbeats);
+    let results: Collected<number> | undefined;
+    const open = () => results ??= readAll(worker.results);
     if (!ending.idle) open();
     const state = async () => {
-      await pass(time, 1);
+      await advance(time, 1);
       return [
         results?.end,
         heartbeats.end,
@@ -439,7 +439,7 @@ for (const [name, ending] of Object.entries(ENDINGS)) {
         finished,
       ] as State;
     };
-    await pass(time, 1);
+    await advance(time, 1);
     ending.act?.(
       {
         heartbeats,
@@ -470,9 +470,9 @@ Deno.test("startWorker stays open and silent when the work ignores the abort, an
     await new Promise(() => {});
   }, { interval: 100, signal: aborter.signal });
   const seen = record(worker);
-  await pass(time, 100);
+  await advance(time, 100);
   aborter.abort(REASON);
-  await pass(time, 5000, 100);
+  await advance(time, 5000, 100);
   assertEquals([seen.results.end, seen.heartbeats.end], [OPEN, OPEN]);
   assertEquals(seen.heartbeats.chunks.length, 2);
   seen.heartbeats.cancel(FAILURE);
@@ -491,11 +491,11 @@ Deno.test("startWorker is silent while the work's cleanup hangs", async () => {
       await new Promise(() => {});
     }
   }, { interval: 100, signal: aborter.signal });
-  const beats = read(worker.heartbeats);
-  await pass(time, 300);
+  const beats = readAll(worker.heartbeats);
+  await advance(time, 300);
   const before = beats.chunks.length;
   aborter.abort(REASON);
-  await pass(time, 1000);
+  await advance(time, 1000);
   assert(beats.chunks.length <= before + 1, "an interval's progress at most");
   assertEquals(beats.end, OPEN);
   await beats.cancel(FAILURE);
@@ -630,7 +630,7 @@ Deno.test("startWorker errors both streams when the work throws before its first
 });
 
 Deno.test("startWorker cancels a stream that the work returned, although a read is pending", async () => {
-  const source = byHand<number>();
+  const source = createSource<number>();
   const worker = startWorker(() => source.stream);
   const seen = record(worker);
   await turn();
