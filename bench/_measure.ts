@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 /** How many units pass in a round: a number among the arguments. */
 const UNITS = Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 500_000);
 const ROUNDS = 5;

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 const README = new URL("../README.md", import.meta.url);
 
 /** Formats Markdown as `deno fmt` does. */

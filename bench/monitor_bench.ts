@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 /**
  * What it costs per chunk to pass a stream through a monitor, beside what
  * users would take instead.

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 /**
  * What it costs per unit to run a generator as a worker, beside the plain
  * `ReadableStream` that users would put around it; the heartbeats are not read,

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse, type Settings, UsageError } from "../_cli.ts";
 import { serveThread } from "../thread.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import type { FakeTime } from "@std/testing/time";
 
 /** Flags for child processes, so that they resolve @std as this one does. */

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // deno-std 1.3.1 imports its folder `data_structures` by the name `data-structures`: make the link.
 
 const folder = "node_modules/deno-std";

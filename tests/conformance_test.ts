@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // The cases that the web-platform tests hold against every TransformStream and every
 // pipe (streams/transform-streams, streams/piping), told anew for a monitor that never
 // fires. A case says what the Streams standard asks for, and where: the name of

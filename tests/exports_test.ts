@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import npm from "../import_map.npm.json" with { type: "json" };
@@ -5,16 +7,26 @@ import * as core from "../mod.ts";
 
 const root = new URL("../", import.meta.url);
 
-async function read(folder: string) {
+/** The text of every TypeScript file, by its path from the root. */
+async function readSources(folder = "") {
   const files: Record<string, string> = {};
-  for await (const { name, isFile } of Deno.readDir(new URL(folder, root))) {
-    if (!isFile || !name.endsWith(".ts")) continue;
-    files[name] = await Deno.readTextFile(new URL(folder + name, root));
+  for await (const entry of Deno.readDir(new URL(`./${folder}`, root))) {
+    const path = folder + entry.name;
+    if (
+      entry.isDirectory && !/^(\.|node_modules$|coverage$)/.test(entry.name)
+    ) {
+      Object.assign(files, await readSources(`${path}/`));
+    } else if (entry.isFile && path.endsWith(".ts")) {
+      files[path] = await Deno.readTextFile(new URL(path, root));
+    }
   }
   return files;
 }
 
-const modules = await read("./");
+const sources = await readSources();
+const modules = Object.fromEntries(
+  Object.entries(sources).filter(([path]) => !path.includes("/")),
+);
 
 const npmDependencies = Object.fromEntries(
   Object.entries(config.imports).filter(([, target]) =>
@@ -43,25 +55,12 @@ Deno.test("mod.ts exports the core", () => {
   ]);
 });
 
-Deno.test("import_map.npm.json maps every name that is imported, and no other", async () => {
+Deno.test("import_map.npm.json maps every name that is imported, and no other", () => {
   const names = new Set<string>();
-  const folders = [
-    "tests",
-    "bench",
-    "bench/peers",
-    "examples/nats",
-    "examples/sse",
-  ];
-  const others = await Promise.all(folders.map((folder) => read(`${folder}/`)));
-  for (const files of [modules, ...others]) {
-    for (const text of Object.values(files)) {
-      // others are in examples of docs only
-      for (
-        const [, name] of text.matchAll(/\bfrom "(@(?:heartbeat|std)\/[^"]+)"/g)
-      ) {
-        names.add(name!);
-      }
-    }
+  for (const text of Object.values(sources)) {
+    // others are in examples of docs only
+    const imported = /\bfrom "(@(?:heartbeat|std)\/[^"]+)"/g;
+    for (const [, name] of text.matchAll(imported)) names.add(name!);
   }
   for (const name of Object.keys(npmDependencies)) names.add(name);
   assertEquals(Object.keys(npm.imports).sort(), [...names].sort());
@@ -96,6 +95,13 @@ Deno.test("modules that say so are browser compatible: they touch no Deno, and t
         `${file} imports ${imported}, which is not`,
       );
     }
+  }
+});
+
+Deno.test("every TypeScript file begins with the licence line", () => {
+  const licence = "// Copyright 2026 the heartbeat authors. MIT license.\n";
+  for (const [path, text] of Object.entries(sources)) {
+    assert(text.startsWith(licence), path);
   }
 });
 

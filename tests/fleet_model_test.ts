@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { type FleetEvent, type FleetHandle, FleetMonitor } from "../fleet.ts";

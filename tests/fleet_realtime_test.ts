@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type FleetEvent, FleetMonitor } from "../fleet.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import {
   assert,
   assertEquals,

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // deno-lint-ignore-file no-console -- the summary is for who soaks it
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 /// <reference lib="deno.worker" />
 
 /** Beats every 20 ms, posted and as HTTP bodies, from a thread that nothing blocks. */

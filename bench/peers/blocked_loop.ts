@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // deno-lint-ignore-file no-console -- its parent reads it
 
 /**

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import * as async from "@std/async/deadline";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 

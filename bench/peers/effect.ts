@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { Effect, Stream } from "npm:effect@4.1.0";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { HeartbeatMonitor, watch } from "../../monitor.ts";
 import { startWorker } from "../../worker.ts";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { first, from } from "npm:ix@7.0.0/asynciterable";
 import { catchError, timeout } from "npm:ix@7.0.0/asynciterable/operators";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import timeOut from "npm:p-timeout@8.0.0";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 /** Bytes, as HTTP bodies carry them, so that undici can take part. */
 export type Source = ReadableStream<Uint8Array<ArrayBuffer>>;
 

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { deadline } from "./deadline.ts";
 import { effect } from "./effect.ts";
 import { heartbeat } from "./heartbeat.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { firstValueFrom, from, Observable, timeout } from "npm:rxjs@7.8.2";
 import { eachValueFrom } from "npm:rxjs-for-await@1.0.0";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { delay } from "@std/async/delay";
 import { countAlarms, isCoarse, TRIALS } from "./blocked_loop.ts";
 import type { Chunks, Peer, Source } from "./peer.ts";

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 import { Agent, request } from "npm:undici@8.12.4";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // deno-lint-ignore-file no-console -- what it says is for the user
 import { parseArgs, type ParseOptions } from "@std/cli/parse-args";
 import { connect } from "npm:@nats-io/transport-node@3.4.0";

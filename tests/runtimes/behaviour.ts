@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // What the portable core promises, in real time and without a test framework, on
 // whatever runtime this is run. run.ts bundles it and runs it on each.
 // deno-lint-ignore-file no-console

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // Runs behaviour.js of a folder in headless Chromium, and ends with its outcome.
 // deno-lint-ignore-file no-console
 

@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // Bundles behaviour.ts, runs it on other runtimes, and prints what each has:
 //
 //   run.ts deno node@20.0.0 node bun chromium

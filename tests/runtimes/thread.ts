@@ -1,3 +1,5 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
 // The work of the threads of behaviour.ts.
 
 import { serveThread } from "../../thread.ts";
