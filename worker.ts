@@ -9,6 +9,12 @@
  */
 
 import { MAX_DELAY_MS } from "./_timers.ts";
+import type {
+  Heartbeat,
+  Work,
+  WorkContext,
+  WorkerStreams,
+} from "./_worker_types.ts";
 import {
   checkDuration,
   checkFunction,
@@ -18,93 +24,7 @@ import {
 } from "./_validate.ts";
 import { ConflatedStream } from "./_conflated_stream.ts";
 
-/** Proof of progress: plain data, small, and worth nothing when late. */
-export interface Heartbeat {
-  /** The name of the worker. */
-  worker: string;
-  /** Counts every beat of the worker from 1, so that a gap tells how many were dropped unread. */
-  seq: number;
-  /** When the beat was made, in milliseconds since the epoch. */
-  time: number;
-  /** What the work last told with {@linkcode WorkContext.beat}; absent if it told nothing. */
-  detail?: unknown;
-}
-
-/**
- * A worker is a pair of streams, whatever runs behind it: a function, a
- * thread, a process, a remote host.
- *
- * @typeParam R The type of a result.
- *
- * @example A worker of your own
- * ```ts
- * import { watch, type WorkerStreams } from "@heartbeat/heartbeat";
- * import { assertEquals } from "@std/assert";
- *
- * const remote: WorkerStreams<string> = {
- *   results: ReadableStream.from(["a", "b"]),
- *   heartbeats: ReadableStream.from([{ worker: "remote", seq: 1, time: Date.now() }]),
- *   finished: Promise.resolve(),
- * };
- *
- * assertEquals(await Array.fromAsync(watch(remote, { timeout: 3_000 })), ["a", "b"]);
- * ```
- */
-export interface WorkerStreams<R> {
-  /** The results. Cancelling them stops the worker and closes `heartbeats`. */
-  readonly results: ReadableStream<R>;
-  /** The heartbeats. Cancelling them stops the worker at once: `results` errors with the reason. */
-  readonly heartbeats: ReadableStream<Heartbeat>;
-  /**
-   * Resolves when the work itself has really ended, however it ended; never
-   * rejects. It stays pending for work that was stopped and did not end.
-   */
-  readonly finished: Promise<void>;
-}
-
-/** What the work is given. */
-export interface WorkContext {
-  /** Aborts when the worker is to stop; the reason is the one that was given. */
-  readonly signal: AbortSignal;
-  /**
-   * Shows progress inside of a long unit. The next heartbeat carries the
-   * latest detail, such as a checkpoint or the name of a step: give a new value
-   * each time, for it is not copied.
-   */
-  readonly beat: (detail?: unknown) => void;
-  /** The detail of an earlier attempt's last heartbeat: where to resume. */
-  readonly lastDetail?: unknown;
-}
-
-/**
- * The user's code: a function that returns an iterable of results. What
- * happens between two results is a unit, the smallest thing that can hang.
- *
- * @typeParam R The type of a result.
- * @param context What the work is given.
- * @returns The results: an async iterable (an async generator, a
- * `ReadableStream`, …) or an iterable, of values or of promises.
- *
- * @example Work that is one long unit
- * ```ts
- * import { startWorker, type Work } from "@heartbeat/heartbeat";
- * import { assertEquals } from "@std/assert";
- *
- * const sum: Work<number> = function* ({ beat }) {
- *   let total = 0;
- *   for (let n = 1; n <= 1_000; n++) {
- *     total += n;
- *     if (n % 100 === 0) beat({ n }); // alive, and this far
- *   }
- *   yield total;
- * };
- *
- * assertEquals(await Array.fromAsync(startWorker(sum).results), [500500]);
- * ```
- */
-export type Work<R> = (
-  context: WorkContext,
-) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>;
+export type { Heartbeat, Work, WorkContext, WorkerStreams };
 
 /** Options of {@linkcode startWorker}. */
 export interface StartWorkerOptions {

@@ -1,0 +1,97 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * The types that all modules share: a heartbeat, a worker, and its work. The
+ * public modules re-export them.
+ *
+ * @module
+ */
+
+/** Proof of progress: plain data, small, and worth nothing when late. */
+export interface Heartbeat {
+  /** The name of the worker. */
+  worker: string;
+  /** Counts every beat of the worker from 1, so a gap shows how many were dropped unread. */
+  seq: number;
+  /** When the beat was made, in milliseconds since the epoch. */
+  time: number;
+  /** The last detail that the work gave to {@linkcode WorkContext.beat}; absent if it gave none. */
+  detail?: unknown;
+}
+
+/**
+ * A worker is a pair of streams, whatever runs behind it: a function, a
+ * thread, a process, a remote host.
+ *
+ * @typeParam R The type of a result.
+ *
+ * @example A worker of your own
+ * ```ts
+ * import { watch, type WorkerStreams } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const remote: WorkerStreams<string> = {
+ *   results: ReadableStream.from(["a", "b"]),
+ *   heartbeats: ReadableStream.from([{ worker: "remote", seq: 1, time: Date.now() }]),
+ *   finished: Promise.resolve(),
+ * };
+ *
+ * assertEquals(await Array.fromAsync(watch(remote, { timeout: 3_000 })), ["a", "b"]);
+ * ```
+ */
+export interface WorkerStreams<R> {
+  /** The results. Cancelling them stops the worker and closes `heartbeats`. */
+  readonly results: ReadableStream<R>;
+  /** The heartbeats. Cancelling them stops the worker at once: `results` errors with the reason. */
+  readonly heartbeats: ReadableStream<Heartbeat>;
+  /**
+   * Resolves when the work itself has really ended, however it ended; never
+   * rejects. It stays pending for work that was stopped and did not end.
+   */
+  readonly finished: Promise<void>;
+}
+
+/** The argument of the work. */
+export interface WorkContext {
+  /** Aborts when the worker is to stop; the reason is the one that was given. */
+  readonly signal: AbortSignal;
+  /**
+   * Reports progress inside a long unit. The next heartbeat carries the latest
+   * detail, such as a checkpoint or the name of a step. The detail is not
+   * copied, so pass a new value each time.
+   */
+  readonly beat: (detail?: unknown) => void;
+  /** The detail of an earlier attempt's last heartbeat: where to resume. */
+  readonly lastDetail?: unknown;
+}
+
+/**
+ * The user's code: a function that returns an iterable of results. What
+ * happens between two results is a unit, the smallest thing that can hang.
+ *
+ * @typeParam R The type of a result.
+ * @param context The signal, the function `beat()` and the last checkpoint.
+ * @returns The results: an async iterable (an async generator, a
+ * `ReadableStream`, …) or an iterable, of values or of promises.
+ *
+ * @example Work that is one long unit
+ * ```ts
+ * import { startWorker, type Work } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sum: Work<number> = function* ({ beat }) {
+ *   let total = 0;
+ *   for (let n = 1; n <= 1_000; n++) {
+ *     total += n;
+ *     if (n % 100 === 0) beat({ n }); // alive, and this far
+ *   }
+ *   yield total;
+ * };
+ *
+ * assertEquals(await Array.fromAsync(startWorker(sum).results), [500500]);
+ * ```
+ */
+export type Work<R> = (
+  context: WorkContext,
+) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>;
