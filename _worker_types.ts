@@ -18,6 +18,16 @@ export interface Heartbeat {
   time: number;
   /** The last detail that the work gave to {@linkcode WorkContext.beat}; absent if it gave none. */
   detail?: unknown;
+  /**
+   * Set while a supervisor waits to start the attempt with this number. No
+   * attempt runs then: the heartbeat is a sign of life of the supervisor, and no
+   * progress of the work. Its `detail` is the work's last checkpoint. Absent from
+   * all other heartbeats.
+   */
+  restarting?: {
+    /** The number of the attempt that comes next. */
+    attempt: number;
+  };
 }
 
 /**

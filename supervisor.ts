@@ -310,12 +310,12 @@ interface Attempt<R> {
  * 6. Every decision is an event. What `onEvent` or `shouldRestart` throws ends
  *    the supervisor: the attempt is stopped, and both streams error with it.
  *
- * `heartbeats` are those of the attempts, numbered anew, with the latest detail
- * of all of them. While none runs, the
- * supervisor beats itself, with the detail
- * `{ type: "restarting", attempt, lastDetail }`, so that a monitor of the
- * supervisor does not take the wait for a stall; its `timeout` should be longer
- * than this one's.
+ * `heartbeats` are those of the attempts, numbered anew, each with the latest
+ * detail of all of them. While no attempt runs, the supervisor beats itself, so
+ * that a monitor of the supervisor does not take the wait for a stall; these
+ * heartbeats are marked with `restarting: { attempt }`, the number of the attempt
+ * that comes next. A supervisor of this one passes the mark on. The `timeout` of
+ * a monitor should be longer than this one's.
  *
  * `finished` resolves when the work of every attempt has really ended.
  *
@@ -429,8 +429,6 @@ export function supervise<R>(
   let { lastDetail } = options;
   let seq = 0;
   let over = false;
-  /** Whether the last heartbeat was the supervisor's own. */
-  let paused = false;
   /** The attempt that runs. */
   let current: Attempt<R> | undefined;
   /** The last one that was started. */
@@ -458,9 +456,11 @@ export function supervise<R>(
     onEvent({ type, time: Date.now(), attempt, ...more } as SupervisorEvent);
   }
 
-  function emit(detail: unknown, time = Date.now()) {
+  /** Sends a heartbeat with the last checkpoint of the work, whoever it is that beats. */
+  function emit(time: number, restarting: Heartbeat["restarting"]) {
     const beat: Heartbeat = { worker: name, seq: ++seq, time };
-    if (detail !== undefined) beat.detail = detail;
+    if (lastDetail !== undefined) beat.detail = lastDetail;
+    if (restarting !== undefined) beat.restarting = restarting;
     heartbeats.put(beat);
   }
 
@@ -498,8 +498,7 @@ export function supervise<R>(
       const { done, value } = await heartbeats.read();
       if (done) return;
       if (value.detail !== undefined) lastDetail = value.detail;
-      paused = false;
-      emit(lastDetail, value.time);
+      emit(value.time, value.restarting);
     }
   }
 
@@ -538,10 +537,7 @@ export function supervise<R>(
 
   /** Waits before a restart, and beats meanwhile. */
   async function pause(ms: number) {
-    const beat = () => {
-      paused = true;
-      emit({ type: "restarting", attempt: attempt + 1, lastDetail });
-    };
+    const beat = () => emit(Date.now(), { attempt: attempt + 1 });
     const ticker = setInterval(beat, Math.min(interval, MAX_DELAY_MS));
     beat();
     const patience = new AbortController();
@@ -568,8 +564,6 @@ export function supervise<R>(
       toResults.close();
       return heartbeats.close();
     }
-    // the last detail, for a supervisor of this one, is a checkpoint, not a restart
-    if (paused && lastDetail !== undefined) emit(lastDetail);
     toResults.error(failure.cause);
     heartbeats.error(failure.cause);
   }

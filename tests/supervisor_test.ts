@@ -516,14 +516,16 @@ Deno.test("supervise numbers the heartbeats anew, and beats while it waits", asy
     },
   );
   await advance(time, 5000);
-  const waiting = { type: "restarting", attempt: 2, lastDetail: "1.2" };
+  const steps = seen.heartbeats.chunks.map(({ detail, restarting }) =>
+    restarting ? `${detail} restarting ${restarting.attempt}` : detail
+  );
   assertEquals(
-    seen.heartbeats.chunks.map(({ detail }) => detail).filter((d, i, all) =>
-      i === 0 || d !== all[i - 1]
+    steps.filter((step, i) =>
+      i === 0 || step !== steps[i - 1] || String(step).includes("restarting")
     ),
     [
       ...[undefined, "1.0", "1.1", "1.2"],
-      ...Array(4).fill(waiting),
+      ...Array(4).fill("1.2 restarting 2"),
       ...["1.2", "2.0", "2.1"],
     ],
   );
@@ -1015,6 +1017,85 @@ Deno.test("supervise starts an inner supervisor again, from its checkpoint", asy
   assertEquals(
     seen.heartbeats.chunks.map(({ seq }) => seq),
     seen.heartbeats.chunks.map((_, i) => i + 1),
+  );
+  assertClean(time, seen);
+});
+
+Deno.test("supervise takes no restart of an inner supervisor for a checkpoint", async () => {
+  using time = new FakeTime(0);
+  let failures = 4;
+  const seen = observe(
+    ({ signal, lastDetail }) =>
+      supervise((context) =>
+        startWorker(async function* ({ beat }) {
+          await wait(100);
+          // before its first checkpoint
+          if (failures-- > 0) throw LOST;
+          for (let n = (context.lastDetail as number) ?? 0; n < 3; n++) {
+            yield n;
+            beat(n + 1);
+          }
+        }, { signal: context.signal }), {
+        timeout: TIMEOUT,
+        maxRestarts: 1,
+        backoff: STEADY,
+        signal,
+        lastDetail,
+      }),
+    { timeout: 3 * TIMEOUT },
+  );
+  await advance(time, 5000);
+  assertEquals(
+    seen.contexts.map(({ lastDetail }) => lastDetail),
+    [undefined, undefined, undefined],
+  );
+  assertEquals(seen.results.chunks, [0, 1, 2]);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise beats without a detail while it waits if there is no checkpoint", async () => {
+  using time = new FakeTime(0);
+  const seen = observe((context) =>
+    context.attempt < 3 ? failing(context) : startWorker(() => [1])
+  );
+  await advance(time, 1000);
+  assertEquals(
+    seen.heartbeats.chunks.filter(({ restarting }) => restarting),
+    [
+      { worker: "supervisor", seq: 2, time: 0, restarting: { attempt: 2 } },
+      { worker: "supervisor", seq: 4, time: 100, restarting: { attempt: 3 } },
+    ],
+  );
+  assertClean(time, seen);
+});
+
+Deno.test("supervise passes on that an inner supervisor restarts", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ signal }) =>
+      supervise((context) =>
+        startWorker(async function* ({ beat }) {
+          beat("checkpoint");
+          await wait(100);
+          if (context.attempt === 1) throw LOST;
+          yield 1;
+        }, { signal: context.signal }), {
+        ...{ timeout: TIMEOUT, backoff: STEADY, signal },
+      }),
+  );
+  await advance(time, 2000);
+  assertEquals(
+    seen.heartbeats.chunks.map(({ detail, restarting }) => [
+      detail,
+      restarting,
+    ]),
+    [
+      [undefined, undefined],
+      ["checkpoint", undefined],
+      ["checkpoint", { attempt: 2 }],
+      ["checkpoint", undefined],
+    ],
   );
   assertClean(time, seen);
 });
