@@ -9,6 +9,12 @@
  */
 
 import { MAX_DELAY_MS } from "./_timers.ts";
+import {
+  checkIteratorResult,
+  isThenable,
+  openSource,
+  type WorkSource,
+} from "./_work_source.ts";
 import type {
   Heartbeat,
   Work,
@@ -47,68 +53,16 @@ export interface StartWorkerOptions {
   lastDetail?: unknown;
 }
 
-/** Where results come from, and how to make it end. */
-interface Source<R> {
-  next(): IteratorResult<R> | PromiseLike<IteratorResult<R>>;
-  /** May be called while `next()` is pending. */
-  stop(reason: unknown): unknown;
-}
-
-function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null)?.then === "function";
-}
-
-/** Waits for a promise among the results of an iterator, and ends the iterator if it rejects. */
-async function settle<R>(
-  iterator: Iterator<R>,
-  { done, value }: IteratorResult<R>,
-) {
-  try {
-    return { done, value: await value } as IteratorResult<R>;
-  } catch (error) {
-    if (!done) iterator.return?.();
-    throw error;
-  }
-}
-
-function openSource<R>(iterable: ReturnType<Work<R>>): Source<R> {
-  if (iterable instanceof ReadableStream) {
-    // its iterator would not cancel it while a read is pending
-    const reader = iterable.getReader();
-    return {
-      next: () => reader.read() as Promise<IteratorResult<R>>,
-      stop: (reason) => reader.cancel(reason),
-    };
-  }
-  const object = Object(iterable);
-  if (typeof object[Symbol.asyncIterator] === "function") {
-    const iterator: AsyncIterator<R> = object[Symbol.asyncIterator]();
-    return {
-      next: () => iterator.next(),
-      stop: () => iterator.return?.(),
-    };
-  }
-  if (typeof object[Symbol.iterator] === "function") {
-    const iterator: Iterator<R> = object[Symbol.iterator]();
-    return {
-      next() {
-        const result = iterator.next();
-        return isThenable(result.value) ? settle(iterator, result) : result;
-      },
-      stop: () => iterator.return?.(),
-    };
-  }
-  throw new TypeError(
-    `Cannot start worker as 'work' must return an iterable or an async iterable: it returned ${
-      String(iterable)
-    }`,
-  );
-}
-
 /** Whether the work threw because it was told to stop. */
 function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted &&
-    (error === signal.reason || (error as Error | null)?.name === "AbortError");
+  if (!signal.aborted) return false;
+  try {
+    return error === signal.reason ||
+      (error as Error | null)?.name === "AbortError";
+  } catch {
+    // a getter named `name` threw
+    return false;
+  }
 }
 
 /**
@@ -184,7 +138,7 @@ export function startWorker<R>(
   checkSignal("start worker", signal);
 
   const aborter = new AbortController();
-  let source: Source<R> | undefined;
+  let source: WorkSource<R> | undefined;
   let detail = lastDetail;
   let seq = 0;
   let inFlight = false;
@@ -244,7 +198,7 @@ export function startWorker<R>(
   async function wind() {
     inFlight = true;
     try {
-      await source?.stop(signal!.reason);
+      await source?.close(signal!.reason);
       close();
     } catch (error) {
       fail(error);
@@ -264,7 +218,7 @@ export function startWorker<R>(
     try {
       // a generator cannot be left while it runs: it may be what stops its own worker
       await undefined;
-      await source?.stop(aborter.signal.reason);
+      await source?.close(aborter.signal.reason);
     } catch {
       // the streams have ended: there is nobody left to tell
     }
@@ -275,6 +229,7 @@ export function startWorker<R>(
   // three functions, as an async pull() costs more (bench/worker_bench.ts)
   function take(result: IteratorResult<R>) {
     try {
+      checkIteratorResult(result);
       const { done, value } = result;
       progress = true;
       if (done) close();

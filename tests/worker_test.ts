@@ -1,6 +1,11 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+} from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
 import { advance, type Collected, createSource, readAll } from "./_help.ts";
@@ -756,6 +761,93 @@ Deno.test("startWorker takes an iterator that answers with no object for a unit 
     await turn();
     assert(seen.results.end instanceof TypeError, `${seen.results.end}`);
     assertStrictEquals(seen.heartbeats.end, seen.results.end);
+    assert(seen.finished);
+  }
+});
+
+Deno.test("startWorker beats once a second by default", async () => {
+  using time = new FakeTime(0);
+  const { results, heartbeats } = startWorker(() => [1]);
+  const beats = readAll(heartbeats);
+  await advance(time, 2_500, 100);
+  assertEquals(beats.chunks.map(({ time }) => time), [0, 1_000, 2_000]);
+  await results.cancel();
+});
+
+Deno.test("startWorker errors with the first error, although the iterator's return() throws", async () => {
+  const iterator = {
+    next: () => ({ done: false, value: Promise.reject(FAILURE) }),
+    return() {
+      throw new Error("return() failed");
+    },
+  };
+  const seen = record(
+    startWorker(() => ({ [Symbol.iterator]: () => iterator })),
+  );
+  await turn();
+  assertStrictEquals(seen.results.end, FAILURE);
+  assertStrictEquals(seen.heartbeats.end, FAILURE);
+  assert(seen.finished);
+});
+
+Deno.test("startWorker ends a generator that yields a value whose 'then' throws", async () => {
+  let cleaned = false;
+  const value = {
+    get then() {
+      throw FAILURE;
+    },
+  };
+  const seen = record(startWorker(function* () {
+    try {
+      yield value;
+    } finally {
+      cleaned = true;
+    }
+  }));
+  await turn();
+  assertStrictEquals(seen.results.end, FAILURE);
+  assertEquals([cleaned, seen.finished], [true, true]);
+});
+
+Deno.test("startWorker finishes after an abort, whatever the work throws", async () => {
+  const aborter = new AbortController();
+  const gate = gates();
+  const error = Object.defineProperty(new Error("lost"), "name", {
+    get() {
+      throw FAILURE;
+    },
+  });
+  const seen = record(
+    startWorker(async function* () {
+      yield 1;
+      await gate.wait();
+      throw error;
+    }, { signal: aborter.signal }),
+  );
+  await turn();
+  aborter.abort(REASON);
+  gate.next();
+  await turn();
+  assert(seen.results.end === error);
+  assert(seen.heartbeats.end === error);
+  assert(seen.finished);
+});
+
+Deno.test("startWorker errors when an iterator returns no result object", async () => {
+  for (
+    const [key, answer] of [
+      [Symbol.iterator, 5],
+      [Symbol.iterator, "text"],
+      [Symbol.asyncIterator, 5],
+      [Symbol.asyncIterator, Promise.resolve(true)],
+    ] as const
+  ) {
+    const iterable = { [key]: () => ({ next: () => answer }) } as unknown;
+    const seen = record(startWorker(() => iterable as Iterable<number>));
+    await turn();
+    assertInstanceOf(seen.results.end, TypeError);
+    assertStrictEquals(seen.heartbeats.end, seen.results.end);
+    assertEquals(seen.results.chunks, []);
     assert(seen.finished);
   }
 });
