@@ -6,13 +6,13 @@
  * Runs the benches, all or those that are named (`monitor`, `worker`, `fleet`,
  * `nats`), and prints one table: what each thing costs as a ratio to what was
  * measured beside it, in the same run. A number among the arguments is that of
- * the units; `--write` puts the table into the README.
+ * the units; `--write` puts the table into `docs/performance.md`.
  *
  * @module
  */
 
 import type { Outcome } from "./_measure.ts";
-import { format, writeBlock } from "./_readme.ts";
+import { format, writeBlock } from "./_doc_blocks.ts";
 
 const BENCHES = ["monitor", "worker", "fleet", "nats"];
 
@@ -45,4 +45,6 @@ console.log(`\n${table}`);
 for (const target of outcomes.flatMap(({ targets }) => targets)) {
   console.log(target);
 }
-if (Deno.args.includes("--write")) await writeBlock("bench", table);
+if (Deno.args.includes("--write")) {
+  await writeBlock("performance.md", "bench", table);
+}

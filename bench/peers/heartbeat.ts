@@ -16,14 +16,14 @@ export const heartbeat: Peer = {
   guardIterable: (iterable, timeout) =>
     watch(startWorker(() => iterable, { interval: timeout / 2 }), { timeout }),
   notes: {
-    "Finds a hung async generator": {
+    "Detects a hung async generator": {
       yes: "as the work of `startWorker()`, for `watch()`",
     },
-    "Can go on with another source on a stall": {
+    "Can continue with another source after a stall": {
       no: "a worker can: `supervise()` starts it again",
     },
     "Takes a promise as it is": {
-      no: "`startWorker()` takes work that awaits it",
+      no: "`startWorker()` takes work that awaits the promise",
     },
   },
 };

@@ -37,7 +37,7 @@ export const ix: Peer = {
   guardPromise: (promise, dueTime) =>
     first(from(promise).pipe(timeout(dueTime))) as typeof promise,
   alternative: {
-    name: "`from(stream)` instead of an iterator of one's own",
+    name: "`from(stream)` instead of an iterator of your own",
     guard: (source, { timeout: dueTime }) =>
       from(source as Chunks).pipe(timeout<Uint8Array>(dueTime)),
   },

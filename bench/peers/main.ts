@@ -6,19 +6,23 @@
  * What this library and its peers do about a stream that goes silent, as seen:
  * a small scenario a row, in real time. Prints a Markdown table, and ends with
  * 1 if this library does not do what it claims. `--write` puts the table into
- * the README, `--check` compares it with what is there, but for the figures.
+ * `docs/comparison.md`, `--check` compares it with the table there, apart from
+ * the figures.
  *
  * @module
  */
 
-import { format, readBlock, writeBlock } from "../_readme.ts";
+import { format, readBlock, writeBlock } from "../_doc_blocks.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { peers } from "./peers.ts";
 import { type Rows, scenarios } from "./scenarios.ts";
 
-/** What this library says of itself: yes, but for these. */
+/** The page under `docs/` with the table. */
+const PAGE = "comparison.md";
+
+/** What this library does not claim to do; it claims all else. */
 const NOT_CLAIMED = [
-  "Can go on with another source on a stall",
+  "Can continue with another source after a stall",
   "Takes a promise as it is",
 ];
 
@@ -28,10 +32,10 @@ function render(rows: Rows) {
   const lines = Object.entries(rows).map(([title, observed]) => {
     const cells = observed.map(({ cell, note }, index) => {
       const { yes, no } = peers[index]!.notes?.[title] ?? {};
-      const told = (cell === "no" ? no : yes) ?? note;
-      if (!told) return cell;
-      if (!notes.includes(told)) notes.push(told);
-      const number = String(notes.indexOf(told) + 1)
+      const text = (cell === "no" ? no : yes) ?? note;
+      if (!text) return cell;
+      if (!notes.includes(text)) notes.push(text);
+      const number = String(notes.indexOf(text) + 1)
         .replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]!);
       return `${cell} ${number}`;
     });
@@ -85,10 +89,10 @@ for (const [title, observed] of Object.entries(rows)) {
 }
 
 if (Deno.args.includes("--write")) {
-  await writeBlock("peers", block);
+  await writeBlock(PAGE, "peers", block);
 } else if (Deno.args.includes("--check")) {
-  if (essence(await readBlock("peers")) !== essence(block)) {
-    console.error("README.md says otherwise: run with --write");
+  if (essence(await readBlock(PAGE, "peers")) !== essence(block)) {
+    console.error(`docs/${PAGE} differs: run with --write`);
     failed = true;
   }
 }

@@ -48,8 +48,7 @@ export const pTimeout: Peer = {
   guardPromise: (promise, milliseconds) => timeOut(promise, { milliseconds }),
   notes: {
     "The source is cancelled on a stall": {
-      yes:
-        "by the `cancel()` that the caller gives to the promise of each read",
+      yes: "by the `cancel()` that the caller adds to the promise of each read",
     },
   },
 };

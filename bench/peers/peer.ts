@@ -3,7 +3,7 @@
 /** Bytes, as HTTP bodies carry them, so that undici can take part. */
 export type Source = ReadableStream<Uint8Array<ArrayBuffer>>;
 
-/** What to guard a source with; a peer that has no such thing leaves `first` or `fallback` aside. */
+/** What to guard a source with; a peer without such an option ignores `first` or `fallback`. */
 export interface GuardOptions {
   /** The longest silence between two chunks, in ms. */
   timeout: number;
@@ -15,13 +15,13 @@ export interface GuardOptions {
 
 export type Chunks = AsyncIterable<Uint8Array>;
 
-/** What is told beside a cell of the table, if it says so. */
+/** The footnote of a cell, by what the cell says. */
 export interface Notes {
   yes?: string;
   no?: string;
 }
 
-/** What a library offers against silence, in its best configuration, put as its docs put it. */
+/** What a library offers against silence, in the best configuration that its documentation describes. */
 export interface Peer {
   /** As the table names it. */
   name: string;
@@ -34,9 +34,9 @@ export interface Peer {
   guardBody?(url: string, options: GuardOptions): Chunks;
   guardIterable?(iterable: Chunks, timeout: number): Chunks;
   guardPromise?<T>(promise: Promise<T>, timeout: number): Promise<T>;
-  /** Another way that its docs show: what it is, and what it does worse is told in a footnote. */
+  /** Another way that its documentation shows; a footnote says what it does worse. */
   alternative?: { name: string; guard: Peer["guard"] };
-  /** By when it tells of a silence of 100 ms, if that is not soon. */
+  /** By when (ms) it reports a silence of 100 ms, if that is late. */
   latest?: number;
   /** By the title of a row. */
   notes?: Record<string, Notes>;

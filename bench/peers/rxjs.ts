@@ -40,14 +40,14 @@ export const rxjs: Peer = {
   guardPromise: (promise, each) =>
     firstValueFrom(from(promise).pipe(timeout({ each }))),
   alternative: {
-    name: "`from(stream)` instead of an `Observable` of one's own",
+    name: "`from(stream)` instead of an `Observable` of your own",
     guard: (source, { timeout: each }) =>
       eachValueFrom(
         from(source as AsyncIterable<Uint8Array>).pipe(timeout({ each })),
       ),
   },
   notes: {
-    "The error tells the last item": {
+    "The error carries the last item": {
       no: "documented as `info.lastValue`, which is always `null` " +
         "([rxjs 7324](https://github.com/ReactiveX/rxjs/issues/7324))",
     },

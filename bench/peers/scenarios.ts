@@ -4,21 +4,21 @@ import { delay } from "@std/async/delay";
 import { countAlarms, isCoarse, TRIALS } from "./blocked_loop.ts";
 import type { Chunks, Peer, Source } from "./peer.ts";
 
-/** What was seen of a peer in one row of the table. */
+/** What was observed of a peer in one row of the table. */
 export interface Observed {
   cell: string;
-  /** Told in a footnote. */
+  /** Text of a footnote. */
   note?: string | undefined;
 }
 
-/** Rows by their titles; each tells what was seen of one peer after the other. */
+/** Rows by their titles; each holds what was observed, one peer after the other. */
 export type Rows = Record<string, Observed[]>;
 
 /** The silence (ms) that is too long in all scenarios. */
 const TIMEOUT = 100;
-/** By when an in-process guard tells of it, on a busy machine, too. */
+/** By when (ms) an in-process guard reports it, even on a busy machine. */
 const LATEST = 500;
-/** What is waited for beyond that, before it counts as never. */
+/** How much longer (ms) to wait before it counts as never. */
 const NEVER = 2_000;
 const MB = new Uint8Array(1 << 20);
 
@@ -90,7 +90,7 @@ async function read(
   return { ...seen };
 }
 
-/** Whether a value is told of by an error, however deep (to a sane depth). */
+/** Whether an error carries a value, up to a sensible depth. */
 function mentions(error: unknown, value: Uint8Array, depth = 3): boolean {
   if (error instanceof Uint8Array) return error[0] === value[0];
   if (depth === 0 || typeof error !== "object" || error === null) return false;
@@ -100,12 +100,12 @@ function mentions(error: unknown, value: Uint8Array, depth = 3): boolean {
 }
 
 const ENDS = {
-  pending: "nothing came of it",
+  pending: "the silence is never reported",
   closed: "the stream just ends, as if it were complete",
   error: "it is an error",
 };
 
-/** Observes all peers at the same time: they wait, most of it. */
+/** Observes all peers at the same time, as they mostly wait. */
 async function each(
   title: string,
   peers: Peer[],
@@ -114,7 +114,7 @@ async function each(
   return { [title]: await Promise.all(peers.map(run)) };
 }
 
-/** A chunk, then silence: what comes of it, row by row. */
+/** A chunk, then silence: what the peer does, row by row. */
 async function observeStall(peer: Peer, guard: Peer["guard"]) {
   const source = timed([0]);
   const seen = await read(
@@ -128,7 +128,8 @@ async function observeStall(peer: Peer, guard: Peer["guard"]) {
     ENDS[seen.end],
   );
   if (error.cell === "yes" && took > LATEST) {
-    error.note = "100 ms of it is told after 1 s: its clock is coarse";
+    error.note =
+      "a silence of 100 ms is reported after 1 s: its clock is coarse";
   }
   return {
     "A silence is an error": error,
@@ -136,7 +137,7 @@ async function observeStall(peer: Peer, guard: Peer["guard"]) {
       source.cancelled,
       "the source is left waiting",
     ),
-    "The error tells the last item": verdict(
+    "The error carries the last item": verdict(
       mentions(seen.error, Uint8Array.of(1)),
     ),
   };
@@ -167,7 +168,7 @@ async function stall(peers: Peer[]): Promise<Rows> {
 }
 
 function firstItem(peers: Peer[]) {
-  return each("A limit of its own for the first item", peers, async (peer) => {
+  return each("A separate limit for the first item", peers, async (peer) => {
     const ms = latest(peer);
     const source = timed([ms * 1.5]);
     const seen = await read(
@@ -184,7 +185,7 @@ function firstItem(peers: Peer[]) {
 
 function noLoss(peers: Peer[]) {
   return each(
-    "What came before a stall is delivered, however late",
+    "What came before a stall is delivered, even late",
     peers,
     async (peer) => {
       const ms = latest(peer) + 200;
@@ -197,7 +198,7 @@ function noLoss(peers: Peer[]) {
         seen.bytes.join() === "1,2,3" && seen.end === "error",
         `${
           3 - seen.bytes.length
-        } of 3 items were dropped, the consumer being slow`,
+        } of 3 items were dropped, because the consumer was slow`,
       );
     },
   );
@@ -230,18 +231,18 @@ async function slowConsumer(peers: Peer[]): Promise<Rows> {
         seen.end === "closed" && seen.size === chunks * MB.length,
         ENDS[seen.end],
       ),
-      verdict(ahead < chunks, "it is read to its end meanwhile, into memory"),
+      verdict(ahead < chunks, "meanwhile the whole source is read into memory"),
     ] as const;
   }));
   return {
-    "A slow consumer is no silence": all.map(([alarm]) => alarm),
+    "A slow consumer is not silence": all.map(([alarm]) => alarm),
     "A slow consumer slows the source (backpressure)": all.map(([, b]) => b),
   };
 }
 
 function busyConsumer(peers: Peer[]) {
   return each(
-    "A stall is found while the consumer is busy",
+    "A stall is detected while the consumer is busy",
     peers,
     async (peer) => {
       const source = timed([0]);
@@ -298,10 +299,10 @@ async function blockedLoop(peers: Peer[]): Promise<Rows> {
   const least = Math.min(...alarms.filter((count) => count > 0));
   const most = Math.max(...alarms);
   const range = least === most ? most : `${least} to ${most}`;
-  const bad = `${range} of ${TRIALS} false alarms, the event loop being ` +
-    "blocked while a thread sent items";
+  const bad = `${range} of ${TRIALS} false alarms, while the event loop was ` +
+    "blocked and a thread sent items";
   return {
-    "A blocked event loop is no silence": alarms.map((count) =>
+    "A blocked event loop is not silence": alarms.map((count) =>
       verdict(count === 0, bad)
     ),
   };
@@ -314,7 +315,9 @@ function noTimerLeft(peers: Peer[]) {
     const { stdout, ended } = await run(["run", "-A", file, index]);
     const { done, fired } = JSON.parse(decode(stdout));
     return fired > 0
-      ? no("a timer for each read runs on, though it keeps no process alive")
+      ? no(
+        "a timer for each read is left, although it does not keep the process alive",
+      )
       : verdict(
         ended - done < 1_500,
         "a timer for each read keeps the process alive until it is due",
@@ -360,7 +363,7 @@ async function fetchBody(peers: Peer[]): Promise<Rows> {
 }
 
 function hungGenerator(peers: Peer[]) {
-  return each("Finds a hung async generator", peers, async (peer) => {
+  return each("Detects a hung async generator", peers, async (peer) => {
     if (!peer.guardIterable) return no();
     async function* hang() {
       yield Uint8Array.of(1);
@@ -372,14 +375,14 @@ function hungGenerator(peers: Peer[]) {
     );
     return verdict(
       seen.end === "error" && seen.bytes.join() === "1",
-      seen.end === "pending" ? "the silence is never told" : ENDS[seen.end],
+      seen.end === "pending" ? "the silence is never reported" : ENDS[seen.end],
     );
   });
 }
 
 function fallback(peers: Peer[]) {
   return each(
-    "Can go on with another source on a stall",
+    "Can continue with another source after a stall",
     peers,
     async (peer) => {
       const source = timed([0]);
@@ -408,7 +411,7 @@ function plainPromise(peers: Peer[]) {
       guarded.then(() => "value", () => "error"),
       delay(LATEST + NEVER).then(() => "pending"),
     ]);
-    return verdict(outcome === "error", "the silence is never told");
+    return verdict(outcome === "error", "the silence is never reported");
   });
 }
 

@@ -40,7 +40,7 @@ export const undici: Peer = {
   guard,
   guardBody,
   notes: {
-    "A blocked event loop is no silence": {
+    "A blocked event loop is not silence": {
       yes: "its clock counts its own ticks, not the time",
     },
     "Works on an HTTP body": {

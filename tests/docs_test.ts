@@ -1,0 +1,67 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals } from "@std/assert";
+
+const root = new URL("../", import.meta.url);
+
+/** The text of each page, by its path. */
+async function readPages() {
+  const paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+  for await (const { name } of Deno.readDir(new URL("docs/", root))) {
+    paths.push(`docs/${name}`);
+  }
+  const texts = await Promise.all(
+    paths.map((path) => Deno.readTextFile(new URL(path, root))),
+  );
+  return new Map(paths.map((path, index) => [path, texts[index]!]));
+}
+
+const pages = await readPages();
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchors(text: string) {
+  const prose = text.replaceAll(/^```[^]*?^```$/gm, "");
+  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!.toLowerCase().replaceAll(/[^\w\s-]/g, "").replaceAll(" ", "-")
+  );
+}
+
+Deno.test("README.md is one screen that sells and one that starts, in under 9,000 bytes", () => {
+  const text = pages.get("README.md")!;
+  assert(new TextEncoder().encode(text).length < 9_000);
+  // the commands that need only Node.js are within the first two screens
+  const lines = text.split("\n");
+  assert(lines.findIndex((line) => line.includes("npm:test")) < 80);
+});
+
+Deno.test("README.md links every page of docs/", () => {
+  for (const path of pages.keys()) {
+    if (!path.startsWith("docs/")) continue;
+    assert(pages.get("README.md")!.includes(`](${path})`), path);
+  }
+});
+
+Deno.test("relative links of the documentation lead to a file and a heading", async () => {
+  for (const [path, text] of pages) {
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link!)) continue;
+      const url = new URL(link!, new URL(path, root));
+      const anchor = url.hash.slice(1);
+      url.hash = "";
+      const target = await Deno.readTextFile(url);
+      if (anchor) assert(anchors(target).includes(anchor), `${path}: ${link}`);
+    }
+  }
+});
+
+Deno.test("the two halves of the example of a thread are the same program", async () => {
+  const page = pages.get("docs/threads_and_commands.md")!;
+  const shown = /\/\/ primes\.ts\n([^]*?)```/.exec(page)![1]!;
+  const file = await Deno.readTextFile(
+    new URL("examples/thread/primes.ts", root),
+  );
+  for (const line of shown.split("\n").filter(Boolean)) {
+    assert(file.includes(line), line);
+  }
+  assertEquals(shown.match(/serveThread</g)?.length, 1);
+});
