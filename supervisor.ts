@@ -627,7 +627,10 @@ export function supervise<R>(
       if (restarts.length >= maxRestarts) {
         return giveUp(new RestartLimitError({ maxRestarts, within, cause }));
       }
-      const longest = Math.min(max, min * factor ** restarts.length);
+      // the power may be Infinity
+      const longest = min === 0
+        ? 0
+        : Math.min(max, min * factor ** restarts.length);
       const wait = Math.round(longest * (1 - jitter * Math.random()));
       restarts.push(now);
       tell({ type: "restarting", delay: wait });

@@ -378,6 +378,27 @@ Deno.test("supervise waits longer before each restart, from min by factor to max
   }
 });
 
+Deno.test("supervise restarts at once where backoff.min is 0, however often", async () => {
+  using time = new FakeTime(0);
+  const delays = new Set<number>();
+  const seen = observe(
+    (context) =>
+      context.attempt < 1100 ? failing(context) : startWorker(() => [1]),
+    {
+      maxRestarts: Infinity,
+      within: Infinity,
+      backoff: { min: 0 },
+      onEvent: (event) =>
+        void (event.type === "restarting" && delays.add(event.delay)),
+    },
+  );
+  for (let i = 0; i < 1300 && !seen.results.end; i++) await time.tickAsync(1);
+  await advance(time, 10);
+  assertEquals([...delays], [0]);
+  assertEquals(seen.results.chunks, [1]);
+  assertClean(time, seen);
+});
+
 Deno.test("supervise starts the next attempt when the wait is over, and not before", async () => {
   using time = new FakeTime(0);
   const backoff = { min: 700, factor: 1, jitter: 0 };
