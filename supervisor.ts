@@ -673,7 +673,7 @@ export function supervise<R>(
   // not before the caller has the streams
   Promise.resolve().then(run).catch((error) => {
     latest?.stop(error);
-    if (over) throw error;
+    // where a hook cancelled before it threw, nobody is left to hear of it
     end({ cause: error });
   }).finally(release);
   return { results, heartbeats: heartbeats.readable, finished };

@@ -1123,6 +1123,27 @@ Deno.test("supervise passes on that an inner supervisor restarts", async () => {
 
 Deno.test("supervise aborts through all its layers", async () => {
   using time = new FakeTime(0);
+for (const type of ["started", "stalled", "restarting", "shouldRestart()"]) {
+  Deno.test(`supervise ignores what a hook throws at ${type} after it cancelled`, async () => {
+    using time = new FakeTime(0);
+    const act = (at: string) => {
+      if (at !== type) return true;
+      seen.results.cancel(REASON);
+      throw BROKEN;
+    };
+    const seen: ReturnType<typeof observe> = observe(hanging, {
+      onEvent: (event) => void act(event.type),
+      shouldRestart: () => act("shouldRestart()"),
+    });
+    // an unhandled rejection fails the test
+    await advance(time, 5000);
+    assertEquals(seen.ends(), ["closed", "closed"]);
+    assertEquals(seen.events.at(-1)?.type, "ended");
+    for (const { signal } of seen.contexts) assert(signal.aborted);
+    assertClean(time, seen);
+  });
+}
+
   const seen = observe(
     ({ signal }) => supervise(hanging, { timeout: TIMEOUT, signal }),
     {
