@@ -396,10 +396,9 @@ function runSchedule(seed: number) {
         const before = beats.at(-1);
         check(value.seq === (before?.seq ?? 0) + 1, `seq ${value.seq}`);
         check(value.worker === `${seed}`, `a beat of ${value.worker}`);
-        const told = value.detail as { type?: string; attempt: number };
-        if (told?.type) {
+        if (value.restarting) {
           check(
-            told.type === "restarting" && told.attempt === tries.length + 1,
+            value.restarting.attempt === tries.length + 1,
             "a beat of another wait",
           );
         }
