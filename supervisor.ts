@@ -18,6 +18,7 @@ import {
   checkSignal,
   checkString,
 } from "./_validate.ts";
+import { Attempt } from "./_attempt.ts";
 import { ConflatedStream } from "./_conflated_stream.ts";
 import {
   HeartbeatMonitor,
@@ -277,18 +278,6 @@ interface Failure {
 /** An event before it is told. */
 type Told<E> = E extends unknown ? Omit<E, keyof SupervisorEventBase> : never;
 
-/** An attempt, with its streams open. */
-interface Attempt<R> {
-  results: ReadableStreamDefaultReader<R>;
-  heartbeats: ReadableStreamDefaultReader<Heartbeat>;
-  aborter: AbortController;
-  finished: Promise<void>;
-  /** The read that is pending, and whether it handed a result on. */
-  reading?: Promise<boolean>;
-  /** Cancels its streams, then aborts its signal, all with the same reason. */
-  stop(reason?: unknown): void;
-}
-
 /**
  * Starts a worker, and starts it again after a stall or a failure. The return
  * value is a worker like any other: supervisors nest, and can be watched.
@@ -435,6 +424,8 @@ export function supervise<R>(
   let latest: Attempt<R> | undefined;
   let changed!: Promise<void>;
   let announce = () => {};
+  /** The read that is pending, and whether it handed a result on. */
+  let reading: Promise<boolean> | undefined;
   let toResults!: ReadableStreamDefaultController<R>;
   /** The supervisor, and the works that have not ended. */
   let running = 1;
@@ -464,32 +455,25 @@ export function supervise<R>(
     heartbeats.put(beat);
   }
 
+  /** Starts a worker, and takes its streams; throws if it cannot, with the worker stopped. */
   function open(cause: unknown): Attempt<R> {
-    const aborter = new AbortController();
-    const worker = start({
-      attempt,
-      signal: aborter.signal,
-      lastDetail,
-      delivered,
-      cause,
-    });
-    const results = worker.results.getReader();
-    const heartbeats = worker.heartbeats
-      .pipeThrough(new HeartbeatMonitor(options)).getReader();
-    const finished = Promise.resolve(worker.finished).catch(() => {});
-    running++;
-    finished.then(release);
-    return {
-      results,
-      heartbeats,
-      aborter,
-      finished,
-      stop(reason = new DOMException("The worker was stopped", "AbortError")) {
-        results.cancel(reason).catch(() => {});
-        heartbeats.cancel(reason).catch(() => {});
-        aborter.abort(reason);
-      },
+    const given = latest = new Attempt<R>();
+    const context = {
+      ...{ attempt, signal: given.signal, lastDetail, delivered, cause },
     };
+    try {
+      given.open(
+        start(context),
+        (beats) => beats.pipeThrough(new HeartbeatMonitor(options)),
+      );
+    } catch (error) {
+      given.stop(error);
+      throw error;
+    } finally {
+      running++;
+      given.finished.then(release);
+    }
+    return given;
   }
 
   /** Passes the heartbeats of an attempt on; throws how it ended. */
@@ -506,18 +490,17 @@ export function supervise<R>(
   function tryOnce(cause: unknown): Promise<Failure | undefined> {
     return new Promise((resolve) => {
       const fail = (cause: unknown) => resolve({ cause });
+      let given: Attempt<R>;
       try {
-        latest = undefined;
-        latest = open(cause);
+        given = open(cause);
       } catch (error) {
         return fail(error);
       }
-      const given = latest;
       const listening = listen(given);
       listening.catch(fail);
       given.results.closed.then(async () => {
         // a last result that is being handed on
-        await given.reading;
+        await reading;
         resolve(undefined);
       }, (cause) => {
         // the last heartbeat comes before its worker's error, by some microtasks
@@ -528,10 +511,10 @@ export function supervise<R>(
         };
         listening.then(now, now);
       });
-      turnTo(latest);
+      turnTo(given);
       // start() itself may have ended it
-      if (over) latest.stop(signal?.reason);
-      else if (signal?.aborted) latest.aborter.abort(signal.reason);
+      if (over) given.stop(given.signal.reason);
+      else if (signal?.aborted) given.abort(signal.reason);
     });
   }
 
@@ -570,6 +553,8 @@ export function supervise<R>(
 
   function giveUp(cause: unknown) {
     tell({ type: "gave-up", error: describe(cause) });
+    // the heartbeats were read on while it stopped
+    latest?.stop(latest.signal.reason);
     end({ cause });
   }
 
@@ -581,14 +566,16 @@ export function supervise<R>(
   }
 
   function onAbort() {
-    current?.aborter.abort(signal!.reason);
+    current?.abort(signal!.reason);
     wake.abort();
   }
 
   function halt(reason: unknown) {
     if (over) return;
     cleanup();
-    latest?.stop(reason);
+    latest?.stop(
+      reason ?? new DOMException("The worker was stopped", "AbortError"),
+    );
     heartbeats.close();
     tell({ type: "ended" });
   }
@@ -606,8 +593,7 @@ export function supervise<R>(
       turnTo(undefined);
       if (!failure) break;
       cause = failure.cause;
-      latest?.results.cancel(cause).catch(() => {});
-      latest?.aborter.abort(cause);
+      latest?.giveUp(cause);
       tell(
         cause instanceof HeartbeatTimeoutError
           ? {
@@ -636,7 +622,7 @@ export function supervise<R>(
       tell({ type: "restarting", delay: wait });
       if (!over) await pause(wait);
       if (over) return;
-      latest?.heartbeats.cancel(cause).catch(() => {});
+      latest?.stop(cause);
     }
     tell({ type: "ended" });
     end();
@@ -648,13 +634,13 @@ export function supervise<R>(
       while (!over) {
         const given = current;
         if (given) {
-          given.reading = given.results.read().then(({ done, value }) => {
+          reading = given.results.read().then(({ done, value }) => {
             if (done || over || given !== current) return false;
             delivered++;
             controller.enqueue(value);
             return true;
           }, () => false);
-          if (await given.reading) return;
+          if (await reading) return;
         }
         if (!over && given === current) await changed;
       }

@@ -402,6 +402,10 @@ function runSchedule(seed: number) {
             "a beat of another wait",
           );
         }
+        check(
+          value.detail !== undefined || before?.detail === undefined,
+          "a beat without the checkpoint",
+        );
         const { type } = events.at(-1)!;
         if (type === "restarting" && before) {
           check(seen - before.seen <= timeout + LATE, "no beat in a wait");

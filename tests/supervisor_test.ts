@@ -903,6 +903,131 @@ Deno.test("supervise starts again when start() throws or returns no worker", asy
   assertClean(time, seen);
 });
 
+/** How a worker may be one whose streams cannot be read, and which of them is cancelled. */
+const UNREADABLE = {
+  "has its results locked": (worker: WorkerStreams<number>) => {
+    worker.results.getReader();
+    return { worker, cancelled: "heartbeats" as const };
+  },
+  "has its heartbeats locked": (worker: WorkerStreams<number>) => {
+    worker.heartbeats.getReader();
+    return { worker, cancelled: "results" as const };
+  },
+  "has no heartbeats": ({ results, finished }: WorkerStreams<number>) => ({
+    worker: { results, finished } as WorkerStreams<number>,
+    cancelled: "results" as const,
+  }),
+  "has no results": ({ heartbeats, finished }: WorkerStreams<number>) => ({
+    worker: { heartbeats, finished } as WorkerStreams<number>,
+    cancelled: "heartbeats" as const,
+  }),
+};
+
+for (const [how, spoil] of Object.entries(UNREADABLE)) {
+  Deno.test(`supervise stops a worker that ${how}, and waits for it`, async () => {
+    using time = new FakeTime(0);
+    const first = play();
+    const { worker, cancelled } = spoil(first.worker);
+    const seen = observe<number>(({ attempt }) =>
+      attempt === 1 ? worker : startWorker(() => [1])
+    );
+    await advance(time, 1000);
+    assertEquals(seen.types(), "started failed restarting");
+    first.finish();
+    await advance(time, 100);
+    assertEquals(seen.types(), "started failed restarting started ended");
+    const [{ signal }, { cause }] = seen.contexts as [
+      AttemptContext,
+      AttemptContext,
+    ];
+    assert(cause instanceof TypeError);
+    assertStrictEquals(signal.reason, cause);
+    assertStrictEquals(first[cancelled].cancelled, cause);
+    assertEquals(seen.results.chunks, [1]);
+    assertClean(time, seen);
+  });
+
+  Deno.test(`supervise finishes no earlier than a worker that ${how}`, async () => {
+    using time = new FakeTime(0);
+    const first = play();
+    const { worker } = spoil(first.worker);
+    const seen = observe(() => worker, { maxRestarts: 0 });
+    await advance(time, 2000);
+    assertEquals(seen.types(), "started failed gave-up");
+    assertEquals(seen.finished, false);
+    first.finish();
+    await advance(time, 50);
+    assertClean(time, seen);
+  });
+}
+
+Deno.test("supervise aborts the signal of a start() that throws", async () => {
+  using time = new FakeTime(0);
+  const left: WorkerStreams<number>[] = [];
+  const seen = observe((context) => {
+    if (context.attempt > 1) return startWorker(() => [1]);
+    left.push(hanging(context));
+    throw LOST;
+  });
+  await advance(time, 1000);
+  assertStrictEquals(seen.contexts[0]!.signal.reason, LOST);
+  assertEquals(seen.types(), "started failed restarting started ended");
+  assertEquals(seen.results.chunks, [1]);
+  await left[0]!.finished;
+  assertClean(time, seen);
+});
+
+Deno.test("supervise does not wait for an earlier attempt when start() throws", async () => {
+  using time = new FakeTime(0);
+  const seen = observe<number>(({ attempt, signal }) => {
+    if (attempt === 1) {
+      return startWorker(async function* () {
+        yield await FOREVER;
+      }, { signal });
+    }
+    if (attempt === 2) throw LOST;
+    return startWorker(() => [1]);
+  }, { stopTimeout: 3000 });
+  await advance(time, 5000);
+  assertEquals(
+    seen.events.map(({ type, time }) => [type, time]),
+    [
+      ["started", 0],
+      ["stalled", 1000],
+      ["restarting", 1000],
+      ["unstopped", 4000],
+      ["started", 4000],
+      ["failed", 4000],
+      ["restarting", 4000],
+      ["started", 4100],
+      ["ended", 4100],
+    ],
+  );
+  assertEquals(time.next(), false);
+});
+
+Deno.test("supervise cancels the heartbeats of an attempt whose results failed", async () => {
+  using time = new FakeTime(0);
+  for (const maxRestarts of [0, 1]) {
+    const workers = [play(), play()];
+    const seen = observe(({ attempt }) => workers[attempt - 1]!.worker, {
+      maxRestarts,
+    });
+    await advance(time, 50);
+    const [first, second] = workers;
+    first!.beat();
+    first!.results.controller.error(LOST);
+    first!.finish();
+    await advance(time, 200);
+    assertStrictEquals(first!.heartbeats.cancelled, LOST);
+    if (maxRestarts === 0) {
+      assertStrictEquals(seen.results.end, seen.heartbeats.end);
+    } else second!.close();
+    await advance(time, 50);
+    assertClean(time, seen);
+  }
+});
+
 Deno.test("supervise tells what was thrown, whatever it is", async () => {
   using time = new FakeTime(0);
   const thrown = [
@@ -997,6 +1122,27 @@ Deno.test("supervise rejects the cancel with what onEvent throws at the end of i
     assertClean(time, seen);
   }
 });
+
+for (const type of ["started", "stalled", "restarting", "shouldRestart()"]) {
+  Deno.test(`supervise ignores what a hook throws at ${type} after it cancelled`, async () => {
+    using time = new FakeTime(0);
+    const act = (at: string) => {
+      if (at !== type) return true;
+      seen.results.cancel(REASON);
+      throw BROKEN;
+    };
+    const seen: ReturnType<typeof observe> = observe(hanging, {
+      onEvent: (event) => void act(event.type),
+      shouldRestart: () => act("shouldRestart()"),
+    });
+    // an unhandled rejection fails the test
+    await advance(time, 5000);
+    assertEquals(seen.ends(), ["closed", "closed"]);
+    assertEquals(seen.events.at(-1)?.type, "ended");
+    for (const { signal } of seen.contexts) assert(signal.aborted);
+    assertClean(time, seen);
+  });
+}
 
 Deno.test("supervise starts an inner supervisor again, from its checkpoint", async () => {
   using time = new FakeTime(0);
@@ -1123,27 +1269,6 @@ Deno.test("supervise passes on that an inner supervisor restarts", async () => {
 
 Deno.test("supervise aborts through all its layers", async () => {
   using time = new FakeTime(0);
-for (const type of ["started", "stalled", "restarting", "shouldRestart()"]) {
-  Deno.test(`supervise ignores what a hook throws at ${type} after it cancelled`, async () => {
-    using time = new FakeTime(0);
-    const act = (at: string) => {
-      if (at !== type) return true;
-      seen.results.cancel(REASON);
-      throw BROKEN;
-    };
-    const seen: ReturnType<typeof observe> = observe(hanging, {
-      onEvent: (event) => void act(event.type),
-      shouldRestart: () => act("shouldRestart()"),
-    });
-    // an unhandled rejection fails the test
-    await advance(time, 5000);
-    assertEquals(seen.ends(), ["closed", "closed"]);
-    assertEquals(seen.events.at(-1)?.type, "ended");
-    for (const { signal } of seen.contexts) assert(signal.aborted);
-    assertClean(time, seen);
-  });
-}
-
   const seen = observe(
     ({ signal }) => supervise(hanging, { timeout: TIMEOUT, signal }),
     {
