@@ -45,70 +45,22 @@ import {
   checkString,
   throwInvalid,
 } from "./_validate.ts";
-import type { Heartbeat } from "./worker.ts";
+import { HeartbeatPublisher } from "./_nats_publisher.ts";
+import { hasWildcard, isSubject } from "./_nats_subject.ts";
+import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
+import type {
+  NatsConnection,
+  SubscribeHeartbeatsOptions,
+} from "./_nats_types.ts";
+import type { Heartbeat } from "./_worker_types.ts";
 
-/** What is used of a message of the official client. */
-export interface NatsMessage {
-  /** The subject that it was sent to. */
-  subject: string;
-  /** The payload. */
-  data: Uint8Array;
-}
-
-/** What is used of a subscription of the official client. */
-export interface NatsSubscription {
-  /** Resolves when it has ended, to an error if that is why. */
-  closed: Promise<void | Error>;
-  /** Ends it. */
-  unsubscribe(): void;
-}
-
-/** What is used of a connection of the official client, `@nats-io/nats-core`. */
-export interface NatsConnection {
-  /** Sends a message. */
-  publish(subject: string, payload: string): void;
-  /** Receives the messages of a subject, which may have wildcards. */
-  subscribe(
-    subject: string,
-    options: {
-      queue?: string;
-      callback: (error: Error | null, message: NatsMessage) => void;
-    },
-  ): NatsSubscription;
-  /** Tells when the connection is lost and made again. */
-  status(): AsyncIterable<{ type: string }>;
-  /** Whether it was closed for good. */
-  isClosed(): boolean;
-  /** Whether it is being closed. */
-  isDraining(): boolean;
-}
-
-/** A message that is no heartbeat. */
-export interface MalformedMessage {
-  /** How many there were, with this one. */
-  count: number;
-  /** The subject that it was sent to. */
-  subject: string;
-  /** The payload. */
-  data: Uint8Array;
-  /** What is wrong with it. */
-  problem: string;
-}
-
-/** Options of {@linkcode subscribeHeartbeats}. */
-export interface SubscribeHeartbeatsOptions {
-  /**
-   * The queue group to share the messages with. Each message goes to one member
-   * at random, so that the heartbeats of one worker are spread over all: not a
-   * way to divide a fleet.
-   */
-  queue?: string | undefined;
-  /**
-   * Is told of every message that is no heartbeat; such a message is passed over.
-   * What it throws ends the stream.
-   */
-  onMalformed?: ((message: MalformedMessage) => void) | undefined;
-}
+export type {
+  MalformedMessage,
+  NatsConnection,
+  NatsMessage,
+  NatsSubscription,
+  SubscribeHeartbeatsOptions,
+} from "./_nats_types.ts";
 
 function checkConnection(
   action: string,
@@ -122,8 +74,9 @@ function checkConnection(
     }
   }
   checkString(action, "subject", subject);
-  // the server tells the connection only: the subscription would wait for ever
-  if (/^\.|\.\.|\.$|^$|(^|\.)>\.|\s/.test(subject)) {
+  // the server reports a bad subject to the connection only: the subscription
+  // would wait for ever
+  if (!isSubject(subject)) {
     const accepted =
       "a subject without white space or empty parts, with '>' at its end only";
     throwInvalid(RangeError, action, "subject", accepted, subject);
@@ -176,56 +129,11 @@ export function publishHeartbeats(
 ): WritableStream<Heartbeat> {
   const action = "publish heartbeats";
   checkConnection(action, connection, subject);
-  if (/(^|\.)[*>](\.|$)/.test(subject)) {
+  if (hasWildcard(subject)) {
     const accepted = "a subject without wildcards";
     throwInvalid(RangeError, action, "subject", accepted, subject);
   }
-  let connected = true;
-  const statuses = connection.status();
-  async function listen() {
-    for await (const { type } of statuses) {
-      if (type === "disconnect") connected = false;
-      else if (type === "reconnect") connected = true;
-    }
-  }
-  function stop() {
-    // the iterator of the official client can be stopped while it waits
-    (statuses as { stop?(): void }).stop?.();
-  }
-  return new WritableStream<Heartbeat>({
-    start() {
-      listen().catch(() => {});
-    },
-    write(beat) {
-      if (
-        !connected || connection.isClosed() || connection.isDraining()
-      ) return;
-      try {
-        connection.publish(subject, JSON.stringify(beat));
-      } catch (error) {
-        stop();
-        throw error;
-      }
-    },
-    close: stop,
-    abort: stop,
-  });
-}
-
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** Reads a message; throws what is wrong with it. */
-function parse(data: Uint8Array): Heartbeat {
-  const value: Partial<Heartbeat> | null = JSON.parse(decoder.decode(data));
-  const { worker, seq, time, detail } = Object(value) as Partial<Heartbeat>;
-  if (typeof worker !== "string") throw new TypeError("'worker' is no string");
-  if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
-  // 1e999 is JSON, and read as Infinity
-  if (!Number.isFinite(time)) throw new TypeError("'time' is no number");
-  return {
-    ...{ worker, seq: seq!, time: time! },
-    ...(detail !== undefined && { detail }),
-  };
+  return new HeartbeatPublisher(connection, subject).writable;
 }
 
 /**
@@ -303,73 +211,9 @@ export function subscribeHeartbeats(
   }
   checkFunction(action, "onMalformed", onMalformed);
 
-  const arrived = new Map<string, Heartbeat>();
-  let count = 0;
-  let wanted = false;
-  let planned = false;
-  let ended = false;
-  let controller!: ReadableStreamDefaultController<Heartbeat[]>;
-  let subscription: NatsSubscription;
-
-  function deliver() {
-    planned = false;
-    if (ended || arrived.size === 0) return;
-    wanted = false;
-    controller.enqueue([...arrived.values()]);
-    arrived.clear();
-  }
-
-  /** Delivers once all that came in one piece is there. */
-  function plan() {
-    if (!wanted || planned || arrived.size === 0) return;
-    planned = true;
-    queueMicrotask(deliver);
-  }
-
-  function end(error?: unknown) {
-    if (ended) return;
-    if (!error) deliver();
-    ended = true;
-    if (error) controller.error(error);
-    else controller.close();
-  }
-
-  function take(error: Error | null, { subject, data }: NatsMessage) {
-    // why it ends: `closed` tells it, too
-    if (error || ended) return;
-    try {
-      const beat = parse(data);
-      arrived.set(beat.worker, beat);
-      plan();
-    } catch (error) {
-      const { message: problem } = error as Error;
-      try {
-        onMalformed({ count: ++count, subject, data, problem });
-      } catch (error) {
-        ended = true;
-        subscription.unsubscribe();
-        // whatever it threw, be it undefined
-        controller.error(error);
-      }
-    }
-  }
-
-  return new ReadableStream<Heartbeat[]>({
-    start(given) {
-      controller = given;
-      subscription = connection.subscribe(subject, {
-        ...(queue !== undefined && { queue }),
-        callback: take,
-      });
-      subscription.closed.then(end, end);
-    },
-    pull() {
-      wanted = true;
-      plan();
-    },
-    cancel() {
-      ended = true;
-      subscription.unsubscribe();
-    },
-  }, { highWaterMark: 0 });
+  const subscriber = new HeartbeatSubscriber(connection, subject, {
+    queue,
+    onMalformed,
+  });
+  return subscriber.readable;
 }

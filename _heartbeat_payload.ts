@@ -1,0 +1,24 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import type { Heartbeat } from "./_worker_types.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Reads a heartbeat from its JSON. Unknown fields are dropped: they may be large.
+ *
+ * @throws {Error} If it is not a heartbeat; the message says why.
+ */
+export function parseHeartbeat(data: Uint8Array): Heartbeat {
+  const value: Partial<Heartbeat> | null = JSON.parse(decoder.decode(data));
+  const { worker, seq, time, detail } = Object(value) as Partial<Heartbeat>;
+  if (typeof worker !== "string") throw new TypeError("'worker' is no string");
+  if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
+  // 1e999 is valid JSON and is parsed as Infinity
+  if (!Number.isFinite(time)) throw new TypeError("'time' is no number");
+  return {
+    ...{ worker, seq: seq!, time: time! },
+    ...(detail !== undefined && { detail }),
+  };
+}

@@ -1,0 +1,71 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * The types of `nats.ts`, which re-exports them.
+ *
+ * @module
+ */
+
+/** What is used of a message of the official client. */
+export interface NatsMessage {
+  /** The subject that it was sent to. */
+  subject: string;
+  /** The payload. */
+  data: Uint8Array;
+}
+
+/** What is used of a subscription of the official client. */
+export interface NatsSubscription {
+  /** Resolves when it has ended, to an error if that is why. */
+  closed: Promise<void | Error>;
+  /** Ends it. */
+  unsubscribe(): void;
+}
+
+/** What is used of a connection of the official client, `@nats-io/nats-core`. */
+export interface NatsConnection {
+  /** Sends a message. */
+  publish(subject: string, payload: string): void;
+  /** Receives the messages of a subject, which may have wildcards. */
+  subscribe(
+    subject: string,
+    options: {
+      queue?: string;
+      callback: (error: Error | null, message: NatsMessage) => void;
+    },
+  ): NatsSubscription;
+  /** Reports when the connection is lost and made again. */
+  status(): AsyncIterable<{ type: string }>;
+  /** Whether it was closed for good. */
+  isClosed(): boolean;
+  /** Whether it is being closed. */
+  isDraining(): boolean;
+}
+
+/** A message that is not a heartbeat. */
+export interface MalformedMessage {
+  /** How many there were, this one included. */
+  count: number;
+  /** The subject that it was sent to. */
+  subject: string;
+  /** The payload. */
+  data: Uint8Array;
+  /** What is wrong with it. */
+  problem: string;
+}
+
+/** Options of {@linkcode subscribeHeartbeats}. */
+export interface SubscribeHeartbeatsOptions {
+  /**
+   * The queue group to share the messages with. Each message goes to one member
+   * at random, so the heartbeats of one worker are spread over all members: this
+   * does not divide a fleet.
+   */
+  queue?: string | undefined;
+  /**
+   * Called with every message that is not a heartbeat; such a message is
+   * skipped. What it throws errors the stream.
+   */
+  onMalformed?: ((message: MalformedMessage) => void) | undefined;
+}
