@@ -1,0 +1,232 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * What the tests of `nats.ts` share: a real broker, the examples as child
+ * processes, and a connection that the test controls.
+ *
+ * @module
+ */
+
+import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
+import {
+  connect,
+  type ConnectionOptions,
+} from "npm:@nats-io/transport-node@3.4.0";
+import type { NatsConnection } from "../nats.ts";
+import type { Heartbeat } from "../worker.ts";
+import { NPM_FLAGS, waitUntil } from "./_help.ts";
+
+/** The longest that anything here may take (ms). */
+export const LONG = 60_000;
+
+export const BEAT: Heartbeat = { worker: "alpha", seq: 1, time: 5 };
+
+/** Debian's package `nats-server`; CI installs it. */
+async function hasServer() {
+  try {
+    await new Deno.Command("nats-server", { args: ["--version"] }).output();
+    return true;
+  } catch {
+    return false;
+  }
+}
+const ignore = !await hasServer();
+
+/** A test with a real broker; ignored where `nats-server` is missing. */
+export function testWithBroker(name: string, fn: () => Promise<void>) {
+  Deno.test({ name, ignore, fn: () => deadline(fn(), 2 * LONG) });
+}
+
+export function freePort() {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+async function waitForPort(port: number) {
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch (error) {
+      if (tries > 500) throw error;
+      await delay(20);
+    }
+  }
+}
+
+/** A real broker. It keeps its port when it is stopped and started again. */
+export class Broker {
+  readonly #port = freePort();
+  readonly #file = Deno.makeTempFileSync({ suffix: ".conf" });
+  #child: Deno.ChildProcess | undefined;
+
+  /** The address of the broker. */
+  readonly servers = `127.0.0.1:${this.#port}`;
+
+  static async start(config = ""): Promise<Broker> {
+    const broker = new Broker();
+    await broker.start(config);
+    return broker;
+  }
+
+  /** Starts it, with another configuration if one is given. */
+  async start(config?: string) {
+    if (config !== undefined) this.#configure(config);
+    this.#child = new Deno.Command("nats-server", {
+      args: ["-c", this.#file],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await waitForPort(this.#port);
+  }
+
+  /** Has the running broker read another configuration. */
+  reload(config: string) {
+    this.#configure(config);
+    this.#child!.kill("SIGHUP");
+  }
+
+  #configure(config: string) {
+    const text = `host: 127.0.0.1\nport: ${this.#port}\n${config}`;
+    Deno.writeTextFileSync(this.#file, text);
+  }
+
+  async stop() {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.status;
+    this.#child = undefined;
+  }
+
+  /** A connection that comes back quickly, and never gives up. */
+  connect(options: ConnectionOptions = {}) {
+    return connect({
+      servers: this.servers,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+      reconnectJitter: 10,
+      ...options,
+    });
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.stop();
+    await Deno.remove(this.#file);
+  }
+}
+
+/** The command that runs an example of `examples/nats`. */
+function exampleCommand(
+  name: string,
+  args: readonly string[],
+  options: Deno.CommandOptions,
+) {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--quiet", "--no-check", ...NPM_FLAGS],
+      `examples/nats/${name}.ts`,
+      ...args,
+    ],
+    cwd: new URL("..", import.meta.url),
+    ...options,
+  });
+}
+
+/** Runs an example to its end. */
+export async function runExample(name: string, args: readonly string[]) {
+  const { code, stdout, stderr } = await exampleCommand(name, args, {})
+    .output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+/** Starts an example and collects the lines that it prints. */
+export function startExample(name: string, args: readonly string[]) {
+  const child = exampleCommand(name, args, {
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const err = new Response(child.stderr).text();
+  const lines: string[] = [];
+  const reading = (async () => {
+    let rest = "";
+    for await (
+      const text of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop()!;
+      lines.push(...parts);
+    }
+  })();
+  return {
+    lines,
+    kill: (signal: Deno.Signal) => child.kill(signal),
+    /** What it printed on stderr, and its exit code, once it has ended. */
+    async ended() {
+      const { code } = await child.status;
+      return { code, err: await err };
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // it has ended
+      }
+      await Promise.all([child.status, reading, err]);
+    },
+  };
+}
+
+/** Starts the example watcher and waits until it watches. */
+export async function startWatcher(servers: string, args: string[] = []) {
+  const watcher = startExample("watcher", [
+    ...["--server", servers, "--json"],
+    ...args,
+  ]);
+  await waitUntil(() => watcher.lines.length > 0, "the watcher prints");
+  const events = () => watcher.lines.map((line) => JSON.parse(line));
+  return {
+    ...watcher,
+    [Symbol.asyncDispose]: watcher[Symbol.asyncDispose],
+    /** The workers of all events of this type, sorted. */
+    reported: (type: string): string[] =>
+      events().filter((event) => event.type === type)
+        .map(({ worker }) => worker).sort(),
+  };
+}
+
+/** A connection that the test controls. */
+export function createConnection() {
+  const closing = Promise.withResolvers<void | Error>();
+  const encoder = new TextEncoder();
+  let callback: Parameters<NatsConnection["subscribe"]>[1]["callback"];
+  let statuses!: ReadableStreamDefaultController<{ type: string }>;
+  const fake = {
+    sent: [] as string[],
+    unsubscribed: 0,
+    /** Ends the subscription. */
+    close: closing.resolve,
+    status: (status: { type: string }) => statuses.enqueue(status),
+    receive: (payload: string, subject = "heartbeats") =>
+      callback(null, { subject, data: encoder.encode(payload) }),
+    connection: {
+      publish: (_, payload) => void fake.sent.push(payload),
+      subscribe(_, options) {
+        callback = options.callback;
+        return {
+          closed: closing.promise,
+          unsubscribe: () => void fake.unsubscribed++,
+        };
+      },
+      status: () =>
+        new ReadableStream<{ type: string }>({
+          start: (controller) => void (statuses = controller),
+        }),
+      isClosed: () => false,
+      isDraining: () => false,
+    } as NatsConnection,
+  };
+  return fake;
+}
