@@ -1,0 +1,239 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import { HeartbeatEmitter } from "./_heartbeat_emitter.ts";
+import { StreamPair } from "./_stream_pair.ts";
+import {
+  checkIteratorResult,
+  isThenable,
+  openSource,
+  type WorkSource,
+} from "./_work_source.ts";
+import type { Work, WorkerStreams } from "./_worker_types.ts";
+
+/** What a {@linkcode WorkerRun} is given, checked. */
+export interface WorkerRunOptions {
+  /** The name that the heartbeats carry. */
+  name: string;
+  /** Milliseconds between two heartbeats. */
+  interval: number;
+  /** Stops the worker gracefully. */
+  signal: AbortSignal | undefined;
+  /** The checkpoint to resume from. */
+  lastDetail: unknown;
+}
+
+/**
+ * Where a run is in its life.
+ *
+ * - `idle`: no unit runs; the consumer has not asked for more.
+ * - `running`: a unit is in flight.
+ * - `stopping`: `signal` aborted while a unit was in flight. It may finish.
+ * - `closing`: `signal` aborted, no unit is in flight, and the work's cleanup
+ *   (`return()`, its `finally`) runs.
+ * - `cancelled`: a consumer cancelled a stream. Both streams have ended; the
+ *   unit in flight or the cleanup may still run.
+ * - `ended`: both streams have ended, and the work has, too.
+ */
+type Phase =
+  | "idle"
+  | "running"
+  | "stopping"
+  | "closing"
+  | "cancelled"
+  | "ended";
+
+/**
+ * One run of work: it pulls units when the consumer asks for results, and ends
+ * as the table of `startWorker()` says.
+ *
+ * | phase | consumer pulls | unit settles | unit is the last, or throws | `signal` aborts | consumer cancels a stream |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `idle` | → `running`: run a unit | | | → `closing`: close the source | → `cancelled`: close the source |
+ * | `running` | | → `idle`: deliver | → `ended`: close or error the streams | → `stopping` | → `cancelled`: close the source |
+ * | `stopping` | | deliver, → `closing`: close the source | → `ended`: close or error the streams | | → `cancelled`: close the source |
+ * | `closing` | | | → `ended` once the source is closed | | → `cancelled` |
+ * | `cancelled` | | wait for the source to close | → `ended` | | |
+ * | `ended` | | | | | |
+ *
+ * In `cancelled`, the run ends when the source is closed and no unit is in
+ * flight any more. Every abort and cancel also aborts the work's own signal,
+ * with the same reason.
+ */
+export class WorkerRun<R> {
+  #phase: Phase = "idle";
+  #work: Work<R>;
+  #signal: AbortSignal | undefined;
+  #lastDetail: unknown;
+  #aborter = new AbortController();
+  #source: WorkSource<R> | undefined;
+  #emitter: HeartbeatEmitter;
+  #pair: StreamPair<R>;
+  /** After a cancel: what still runs, of the unit in flight and the cleanup. */
+  #stillRunning = 0;
+  // made once, because they are used for each unit
+  #onUnitSettled = (result: IteratorResult<R>) => this.#takeResult(result);
+  #onUnitFailed = (error: unknown) => this.#endWithError(error);
+  #onAbort = () => this.#stop(this.#signal!.reason);
+
+  constructor(work: Work<R>, options: WorkerRunOptions) {
+    const { name, interval, signal, lastDetail } = options;
+    this.#work = work;
+    this.#signal = signal;
+    this.#lastDetail = lastDetail;
+    this.#pair = new StreamPair<R>({
+      onPull: () => this.#onPull(),
+      onCancel: (reason) => this.#onCancel(reason),
+    }, 1);
+    this.#emitter = new HeartbeatEmitter({
+      worker: name,
+      interval,
+      detail: lastDetail,
+      isIdle: () => this.#phase === "idle",
+      emit: (heartbeat) => this.#pair.beat(heartbeat),
+    });
+  }
+
+  /** Starts the heartbeats; the work is called when the first result is wanted. */
+  start(): WorkerStreams<R> {
+    if (this.#signal?.aborted) {
+      this.#aborter.abort(this.#signal.reason);
+      this.#end();
+    } else {
+      this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+      this.#emitter.start();
+    }
+    return this.#pair.streams;
+  }
+
+  #onPull(): void | PromiseLike<void> {
+    if (this.#phase !== "idle") return;
+    this.#phase = "running";
+    try {
+      this.#source ??= openSource(this.#work({
+        signal: this.#aborter.signal,
+        beat: (detail) => this.#emitter.recordDetail(detail),
+        lastDetail: this.#lastDetail,
+      }));
+      const result = this.#source.next();
+      if (isThenable(result)) {
+        return Promise.resolve(result)
+          .then(this.#onUnitSettled, this.#onUnitFailed);
+      }
+      this.#takeResult(result);
+    } catch (error) {
+      this.#endWithError(error);
+    }
+  }
+
+  #takeResult(result: IteratorResult<R>) {
+    try {
+      checkIteratorResult(result);
+      const { done, value } = result;
+      this.#emitter.recordProgress();
+      if (done) this.#end();
+      else this.#deliver(value);
+    } catch (error) {
+      this.#endWithError(error);
+    }
+  }
+
+  #deliver(value: R) {
+    switch (this.#phase) {
+      case "running":
+        // first, as enqueue() may ask for the next result at once
+        this.#phase = "idle";
+        this.#pair.enqueue(value);
+        break;
+      case "stopping":
+        this.#phase = "closing";
+        this.#pair.enqueue(value);
+        this.#closeSource();
+        break;
+      case "cancelled":
+        this.#onOneStopped();
+        break;
+    }
+  }
+
+  /** `signal` aborted: no unit starts any more, and the one in flight may finish. */
+  #stop(reason: unknown) {
+    const isIdle = this.#phase === "idle";
+    this.#phase = isIdle ? "closing" : "stopping";
+    this.#aborter.abort(reason);
+    if (isIdle) this.#closeSource();
+  }
+
+  /** Runs the work's cleanup. If that hangs, the worker is silent. */
+  async #closeSource() {
+    try {
+      await this.#source?.close(this.#aborter.signal.reason);
+      this.#end();
+    } catch (error) {
+      this.#endWithError(error);
+    }
+  }
+
+  /** A consumer cancelled a stream: both have ended, and nothing waits for the work. */
+  #onCancel(reason: unknown) {
+    const phase = this.#phase;
+    this.#phase = "cancelled";
+    this.#release();
+    this.#aborter.abort(reason);
+    if (phase === "closing") return;
+    this.#stillRunning = phase === "idle" ? 1 : 2;
+    this.#closeCancelledSource();
+  }
+
+  async #closeCancelledSource() {
+    try {
+      // a generator that cancels its own worker cannot be closed while it runs
+      await undefined;
+      await this.#source?.close(this.#aborter.signal.reason);
+    } catch {
+      // nobody is left to report it to
+    }
+    this.#onOneStopped();
+  }
+
+  /** After a cancel: the unit in flight has settled, or the cleanup has. */
+  #onOneStopped() {
+    if (--this.#stillRunning === 0) this.#end();
+  }
+
+  /** The work has ended well. */
+  #end() {
+    this.#phase = "ended";
+    this.#release();
+    this.#pair.close();
+    this.#pair.finish();
+  }
+
+  /** The work, or its cleanup, has ended with an error. */
+  #endWithError(error: unknown) {
+    if (isAbort(error, this.#aborter.signal)) return this.#end();
+    this.#phase = "ended";
+    this.#release();
+    // the last checkpoint, for a supervisor that starts the work again
+    this.#emitter.flushDetail();
+    this.#pair.error(error);
+    this.#pair.finish();
+  }
+
+  #release() {
+    this.#emitter.stop();
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/** Whether the work threw because its signal aborted. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  try {
+    return error === signal.reason ||
+      (error as Error | null)?.name === "AbortError";
+  } catch {
+    // a getter named `name` threw
+    return false;
+  }
+}
