@@ -20,13 +20,13 @@ export function isThenable<T>(
 
 /** Throws unless `result` is what an iterator has to return. */
 export function checkIteratorResult(result: unknown) {
-  if (Object(result) !== result) {
-    throw new TypeError(
-      `Cannot take a result as the iterator returned no object: it returned ${
-        String(result)
-      }`,
-    );
-  }
+  if (typeof result === "object" && result !== null) return;
+  if (typeof result === "function") return;
+  throw new TypeError(
+    `Cannot take a result as the iterator returned no object: it returned ${
+      String(result)
+    }`,
+  );
 }
 
 /**
