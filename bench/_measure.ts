@@ -1,27 +1,27 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-/** How many units pass in a round: a number among the arguments. */
+/** How many units pass in a round; a number in the arguments sets another. */
 const UNITS = Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 500_000);
 const ROUNDS = 5;
-/** How often the candidates take turns in a round, so that the machine's noise meets them all. */
+/** How many slices a round has. The candidates are interleaved, so noise affects all of them equally. */
 const SLICES = 10;
 
-/** Passes `length` units, and tells how many came. */
+/** Passes `length` units; resolves to how many arrived. */
 export type Run = (length: number) => Promise<number>;
 
-/** One of the things that are compared. */
+/** One of the things to compare. */
 export interface Candidate {
   name: string;
   run: Run;
   /** How many units pass in a slice. */
   length: number;
-  /** How long (ms) what it leaves behind lasts. */
+  /** How long (ms) to wait after a slice, until what it leaves behind has ended. */
   rest: number;
-  /** In ns per unit, one a round. */
+  /** Cost per unit in ns, one for each round. */
   costs: number[];
 }
 
-/** `share` is what a slow candidate passes of the units. */
+/** Creates a candidate; a slow one passes only a `share` of the units. */
 export function candidate(
   name: string,
   run: Run,
@@ -37,7 +37,7 @@ export function candidate(
   };
 }
 
-/** Reads to the end, and tells how many came; a `guard` watches over each read. */
+/** Reads to the end; resolves to the number of chunks. A `guard` wraps each read. */
 export async function drain<T>(
   source: ReadableStream<T>,
   guard?: (
@@ -51,7 +51,7 @@ export async function drain<T>(
   }
 }
 
-/** Runs one slice; the cost is in ns per unit. */
+/** Runs one slice; resolves to the cost per unit in ns. */
 async function measure({ name, run, length, rest }: Candidate) {
   (globalThis as { gc?(): void }).gc?.();
   const start = performance.now();
@@ -62,18 +62,18 @@ async function measure({ name, run, length, rest }: Candidate) {
   return cost;
 }
 
-/** Runs the candidates in turns. */
+/** Runs the candidates interleaved. */
 async function measureAll(candidates: Candidate[]) {
   for (let round = 0; round <= ROUNDS; round++) {
     const sums = new Map(candidates.map((each) => [each, 0]));
     for (let slice = 0; slice < SLICES; slice++) {
-      // there and back, so that nobody always comes after the same one
+      // forwards and backwards, so that none always follows the same other one
       const order = slice % 2 === 0 ? candidates : candidates.toReversed();
       for (const each of order) {
         sums.set(each, sums.get(each)! + await measure(each));
       }
     }
-    // the first round is the warm-up
+    // the first round only warms up
     if (round > 0) sums.forEach((sum, { costs }) => costs.push(sum / SLICES));
   }
 }
@@ -87,22 +87,22 @@ export function ratio(one: Candidate, other: Candidate) {
   return median(one.costs.map((cost, i) => cost / other.costs[i]!));
 }
 
-/** What a candidate costs, as a ratio to what was measured beside it. */
+/** The cost of a candidate, as a ratio to a baseline of the same run. */
 export interface Row {
-  /** What it costs that for: a chunk, a heartbeat, the memory of a worker. */
+  /** The unit of the cost: a chunk, a heartbeat, the memory of a worker. */
   per: string;
   name: string;
   ratio: number;
   baseline: string;
 }
 
-/** What a bench has to say: its rows, and whether the targets were met. */
+/** The result of a bench: its rows, and whether it met its targets. */
 export interface Outcome {
   rows: Row[];
   targets: string[];
 }
 
-/** Measures the candidates in one interleaved run, beside one of them. */
+/** Measures the candidates in one interleaved run, as ratios to the first. */
 export async function compare(
   per: string,
   baseline: Candidate,
@@ -117,12 +117,12 @@ export async function compare(
   }));
 }
 
-/** Says whether a target was met. */
+/** A line that says whether a target was met. */
 export function judge(what: string, met: boolean) {
   return `${met ? "met" : "NOT met"}: ${what}`;
 }
 
-/** Says whether a candidate costs at most `bar` times another. */
+/** A line that says whether a candidate costs at most `bar` times another. */
 export function judgeRatio(one: Candidate, other: Candidate, bar: number) {
   const measured = ratio(one, other);
   return judge(

@@ -4,8 +4,8 @@
 
 /**
  * What a fleet costs per worker and per heartbeat, from a thousand workers to a
- * million, beside one `HeartbeatMonitor` each and a scan of a `Map`; then whether
- * the verdicts on a million workers come in time.
+ * million, compared with one `HeartbeatMonitor` each and with a scan of a `Map`;
+ * then whether the verdicts on a million workers come in time.
  *
  * @module
  */
@@ -27,10 +27,10 @@ import {
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000] as const;
 const LARGEST = 1_000_000;
-/** A stream each is too slow for more workers than this, and for more than a share of the heartbeats. */
+/** One stream each is too slow for more workers than this, and for all heartbeats. */
 const STREAMS = 10_000;
 const SLOW = 0.05;
-/** How many heartbeats come by the stream. */
+/** How many heartbeats come through the stream. */
 const BEATS = 1_000_000;
 const BATCH = 1_000;
 const TIMEOUT = 3_000;
@@ -52,7 +52,7 @@ function namesOf(size: number) {
   return Array.from({ length: size }, (_, i) => `worker-${i}`);
 }
 
-/** Puts them into an order that no cache foresees. */
+/** Shuffles an array, so that caches cannot help. */
 function shuffle(order: Uint32Array) {
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
@@ -60,7 +60,7 @@ function shuffle(order: Uint32Array) {
   }
 }
 
-/** What can be told of heartbeats. */
+/** Something that takes heartbeats. */
 interface Watcher {
   beat(index: number): unknown;
   end(): unknown;
@@ -73,7 +73,7 @@ function drained(fleet: FleetMonitor) {
   return fleet;
 }
 
-/** By name, as somebody would write it: a `Map`, and an interval that scans it. */
+/** What a user would write: a `Map` by name, and an interval that scans it. */
 function startScan(names: string[]): Watcher {
   const seen = new Map<string, number>();
   const timer = setInterval(() => {
@@ -123,13 +123,13 @@ const WATCHERS: Record<string, Make> = {
   },
 };
 
-/** Starts a watcher, and measures the bytes of a worker. */
+/** Starts a watcher, and measures the bytes per worker. */
 async function build(name: string, size: number) {
   const before = memory();
   // a name is part of what a fleet holds
   const watcher = WATCHERS[name]!(namesOf(size));
   for (let i = 0; i < size; i++) watcher.beat(i);
-  // what tells of it may wait
+  // its events may wait
   for (let start = -Infinity; performance.now() - start > 100;) {
     start = performance.now();
     await watcher.beat(0);
@@ -138,7 +138,7 @@ async function build(name: string, size: number) {
   return { name, watcher, bytes: (memory() - before) / size };
 }
 
-/** Tells a watcher of heartbeats, in this order, over and over. */
+/** Sends heartbeats to a watcher, in this order, again and again. */
 function beating({ name, watcher }: Built, order: Uint32Array) {
   let at = 0;
   return candidate(name, async (length) => {
@@ -154,7 +154,7 @@ function beating({ name, watcher }: Built, order: Uint32Array) {
 
 type Built = Awaited<ReturnType<typeof build>>;
 
-/** Measures a fleet of one size beside the others. */
+/** Measures all watchers for a fleet of one size. */
 async function measure(size: number) {
   const all: Built[] = [];
   for (const name of [HANDLE, NAMED, SCAN, STREAM]) {
@@ -179,7 +179,7 @@ async function measure(size: number) {
   }
   const scan = all[2]!.bytes;
   for (const { name, bytes } of all) {
-    // below, the noise is as large
+    // for smaller fleets, the noise is as large
     if (size < 10_000) continue;
     rows.push({
       per: `memory, ${size.toLocaleString("en")} workers`,
@@ -198,7 +198,7 @@ async function measure(size: number) {
   return { rows, bytes: all[1]!.bytes, stream };
 }
 
-/** The ns of a heartbeat that comes by the stream, in batches as they come from a wire: with names of their own. */
+/** The ns per heartbeat through the stream, in batches whose names are new strings, as from a network. */
 async function measureStream(size: number) {
   const fleet = drained(new FleetMonitor({ timeout: HOUR }));
   const writer = fleet.writable.getWriter();
@@ -212,7 +212,7 @@ async function measureStream(size: number) {
         .map((worker) => ({ worker, seq: ++seq, time: Date.now() }));
       batches.push(JSON.parse(JSON.stringify(beats)));
     }
-    // the first time through is the warm-up, and makes the members
+    // the first round warms up, and adds the workers
     const warm = seq > size;
     const start = performance.now();
     for (const batch of batches) await writer.write(batch);
@@ -225,7 +225,7 @@ async function measureStream(size: number) {
   return spent * 1e6 / count;
 }
 
-/** The ns of a heartbeat of a fleet by name, in turn, with nothing else in memory. */
+/** The ns per heartbeat by name, one worker after the other, with nothing else in memory. */
 async function measureBeats(size: number) {
   const fleet = drained(new FleetMonitor({ timeout: HOUR }));
   const names = namesOf(size);
@@ -233,7 +233,7 @@ async function measureBeats(size: number) {
   for (let round = 0; round <= 5; round++) {
     const start = performance.now();
     for (let i = 0; i < size; i++) fleet.beat(names[i]!, round);
-    // the first round makes the members, and an event for each
+    // the first round adds the workers, with an event for each
     if (round > 0) costs.push((performance.now() - start) * 1e6 / size);
     else await rest(2_000);
   }
@@ -241,7 +241,7 @@ async function measureBeats(size: number) {
   return median(costs);
 }
 
-/** The ms of CPU that a fleet takes which beats once a second. */
+/** The ms of CPU that a fleet uses whose workers beat once a second. */
 async function measureIdle(size: number, timeout: number) {
   const fleet = drained(new FleetMonitor({ timeout }));
   const handles = namesOf(size).map((name) => fleet.handle(name));
@@ -263,7 +263,7 @@ async function measureIdle(size: number, timeout: number) {
   return (spent.user + spent.system) / 1_000 / SECONDS;
 }
 
-/** 1 % of a fleet that beats once a second goes silent at once: who is reported, and when. */
+/** 1 % of a fleet that beats once a second falls silent at once: who is reported, and when. */
 async function measureVerdicts(size: number) {
   const fleet = new FleetMonitor({ timeout: TIMEOUT });
   const handles = namesOf(size).map((name) => fleet.handle(name));
@@ -280,7 +280,7 @@ async function measureVerdicts(size: number) {
       },
     }),
   );
-  // all the `up` are told, and the excuse for that is over, before it begins
+  // before it begins, all `up` events are read, and the absence that this takes is over
   for (const handle of handles) handle.beat();
   await rest(TIMEOUT / 2);
   const start = performance.now();
@@ -307,7 +307,7 @@ async function measureVerdicts(size: number) {
   };
 }
 
-/** Whether a row belongs into the table of all benches: the curve, and the extremes of the rest. */
+/** Whether a row belongs in the table of all benches: the curve, and the extremes of the rest. */
 function isTelling({ per, name }: Row) {
   if (name === SCAN) return false;
   if (name === STREAM) return per.includes("10,000") && !/random/.test(per);

@@ -4,9 +4,9 @@
 
 /**
  * Runs the benches, all or those that are named (`monitor`, `worker`, `fleet`,
- * `nats`), and prints one table: what each thing costs as a ratio to what was
- * measured beside it, in the same run. A number among the arguments is that of
- * the units; `--write` puts the table into `docs/performance.md`.
+ * `nats`), and prints one table: each cost as a ratio to a baseline of the same
+ * run. A number in the arguments sets the number of units; `--write` puts the
+ * table into `docs/performance.md`.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 /**
- * What it costs per chunk to pass a stream through a monitor, beside what
- * users would take instead.
+ * The cost per chunk of a stream through a monitor, compared with what users
+ * would use instead.
  *
  * @module
  */
@@ -22,9 +22,9 @@ import {
 import { observe } from "./peers/rxjs.ts";
 
 const TIMEOUT = 30_000;
-/** `deadline()` leaves a timer per chunk behind: short ones, waited out before the others run. */
+/** `deadline()` leaves a timer per chunk behind: short ones, so that they end before the others run. */
 const DEADLINE = 250;
-/** The share of the chunks that a slow candidate passes. */
+/** The share of the chunks for a slow candidate. */
 const SLOW = 0.1;
 
 type Source = ReadableStream<number>;
@@ -39,7 +39,7 @@ function createSource(length: number): Source {
   }, { highWaterMark: 0 });
 }
 
-/** Passes a new source's chunks. */
+/** A run that passes the chunks of a new source. */
 function passing(pass: (source: Source) => Promise<number>): Run {
   return (length) => pass(createSource(length));
 }
@@ -49,7 +49,7 @@ function piped(create: () => TransformStream<number, number>) {
   return passing((source) => drain(source.pipeThrough(create())));
 }
 
-/** Drains by an `Observable` of its own, which is faster than RxJS's `from(source)`. */
+/** Drains with our own `Observable`, which is faster than RxJS's `from(source)`. */
 async function observed(source: Source) {
   let count = 0;
   await observe(source).pipe(timeout({ each: TIMEOUT }))

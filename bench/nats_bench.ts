@@ -3,9 +3,10 @@
 // deno-lint-ignore-file no-console -- the table is the product
 
 /**
- * What heartbeats over NATS cost, with a real `nats-server` on loopback: the bytes
- * on the wire, what the broker and a watcher take for each, beside a subscriber
- * that only counts; and from that, what 10 million workers need.
+ * The cost of heartbeats over NATS, with a real `nats-server` on loopback: the
+ * bytes on the wire, and the CPU of the broker and of a watcher, compared with a
+ * subscriber that only counts. From that it estimates what 10 million workers
+ * need.
  *
  * @module
  */
@@ -21,11 +22,11 @@ import { NPM_FLAGS } from "../tests/_help.ts";
 import { median, type Outcome } from "./_measure.ts";
 
 const WORKERS = 100_000;
-/** How often each beats in a round. */
+/** How many heartbeats each worker sends in a round. */
 const BEATS = 5;
 const ROUNDS = 3;
 const FLEET = 10_000_000;
-/** The share of a core that is planned with. */
+/** The planned load of a core. */
 const LOAD = 0.5;
 
 async function publish(connection: NatsConnection) {
@@ -48,7 +49,7 @@ async function publish(connection: NatsConnection) {
   }
 }
 
-/** The ms of CPU that a process has taken. */
+/** The ms of CPU that a process has used. */
 async function cpuOf(pid: number) {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -56,7 +57,7 @@ async function cpuOf(pid: number) {
   return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
-/** Has all of them beat, and says what it took per message, in µs of CPU. */
+/** Makes all workers beat; resolves to the CPU per message in µs. */
 async function measure(connection: NatsConnection, broker: number) {
   const { inMsgs, inBytes } = connection.stats();
   const before = { own: cpuUsage(), broker: await cpuOf(broker) };
@@ -102,7 +103,7 @@ export async function run(): Promise<Outcome> {
     ],
   }).spawn();
 
-  // until the publisher listens
+  // wait until the publisher listens
   for (;;) {
     try {
       await connection.request("go", "", { timeout: 120_000 });

@@ -1,9 +1,9 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 /**
- * What it costs per unit to run a generator as a worker, beside the plain
- * `ReadableStream` that users would put around it; the heartbeats are not read,
- * unless by what watches over the worker.
+ * The cost per unit of a generator that runs as a worker, compared with the plain
+ * `ReadableStream` that users would put around it. The heartbeats are read only
+ * by `watch()` and `supervise()`.
  *
  * @module
  */

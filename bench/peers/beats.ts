@@ -2,7 +2,7 @@
 
 /// <reference lib="deno.worker" />
 
-/** Beats every 20 ms, posted and as HTTP bodies, from a thread that nothing blocks. */
+/** Beats every 20 ms from a thread that is never blocked, by `postMessage()` and as HTTP bodies. */
 const BEAT = 20;
 
 setInterval(() => self.postMessage(performance.now()), BEAT);

@@ -3,9 +3,9 @@
 // deno-lint-ignore-file no-console -- its parent reads it
 
 /**
- * Guards what a thread sends every 20 ms, while the event loop of this one is
- * blocked: what came waits in the loop's queue, and so do timers that are due.
- * As a program it tells the false alarms of the peers with a coarse clock.
+ * Guards what a thread sends every 20 ms, while the event loop of this thread is
+ * blocked: input waits in the loop's queue, and so do timers that are due. Run as
+ * a program, it prints the false alarms of the peers with a coarse clock.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import type { Peer, Source } from "./peer.ts";
 
 export const TRIALS = 15;
 const TIMEOUT = 100;
-/** A pause between two items (ms) that makes a trial worthless: the machine was busy. */
+/** A trial with a longer pause (ms) between two items does not count: the machine was busy. */
 const PAUSE = 80;
 
 export function isCoarse(peer: Peer) {
   return peer.latest !== undefined;
 }
 
-/** Blocks for `ms` as often as it takes with so many guards of each peer at a time. */
+/** Blocks the loop for `ms`, with so many guards of each peer at a time, until all trials are done. */
 export async function countAlarms(peers: Peer[], ms: number, guards: number) {
   const thread = new Worker(new URL("beats.ts", import.meta.url), {
     type: "module",
@@ -64,7 +64,7 @@ export async function countAlarms(peers: Peer[], ms: number, guards: number) {
     return seen;
   }
 
-  /** How many guards of each peer raised an alarm, if the machine let the thread send in time. */
+  /** The number of alarms of each peer, unless the thread could not send in time. */
   async function block() {
     let pause = 0;
     let last = Infinity;
@@ -81,7 +81,7 @@ export async function countAlarms(peers: Peer[], ms: number, guards: number) {
       count > 2 && !alarm
     );
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-    // what is waiting comes in, and late timers fire
+    // waiting input arrives, and late timers fire
     await delay(peers.some(isCoarse) ? 700 : 50);
     for (const seen of trials.flat()) seen.over = true;
     listeners.delete(watch);

@@ -4,7 +4,7 @@ import { first, from } from "npm:ix@7.0.0/asynciterable";
 import { catchError, timeout } from "npm:ix@7.0.0/asynciterable/operators";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 
-/** A source whose `return()` waits for no read: that of `from(source)`, a generator, does. */
+/** A source whose `return()` does not wait for a read, as that of `from(source)`, a generator, does. */
 function iterate(source: Source): Chunks {
   const reader = source.getReader();
   return {

@@ -3,9 +3,9 @@
 // deno-lint-ignore-file no-console -- the table is the product
 
 /**
- * What this library and its peers do about a stream that goes silent, as seen:
- * a small scenario a row, in real time. Prints a Markdown table, and ends with
- * 1 if this library does not do what it claims. `--write` puts the table into
+ * Observes what this library and its peers do about a stream that goes silent,
+ * with a small scenario for each row, in real time. Prints a Markdown table, and
+ * exits with 1 if this library does not do what it claims. `--write` puts the table into
  * `docs/comparison.md`, `--check` compares it with the table there, apart from
  * the figures.
  *
@@ -26,7 +26,7 @@ const NOT_CLAIMED = [
   "Takes a promise as it is",
 ];
 
-/** A table with the titles of the rows, and the notes beneath it. */
+/** The table, with its footnotes below. */
 function render(rows: Rows) {
   const notes: string[] = [];
   const lines = Object.entries(rows).map(([title, observed]) => {
@@ -54,7 +54,7 @@ Seen on Deno ${Deno.version.deno}, of ${versions.join(", ")}.
 `;
 }
 
-/** Without what differs from run to run, and the widths of columns. */
+/** The text without figures that differ from run to run and without padding. */
 function essence(markdown: string) {
   return markdown
     .replace(/[\s-]+/g, " ")
@@ -62,7 +62,7 @@ function essence(markdown: string) {
     .trim();
 }
 
-/** What has to end, or else is broken. */
+/** Ends a run that hangs. */
 const overdue = setTimeout(() => {
   console.error("The scenarios did not end in time");
   Deno.exit(1);
@@ -96,5 +96,5 @@ if (Deno.args.includes("--write")) {
     failed = true;
   }
 }
-// guards that found no silence may wait for ever
+// a guard that detects no silence may wait for ever
 Deno.exit(failed ? 1 : 0);

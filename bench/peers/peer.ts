@@ -1,15 +1,15 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-/** Bytes, as HTTP bodies carry them, so that undici can take part. */
+/** Bytes, as in HTTP bodies, so that undici can take part. */
 export type Source = ReadableStream<Uint8Array<ArrayBuffer>>;
 
-/** What to guard a source with; a peer without such an option ignores `first` or `fallback`. */
+/** The limits of a guard; a peer without such an option ignores `first` or `fallback`. */
 export interface GuardOptions {
   /** The longest silence between two chunks, in ms. */
   timeout: number;
-  /** The longest silence before the first chunk, in ms, where it is another. */
+  /** The longest silence before the first chunk, in ms, if it differs. */
   first?: number;
-  /** What to go on with after a silence. */
+  /** The source to continue with after a silence. */
   fallback?: Source;
 }
 
@@ -23,14 +23,14 @@ export interface Notes {
 
 /** What a library offers against silence, in the best configuration that its documentation describes. */
 export interface Peer {
-  /** As the table names it. */
+  /** The name in the table. */
   name: string;
   /** The packages and their versions. */
   version?: string;
   /** The file of the adapter, which exports its `guard()`. */
   file: string;
   guard(source: Source, options: GuardOptions): Chunks;
-  /** Guards the body of a response, where that is not a stream like any other. */
+  /** Guards the body of a response, if the library treats it differently from other streams. */
   guardBody?(url: string, options: GuardOptions): Chunks;
   guardIterable?(iterable: Chunks, timeout: number): Chunks;
   guardPromise?<T>(promise: Promise<T>, timeout: number): Promise<T>;
@@ -38,6 +38,6 @@ export interface Peer {
   alternative?: { name: string; guard: Peer["guard"] };
   /** By when (ms) it reports a silence of 100 ms, if that is late. */
   latest?: number;
-  /** By the title of a row. */
+  /** Footnotes, by the title of a row. */
   notes?: Record<string, Notes>;
 }

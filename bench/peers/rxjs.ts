@@ -4,7 +4,7 @@ import { firstValueFrom, from, Observable, timeout } from "npm:rxjs@7.8.2";
 import { eachValueFrom } from "npm:rxjs-for-await@1.0.0";
 import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
 
-/** Cancels its source when unsubscribed from, which `from(source)` puts off to the next chunk. */
+/** Cancels its source at once when unsubscribed; `from(source)` waits for the next chunk. */
 export function observe<T>(source: ReadableStream<T>) {
   return new Observable<T>((subscriber) => {
     const reader = source.getReader();

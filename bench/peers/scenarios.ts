@@ -14,7 +14,7 @@ export interface Observed {
 /** Rows by their titles; each holds what was observed, one peer after the other. */
 export type Rows = Record<string, Observed[]>;
 
-/** The silence (ms) that is too long in all scenarios. */
+/** The longest allowed silence (ms) in all scenarios. */
 const TIMEOUT = 100;
 /** By when (ms) an in-process guard reports it, even on a busy machine. */
 const LATEST = 500;
@@ -34,7 +34,7 @@ function verdict(good: boolean, bad?: string): Observed {
   return good ? { cell: "yes" } : no(bad);
 }
 
-/** A source that sends one byte after each delay (ms), and then is silent for ever. */
+/** A source that sends one byte after each delay (ms), and is then silent for ever. */
 function timed(delays: number[]) {
   const seen = { cancelled: false, last: 0, stream: {} as Source };
   seen.stream = new ReadableStream({
@@ -204,7 +204,7 @@ function noLoss(peers: Peer[]) {
   );
 }
 
-/** A source that always has more, and a consumer that takes long over the first two chunks. */
+/** A source that always has more, and a consumer that is slow with the first two chunks. */
 async function slowConsumer(peers: Peer[]): Promise<Rows> {
   const chunks = 64;
   const all = await Promise.all(peers.map(async (peer) => {
@@ -261,7 +261,7 @@ function busyConsumer(peers: Peer[]) {
   );
 }
 
-/** Runs a script of this folder for a peer, in the way that this process runs. */
+/** A command that runs a script with the import map of this process. */
 function script(args: string[]) {
   const npm = import.meta.resolve("@std/async/deadline").startsWith("jsr:")
     ? []
@@ -288,7 +288,7 @@ async function run(args: string[]) {
   return { stdout, ended: Date.now() };
 }
 
-/** In this process, and in one of its own for a coarse clock, which takes longer blocks. */
+/** Runs in this process; peers with a coarse clock need longer blocks and a process of their own. */
 async function blockedLoop(peers: Peer[]): Promise<Rows> {
   const file = new URL("blocked_loop.ts", import.meta.url).href;
   const [fine, coarse] = await Promise.all([
@@ -415,7 +415,7 @@ function plainPromise(peers: Peer[]) {
   });
 }
 
-/** Of an adapter's `guard()` with all that it needs. */
+/** The size of an adapter's `guard()` with all its dependencies. */
 async function size(peers: Peer[]): Promise<Rows> {
   const entry = await Deno.makeTempFile({ suffix: ".ts" });
   const cells: Observed[] = [];

@@ -3,9 +3,9 @@
 // deno-lint-ignore-file no-console -- its parent reads it
 
 /**
- * Ends guarded streams: by their source, by an error of it and by the consumer,
- * with a timeout of 3 s, and tells when that was done: a timer that is left keeps this process alive, or
- * fires although all is over.
+ * Ends guarded streams in three ways: by the source, by an error of the source and
+ * by the consumer. The timeout is 3 s. Prints when that was done: a timer that is
+ * left keeps this process alive, or fires although all streams have ended.
  */
 
 import { peers } from "./peers.ts";

@@ -17,7 +17,7 @@ async function* guardBody(url: string, options: GuardOptions): Chunks {
   }
 }
 
-/** It guards nothing but bodies: the source becomes one, by way of a server. */
+/** It guards only bodies, so a server turns the source into one. */
 export async function* guard(source: Source, options: GuardOptions): Chunks {
   const { promise: ready, resolve } = Promise.withResolvers<number>();
   const server = Deno.serve({

@@ -3,15 +3,16 @@
 // deno-lint-ignore-file no-console -- a program
 
 /**
- * Reads tokens as LLM APIs stream them, and heals: a stream that stalls is
- * closed and asked for again, behind the last token that was delivered.
+ * Reads tokens as LLM APIs stream them, and recovers: it closes a stream that
+ * stalls and sends a new request, which continues after the last token that was
+ * delivered.
  *
  * ```sh
  * deno run --allow-net examples/sse/client.ts --url "http://127.0.0.1:8099/?mode=silent&after=5"
  * ```
  *
  * `--timeout` is the longest silence between two tokens, `--first-timeout` the
- * longest until the first one, headers and all. Both are in milliseconds.
+ * longest before the first one, headers included. Both are in milliseconds.
  *
  * @module
  */
@@ -28,7 +29,7 @@ import {
   EventSourceParserStream,
 } from "npm:eventsource-parser@4.1.3/stream";
 
-/** An answer that another try would not change. */
+/** An answer that a retry would not change. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
@@ -38,11 +39,11 @@ export interface ReadTokensOptions
   extends Omit<SuperviseOptions, "timeout" | "shouldRestart"> {
   /** The longest silence between two tokens, in milliseconds. */
   timeout: number;
-  /** The longest silence until the first token, from the connection on, in milliseconds. */
+  /** The longest silence before the first token, connection and headers included, in milliseconds. */
   firstTimeout: number;
 }
 
-/** Parsed events, guarded: on silence the body is cancelled, which ends the request. */
+/** Parses and guards a body. On silence it is cancelled, which ends the request. */
 export function guard(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   timeout: number,
@@ -50,7 +51,7 @@ export function guard(
   return body
     .pipeThrough(new TextDecoderStream())
     .pipeThrough(new EventSourceParserStream())
-    // behind the parser: it drops the comments, and what is left can be told apart.
+    // after the parser, which drops comments: there, an event is a token or a ping.
     // Before it, a chunk of bytes may be a ping, half a token, or both.
     .pipeThrough(
       new HeartbeatMonitor({
@@ -61,7 +62,7 @@ export function guard(
     );
 }
 
-/** Reads the tokens of a stream, over as many requests as it takes, each token once. */
+/** Reads the tokens of a stream, each once, over as many requests as needed. */
 export function readTokens(
   url: string | URL,
   { timeout, firstTimeout, ...options }: ReadTokensOptions,
@@ -85,7 +86,7 @@ export function readTokens(
           if (event === "ping") continue;
           if (data === "[DONE]") return;
           yield JSON.parse(data).token;
-          // the code behind a `yield` runs when its result was delivered: resume behind it
+          // the code after a `yield` runs when its result was delivered: resume after it
           lastEventId = id ?? lastEventId;
           beat({ lastEventId });
         }
@@ -93,7 +94,7 @@ export function readTokens(
       }, { signal }),
     {
       ...options,
-      // from here, for the monitor in guard() has no body to look at before the headers
+      // before the headers there is no body that the monitor in guard() could watch
       timeout: firstTimeout,
       shouldRestart: (cause) =>
         !(cause instanceof RefusedError || cause instanceof RangeError),

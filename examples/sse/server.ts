@@ -3,8 +3,8 @@
 // deno-lint-ignore-file no-console -- a program
 
 /**
- * A server that streams tokens as LLM APIs do, by server-sent events, and
- * stalls on demand:
+ * A server that streams tokens by server-sent events, as LLM APIs do, and stalls
+ * on demand:
  *
  * ```sh
  * deno run --allow-net examples/sse/server.ts --port 8099
@@ -15,11 +15,11 @@
  * - `mode=silent&after=5`: nothing more after token 5; the connection stays open
  * - `mode=pings&after=5`: only keep-alives after token 5, as comments and as
  *   `ping` events
- * - `mode=cut&after=5`: a clean end after token 5, too early
- * - `mode=mute`: the request is taken and never answered, not even by headers
+ * - `mode=cut&after=5`: a clean but early end after token 5
+ * - `mode=mute`: the request is accepted and never answered, not even with headers
  *
- * `after` may be repeated, and be 0. A request with `Last-Event-ID: 5` goes on
- * with token 6, past the stall.
+ * `after` may be 0 and may be repeated. A request with `Last-Event-ID: 5`
+ * continues with token 6, after the stall.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { delay } from "@std/async/delay";
 
 const MODES = ["ok", "silent", "pings", "cut", "mute"];
 
-/** What it says, a word a token. */
+/** The answer, one word for each token. */
 export const TOKENS =
   "A promise that never settles throws nothing. A stream that goes quiet closes nothing."
     .split(/(?<= )/);
@@ -38,11 +38,11 @@ export const TOKENS =
 export interface RespondOptions {
   /** The time between two tokens, and between two pings, in milliseconds. */
   pace: number;
-  /** Is told what happens to a request. */
+  /** Called with a line about each step of a request. */
   log: (line: string) => void;
 }
 
-/** Rejects when the client has gone. */
+/** Rejects when the client has disconnected. */
 function gone(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const leave = () => reject(signal.reason);
@@ -51,11 +51,11 @@ function gone(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** What a request asks for. */
+/** The parameters of a request. */
 interface Wish {
   mode: string;
   stalls: number[];
-  /** The last token that the client has. */
+  /** The last token that the client already has. */
   from: number;
 }
 
@@ -104,7 +104,7 @@ export async function respond(
   }
   log(from ? `a request, to go on behind token ${from}` : "a request");
   if (mode === "mute") {
-    // nothing else tells of it before there is a body; Deno 2.9 warns of the signal, once
+    // before there is a body, only the signal shows it; Deno 2.9 prints a warning about it, once
     await gone(request.signal).catch(() => log("closed by the client"));
     return new Response();
   }
@@ -118,7 +118,7 @@ export async function respond(
         transform(text, controller) {
           controller.enqueue(encoder.encode(text));
         },
-        // how a server learns that its client has gone
+        // this is how a server notices that its client has disconnected
         cancel(reason) {
           log("closed by the client");
           left.abort(reason);
