@@ -23,6 +23,15 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 import { ConflatedStream } from "./_conflated_stream.ts";
+import { deserializeError, serializeError } from "./_error_transfer.ts";
+import {
+  type HostMessage,
+  readThreadMessage,
+  type Side,
+  type ThreadEvent,
+  type ThreadMessage,
+  throwUnexpected,
+} from "./_thread_messages.ts";
 import {
   type Heartbeat,
   startWorker,
@@ -55,103 +64,16 @@ export interface ThreadContext<I = unknown> extends WorkContext {
   readonly input: I;
 }
 
-/** A value on its way between two threads; an error keeps what structured clone would drop. */
-type Packed = { value: unknown } | {
-  error: { name: string; message: string; stack?: string | undefined };
-  dom: boolean;
-  data: Record<string, unknown>;
-  cause?: Packed;
-};
-
-/** What is said to a thread. */
-type Order =
-  | { heartbeat: "start"; input: unknown; options: StartWorkerOptions }
-  | { heartbeat: "pull" }
-  | { heartbeat: "stop"; side: "signal" | Side; reason: Packed };
-
-/** What a thread says. */
-type Report =
-  | { heartbeat: "ready" }
-  | { heartbeat: "beat"; beat: Heartbeat }
-  | { heartbeat: "result"; value: unknown }
-  | { heartbeat: "end"; side: Side; error?: Packed }
-  | { heartbeat: "finished" };
-
-type Side = "results" | "heartbeats";
-
-function canClone(value: unknown): boolean {
-  try {
-    structuredClone(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Never throws; `outer` are the errors whose cause this is. */
-function pack(value: unknown, outer: unknown[] = []): Packed {
-  try {
-    if (!(value instanceof Error) || outer.includes(value)) {
-      const show = value instanceof Error || !canClone(value);
-      return { value: show ? String(value) : value };
-    }
-    const { name, message, stack, cause, ...own } = value;
-    return {
-      error: {
-        name: String(name),
-        message: String(message),
-        stack: stack && String(stack),
-      },
-      dom: value instanceof DOMException,
-      data: Object.fromEntries(
-        Object.entries(own).filter(([, data]) => canClone(data)),
-      ),
-      ...("cause" in value && { cause: pack(cause, [...outer, value]) }),
-    };
-  } catch {
-    // an object without a prototype, or with a getter that throws
-    return { value: "what was thrown cannot be shown" };
-  }
-}
-
-const ERRORS: Record<string, ErrorConstructor> = {
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-};
-
-function unpack(packed: Packed): unknown {
-  if ("value" in packed) return packed.value;
-  const { error: { name, message, stack }, dom, data, cause } = packed;
-  if (dom) return new DOMException(message, name);
-  const error = new (ERRORS[name] ?? Error)(
-    message,
-    cause && { cause: unpack(cause) },
-  );
-  for (const [key, value] of Object.entries({ name, stack })) {
-    if (error[key as "name"] === value) continue;
-    Object.defineProperty(error, key, {
-      value,
-      configurable: true,
-      writable: true,
-    });
-  }
-  return Object.assign(error, data);
-}
-
 interface Failure {
   cause: unknown;
 }
 
 /** The part of a thread's global scope that is used. */
 interface Scope {
-  postMessage(report: Report): void;
+  postMessage(message: ThreadMessage): void;
   addEventListener(
     type: "message",
-    listener: (event: MessageEvent<Order>) => void,
+    listener: (event: MessageEvent<HostMessage | undefined>) => void,
   ): void;
 }
 
@@ -235,7 +157,7 @@ export function serveThread<R, I = unknown>(
     scope.postMessage({
       heartbeat: "end",
       side,
-      ...(failure && { error: pack(failure.cause) }),
+      ...(failure && { error: serializeError(failure.cause) }),
     });
   }
 
@@ -270,9 +192,9 @@ export function serveThread<R, I = unknown>(
     }
   }
 
-  scope.addEventListener("message", ({ data: order }) => {
-    if (order?.heartbeat === "start") {
-      const { input, options } = order;
+  scope.addEventListener("message", ({ data: message }) => {
+    if (message?.heartbeat === "start") {
+      const { input, options } = message;
       const { lastDetail: detail, name = work.name || "worker" } = options;
       // at once, for work that blocks its thread from the start
       const first: Heartbeat = { worker: name, seq: 1, time: Date.now() };
@@ -286,13 +208,13 @@ export function serveThread<R, I = unknown>(
       heartbeats = worker.heartbeats.getReader();
       beat();
       worker.finished.then(() => scope.postMessage({ heartbeat: "finished" }));
-    } else if (order?.heartbeat === "pull") {
+    } else if (message?.heartbeat === "pull") {
       pull();
-    } else if (order?.heartbeat === "stop") {
-      const reason = unpack(order.reason);
-      if (order.side === "signal") aborter.abort(reason);
+    } else if (message?.heartbeat === "stop") {
+      const reason = deserializeError(message.reason);
+      if (message.side === "signal") aborter.abort(reason);
       else {
-        const reader = order.side === "results" ? results : heartbeats;
+        const reader = message.side === "results" ? results : heartbeats;
         reader.cancel(reason).catch(() => {});
       }
     }
@@ -306,9 +228,9 @@ function toError({ error, message }: ErrorEvent): unknown {
   const [, name = "Error", text = message] =
     /^(?:Uncaught )?(?:\(in promise\) )?(\w*Error): ([^]*)$/.exec(message) ??
       [];
-  return unpack({
-    error: { name, message: text, stack: undefined },
-    dom: false,
+  return deserializeError({
+    error: { name, message: text },
+    isDOMException: false,
     data: {},
   });
 }
@@ -326,6 +248,7 @@ function toError({ error, message }: ErrorEvent): unknown {
  * | --- | --- | --- | --- |
  * | the module cannot be loaded, or throws while loading | error with that | error with that | is gone |
  * | an error outside of the work, in a timer, say | error with that | error with that | is gone |
+ * | its module posts what looks like a message of this library, and is none | error with a `TypeError` | error with that | is terminated |
  * | the work does not end within `stopTimeout` after `signal` aborted | close | close | is terminated |
  * | … after one of the streams was cancelled | as in that table | as in that table | is terminated |
  *
@@ -406,18 +329,18 @@ export function startThread<R>(
   let toResults!: ReadableStreamDefaultController<R>;
   let thread: Worker | undefined;
   /** What is said before the thread listens: a message that came while its module awaits would be lost. */
-  let unsaid: Order[] | undefined = [];
+  let unsaid: HostMessage[] | undefined = [];
   let failure: Failure | undefined;
-  let pulled = () => {};
+  let pulled: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let resultsEnded = false;
   let workEnded = false;
   let finish!: () => void;
   const finished = new Promise<void>((resolve) => finish = resolve);
 
-  function say(order: Order) {
-    if (unsaid) unsaid.push(order);
-    else thread?.postMessage(order);
+  function say(message: HostMessage) {
+    if (unsaid) unsaid.push(message);
+    else thread?.postMessage(message);
   }
 
   function terminate() {
@@ -433,8 +356,9 @@ export function startThread<R>(
     resultsEnded = true;
     if (failure) toResults.error(failure.cause);
     else toResults.close();
-    pulled();
-    if (workEnded) terminate();
+    pulled?.();
+    pulled = undefined;
+    if (workEnded) end(failure);
   }
 
   function endHeartbeats(failure?: Failure) {
@@ -450,7 +374,7 @@ export function startThread<R>(
   }
 
   function stop(side: "signal" | Side, reason: unknown) {
-    say({ heartbeat: "stop", side, reason: pack(reason) });
+    say({ heartbeat: "stop", side, reason: serializeError(reason) });
     if (stopTimeout === Infinity || workEnded) return;
     timer ??= setTimeout(end, Math.min(stopTimeout, MAX_DELAY_MS));
   }
@@ -459,28 +383,42 @@ export function startThread<R>(
     stop("signal", signal!.reason);
   }
 
-  function onReport({ data: report }: MessageEvent<Report>) {
-    if (report?.heartbeat === "ready") {
+  function onMessage({ data }: MessageEvent<unknown>) {
+    if (!thread) return;
+    try {
+      const event = readThreadMessage(data);
+      if (event) onThreadEvent(event);
+    } catch (error) {
+      end({ cause: error });
+    }
+  }
+
+  function onThreadEvent(event: ThreadEvent) {
+    if (event.type === "ready") {
+      if (!unsaid) throwUnexpected("a second 'ready': it serves work twice");
       // stopped before the start: the work is not called
       if (signal?.aborted || resultsEnded) return end();
-      const orders = unsaid ?? [];
+      const messages = unsaid;
       unsaid = undefined;
-      orders.forEach(say);
-    } else if (report?.heartbeat === "beat") {
-      heartbeats.put(report.beat);
-    } else if (report?.heartbeat === "result") {
-      if (!resultsEnded) toResults.enqueue(report.value as R);
+      messages.forEach(say);
+    } else if (event.type === "beat") {
+      heartbeats.put(event.beat);
+    } else if (event.type === "result") {
+      if (resultsEnded) return;
+      if (!pulled) throwUnexpected("a result that was not asked for");
+      toResults.enqueue(event.value as R);
       pulled();
-    } else if (report?.heartbeat === "end") {
+      pulled = undefined;
+    } else if (event.type === "end") {
       // one error for both streams, which the thread tells twice
-      if (report.error) failure ??= { cause: unpack(report.error) };
-      const end = report.side === "results" ? endResults : endHeartbeats;
-      end(report.error && failure);
-    } else if (report?.heartbeat === "finished") {
+      if (event.failure) failure ??= { cause: event.failure.error };
+      const end = event.side === "results" ? endResults : endHeartbeats;
+      end(event.failure && failure);
+    } else if (event.type === "finished") {
       workEnded = true;
       clearTimeout(timer);
       finish();
-      if (resultsEnded) terminate();
+      if (resultsEnded) end(failure);
     }
   }
 
@@ -517,7 +455,11 @@ export function startThread<R>(
     options: { name, interval, lastDetail: given.lastDetail },
   });
   thread = new Worker(specifier, { type: "module", name: name ?? "" });
-  thread.addEventListener("message", onReport);
+  thread.addEventListener("message", onMessage);
+  thread.addEventListener("messageerror", () => {
+    const message = "A message of the thread cannot be read";
+    end({ cause: new DOMException(message, "DataCloneError") });
+  });
   thread.addEventListener("error", (event) => {
     event.preventDefault();
     end({ cause: toError(event) });

@@ -465,6 +465,29 @@ const THROWN: [string, string, (error: never) => void][] = [
     },
   ],
   [
+    "an error with the name of a method of all objects",
+    `Object.assign(new Error("boom"), { name: "toString" })`,
+    (error: Error) => {
+      assertEquals(error.constructor, Error);
+      assertEquals([error.name, error.message], ["toString", "boom"]);
+    },
+  ],
+  [
+    "an AggregateError",
+    `new AggregateError([new RangeError("one"), "two"], "all", { cause: 5 })`,
+    (error: AggregateError) => {
+      assert(error instanceof AggregateError);
+      const { message, errors: [one, ...others], cause } = error;
+      assert(one instanceof RangeError);
+      assertEquals([message, one.message, others, cause], [
+        "all",
+        "one",
+        ["two"],
+        5,
+      ]);
+    },
+  ],
+  [
     "a DOMException",
     `new DOMException("gone", "NotFoundError")`,
     (error: DOMException) => {
@@ -877,6 +900,97 @@ Deno.test("startThread leaves messages alone that are none of its own", async ()
       foreign.length,
     true,
   );
+});
+
+const BROKEN: [string, string, string][] = [
+  [
+    "a heartbeat of no kind",
+    `{ heartbeat: "beat" }`,
+    "'beat' must be an object: current value is undefined",
+  ],
+  [
+    "a heartbeat without a name",
+    `{ heartbeat: "beat", beat: { seq: 2, time: 0 } }`,
+    "'beat.worker' must be a string: current value is undefined",
+  ],
+  [
+    "a heartbeat with half a number",
+    `{ heartbeat: "beat", beat: { worker: "", seq: 1.5, time: 0 } }`,
+    "'beat.seq' must be an integer: current value is 1.5",
+  ],
+  [
+    "a heartbeat at no time",
+    `{ heartbeat: "beat", beat: { worker: "", seq: 2, time: NaN } }`,
+    "'beat.time' must be a finite number: current value is NaN",
+  ],
+  [
+    "the end of no stream",
+    `{ heartbeat: "end", side: "none" }`,
+    `'side' must be "results" or "heartbeats": current value is string`,
+  ],
+  [
+    "an end with a number for an error",
+    `{ heartbeat: "end", side: "results", error: 5 }`,
+    "'error' must be a serialized error: current value is 5",
+  ],
+  [
+    "an end with an error of no shape",
+    `{ heartbeat: "end", side: "results", error: { error: {} } }`,
+    "'error' must be a serialized error: current value is object",
+  ],
+  [
+    "a second 'ready'",
+    `{ heartbeat: "ready" }`,
+    "it is a second 'ready': it serves work twice",
+  ],
+  [
+    "results that nobody asked for",
+    `{ heartbeat: "result", value: "forged" }`,
+    "it is a result that was not asked for",
+  ],
+];
+
+Deno.test("startThread ends a thread that breaks the protocol, with an error that says how", async (t) => {
+  using threads = spyThreads();
+  const seen = await Promise.all(
+    BROKEN.map(async ([, message]) => {
+      const worker = start(moduleOf(`serveThread(async function* () {
+        yield "first";
+        for (let i = 0; i < 1_000; i++) postMessage(${message});
+        await new Promise(() => {});
+      })`));
+      const reader = worker.results.getReader();
+      const { value } = await deadline(reader.read(), LONG);
+      // nobody asks for more, so a result can only queue
+      await deadline(worker.finished, LONG);
+      reader.releaseLock();
+      return { value, ...await observe(worker) };
+    }),
+  );
+  for (const [i, [label, , message]] of BROKEN.entries()) {
+    await t.step(label, () => {
+      const { value, results, failure, beatsFailure } = seen[i]!;
+      assertEquals([value, results], ["first", []]);
+      const error = failure?.error as Error;
+      assert(error instanceof TypeError);
+      assertEquals(
+        error.message,
+        `Cannot read the message of a thread as ${message}`,
+      );
+      assertStrictEquals(beatsFailure?.error, error);
+    });
+  }
+  assertEquals(threads.running, 0);
+});
+
+Deno.test("startThread errors both streams when a message of its thread cannot be deserialized", async () => {
+  using threads = spyThreads();
+  const worker = start(idle);
+  threads.started[0]!.dispatchEvent(new MessageEvent("messageerror"));
+  const { failure, beatsFailure } = await observe(worker);
+  assertEquals((failure?.error as Error).name, "DataCloneError");
+  assertStrictEquals(beatsFailure?.error, failure?.error);
+  assertEquals(threads.running, 0);
 });
 
 Deno.test("startThread refuses what cannot be cloned, and starts no thread", () => {
