@@ -102,7 +102,7 @@ export interface Outcome {
   targets: string[];
 }
 
-/** Measures the candidates in one interleaved run, as ratios to the first. */
+/** Measures the candidates in one interleaved run, as ratios to `baseline`, which is one of them. */
 export async function compare(
   per: string,
   baseline: Candidate,

@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { NPM_FLAGS } from "./_help.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -63,4 +64,34 @@ Deno.test("the examples of a thread are the program that the tests run", async (
   for (const line of short!.split("\n")) {
     if (!line.startsWith("//")) assert(`${code}${page}`.includes(line), line);
   }
+});
+
+/** Runs a snippet as a program; resolves to what it prints. */
+async function run(snippet: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", ...NPM_FLAGS, "-"],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = new Blob([snippet]).stream().pipeTo(child.stdin);
+  const [{ stdout }] = await Promise.all([child.output(), input]);
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("outputs in the documentation are what the snippets print", async () => {
+  let count = 0;
+  for (const [path, text] of pages) {
+    const shown = text.matchAll(/^```ts\n([^`]*)^```\n\n```\n([^`]*)^```$/gm);
+    for (const [, snippet, output] of shown) {
+      count++;
+      // the verdict may come some milliseconds late
+      const actual = (await run(snippet!))
+        .replace(/No heartbeat for 3\d\d ms/, "No heartbeat for 302 ms");
+      assertEquals(actual, output, path);
+    }
+  }
+  assert(count >= 4);
 });
