@@ -1,0 +1,78 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// deno-lint-ignore-file no-console -- the report is the product
+
+/**
+ * Mutation testing: `deno task mutate MODULE...` changes one thing at a time in
+ * a module and in the private parts it stands on, runs the tests that execute
+ * the changed code, and reports every change that no test noticed (a survivor).
+ *
+ * The mutants are Stryker's. Its own command runner is not used, since it knows
+ * no coverage and would run every test of the module for every mutant: the
+ * tests of `monitor.ts` take 11 s, and it has hundreds of mutants. Here one run
+ * of each test file records which test executes which mutant, and a mutant then
+ * costs the quickest of these tests that fails.
+ *
+ * Everything happens in a copy of the working tree in a temporary folder. The
+ * source is instrumented once; an environment variable selects the mutant.
+ *
+ * @module
+ */
+
+import { type Group, groupOf } from "./_groups.ts";
+import { instrument, type Mutant } from "./_instrument.ts";
+import { report, type Verdict } from "./_report.ts";
+import { createSandbox, type Sandbox } from "./_sandbox.ts";
+import { type Coverage, measureCoverage } from "./_coverage.ts";
+import { type Outcome, tryMutant } from "./_try_mutant.ts";
+
+/** A module with fewer killed mutants fails the command. */
+const BAR = 0.9;
+
+const PROGRESS_MS = 15_000;
+
+async function judgeAll(sandbox: Sandbox, mutants: Mutant[], cover: Coverage) {
+  const verdicts: Verdict[] = [];
+  const queue = mutants.values();
+  const start = performance.now();
+  const progress = setInterval(() => {
+    const seconds = Math.round((performance.now() - start) / 1000);
+    const killed = verdicts.filter(({ outcome }) => outcome !== "survived");
+    console.error(
+      `  ${seconds} s: ${verdicts.length} of ${mutants.length}, ` +
+        `${killed.length} killed`,
+    );
+  }, PROGRESS_MS);
+  const job = async () => {
+    for (const mutant of queue) {
+      const outcome: Outcome = await tryMutant(sandbox, mutant, cover);
+      verdicts.push({ mutant, outcome });
+    }
+  };
+  const jobs = Number(Deno.env.get("JOBS") ?? navigator.hardwareConcurrency);
+  await Promise.all(Array.from({ length: jobs }, job));
+  clearInterval(progress);
+  return verdicts;
+}
+
+async function mutate(group: Group) {
+  console.error(
+    `${group.name}: ${group.files.join(" ")}\n  tests: ${
+      group.tests.join(" ")
+    }`,
+  );
+  await using sandbox = await createSandbox();
+  const mutants = await instrument(sandbox, group.files);
+  const coverage = await measureCoverage(sandbox, group.tests);
+  return report(group, await judgeAll(sandbox, mutants, coverage));
+}
+
+if (import.meta.main) {
+  if (Deno.args.length === 0) {
+    console.error("Usage: deno task mutate MODULE... (monitor, worker, …)");
+    Deno.exit(2);
+  }
+  for (const name of Deno.args) {
+    if (await mutate(await groupOf(name)) < BAR) Deno.exitCode = 1;
+  }
+}
