@@ -30,7 +30,7 @@ Options:
   --help, --version     print this, or the version
 
   What is ended for its silence, its runtime or by a signal has 5s to stop, then
-  it is killed. A DURATION is 250ms, 3s, 1.5m, 1h, or a plain number of milliseconds.
+  it is killed. A DURATION is 250ms, 3s, 1.5m, 1h, 1m30s or 2d.
 
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code
@@ -68,12 +68,20 @@ export class UsageError extends Error {
 /** The output cannot be written. */
 export class OutputError extends Error {}
 
-const UNITS: Record<string, number> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-};
+/** The units of a duration, in the order in which they are written. */
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+
+const NUMBER = String.raw`(\d+\.?\d*|\.\d+)`;
+
+/** A number without a unit. */
+const BARE = RegExp(`^${NUMBER}$`);
+
+/** Numbers with units: each unit at most once, the largest one first. */
+const DURATION = RegExp(
+  `^(?=.)${
+    Object.keys(UNITS).map((unit) => `(?:${NUMBER}${unit})?`).join("")
+  }$`,
+);
 
 /** Reads a duration; `limit` says that there may be none. */
 export function parseDuration(
@@ -81,16 +89,27 @@ export function parseDuration(
   text: string,
   limit: boolean,
 ): number {
-  const [, figure, unit = "ms"] = /^(\d+\.?\d*|\.\d+)(ms|s|m|h)?$/.exec(text) ??
-    [];
-  const value = text === "none" ? 0 : Number(figure) * UNITS[unit]!;
+  const value = toMilliseconds(text);
   if (value > 0 && value <= MAX_DELAY_MS) return value;
   if (value === 0 && limit) return Infinity;
+  const invalid = `invalid value '${text}' for --${flag}`;
+  if (BARE.test(text) && value !== 0 && Number(text) <= MAX_DELAY_MS) {
+    throw new UsageError(`${invalid}: ${text}s or ${text}ms?`);
+  }
   throw new UsageError(
-    `invalid value '${text}' for --${flag}: it takes 250ms, 3s, 1.5m, 1h or plain milliseconds, up to 596h${
+    `${invalid}: it takes 250ms, 3s, 1.5m, 1h, 1m30s or 2d, up to 596h${
       limit ? ", and 0 or none for no limit" : ", more than 0"
     }`,
   );
+}
+
+/** A duration in milliseconds, `NaN` if it is none: a bare number has no unit, unless it is 0. */
+function toMilliseconds(text: string): number {
+  if (text === "none" || (BARE.test(text) && Number(text) === 0)) return 0;
+  const numbers = DURATION.exec(text)?.slice(1);
+  if (!numbers) return NaN;
+  return Object.values(UNITS)
+    .reduce((sum, unit, i) => sum + unit * Number(numbers[i] ?? 0), 0);
 }
 
 /** Reads a whole number. */
@@ -214,7 +233,7 @@ export function parse(args: string[]): Settings | "help" | "version" {
 export function format(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)}ms`;
   const unit = ms < 60_000 ? "s" : ms < 3_600_000 ? "m" : "h";
-  return `${+(ms / UNITS[unit]!).toFixed(1)}${unit}`;
+  return `${+(ms / UNITS[unit]).toFixed(1)}${unit}`;
 }
 
 export async function write(

@@ -37,11 +37,13 @@ const DEFAULTS = {
 
 const NO_DURATIONS = [
   ...each(
-    "x 1e3 -5s 5d Infinity NaN 1,5s 597h 2147483648 0x10 1.2.3 ５s . 1_000",
+    "x 1e3 -5s 5w Infinity NaN 1,5s 597h 25d 2147483648 2147483648ms 1m30 30s1m 1s1s 0x10 1.2.3 ５s . 1_000",
   ),
   ...each("ms 3S +3 -- - --json 1=2 None"),
   ...["", "3 s", " 1", "\n5", "5\n", "9".repeat(400)],
 ];
+/** Without a unit they could be anything. */
+const BARE_NUMBERS = each("90 1 .5 0.5 7. 007 2147483647");
 const NO_COUNTS = [
   ...each("-1 1.5 1e3 x +1 ٣ 0x1 none Infinity 5s 1=2 - --quiet"),
   ...["", "1 ", "1".repeat(16)],
@@ -92,12 +94,18 @@ function createMaker(random: () => number) {
     if (LIMITS.includes(flag) && chance(0.2)) {
       return [pick(each("0 none 0s 0.0h .0m 000")), Infinity];
     }
-    if (chance(0.05)) return [String(LONGEST), LONGEST];
-    const whole = String(1 + below(500));
-    const figure = pick([whole, `0${whole}`, `${whole}.`, `${whole}.5`]);
-    const unit = pick(["", "ms", "s", "m", "h"]);
-    const ms = { "": 1, ms: 1, s: 1e3, m: 6e4, h: 36e5 }[unit]!;
-    return [figure + unit, parseFloat(figure) * ms];
+    if (chance(0.05)) return [`${LONGEST}ms`, LONGEST];
+    const units = Object.entries({ d: 864e5, h: 36e5, m: 6e4, s: 1e3, ms: 1 })
+      .filter(() => chance(0.4));
+    if (units.length === 0) return ["1m30s", 90_000];
+    let [text, ms] = ["", 0];
+    for (const [unit, length] of units) {
+      const whole = String(1 + below(unit === "d" ? 5 : 100));
+      const figure = pick([whole, `0${whole}`, `${whole}.`, `${whole}.5`]);
+      text += figure + unit;
+      ms += parseFloat(figure) * length;
+    }
+    return [text, ms];
   }
 
   /** Anything. */
@@ -153,18 +161,23 @@ function createMaker(random: () => number) {
       const text = pick([
         ...(count ? NO_COUNTS : NO_DURATIONS),
         ...(count || limit ? [] : each("0 none 0.0s")),
+        ...(count ? [] : BARE_NUMBERS),
       ]);
       const group = option(flag, text);
       // it ends the options wherever it stands
       const shown = group[1] === "--" ? "" : text;
       const accepted = count
         ? "a whole number, 0 or more"
-        : `250ms, 3s, 1.5m, 1h or plain milliseconds, up to 596h, ${
+        : `250ms, 3s, 1.5m, 1h, 1m30s or 2d, up to 596h, ${
           limit ? "and 0 or none for no limit" : "more than 0"
         }`;
       return {
         group,
-        said: `invalid value '${shown}' for --${flag}: it takes ${accepted}`,
+        said: `invalid value '${shown}' for --${flag}: ${
+          !count && BARE_NUMBERS.includes(text)
+            ? `${text}s or ${text}ms?`
+            : `it takes ${accepted}`
+        }`,
       };
     },
     switch() {
@@ -278,7 +291,8 @@ function assertSettings(settings: Settings, args: string[]) {
 /** What an error must tell at least: what it is about, and what is accepted. */
 const SAID = new RegExp(
   [
-    "^invalid value '.*' for --[a-z-]+: it takes (250ms, 3s, 1\\.5m, 1h or |a whole number|no value)",
+    "^invalid value '.*' for --[a-z-]+: it takes (250ms, 3s, 1\\.5m, 1h, 1m30s or 2d|a whole number|no value)",
+    "^invalid value '[\\d.]+' for --[a-z-]+: [\\d.]+s or [\\d.]+ms\\?$",
     "^unknown option '-.*': the options are --timeout, ",
     "^unexpected argument '.*': a command is given after --, as in ",
     "^missing command after --: give one, as in ",
