@@ -14,7 +14,9 @@ export const HELP =
 Usage:
   heartbeat [OPTIONS]                     the demo: a worker, its heartbeats, and their monitor
   heartbeat [OPTIONS] -- COMMAND [ARG…]   run a command, end it when it prints nothing for too long
-  heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long
+  heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long;
+                                          the producer is not ended, so where you can, use
+                                          heartbeat -- PRODUCER | consumer
 
 Options:
   --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit

@@ -50,8 +50,12 @@ interface Interruption {
 
 /** Says when output goes silent, at half of the timeout, and when it comes back. */
 function createNotice(settings: Settings) {
-  const { timeout } = settings;
+  const { timeout, mode } = settings;
   const half = timeout / 2;
+  // the producer of a pipe is another process, which nobody ends
+  const [what, then] = mode === "pipe"
+    ? ["input", "heartbeat will give up"]
+    : ["output", "it will be ended"];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let since = 0;
   function stop() {
@@ -59,8 +63,8 @@ function createNotice(settings: Settings) {
   }
   function tellSilence() {
     since = Date.now() - half;
-    const times = `${format(half)}, it will be ended at ${format(timeout)}`;
-    notify(settings, "silent", `no output for ${times}`, {
+    const times = `${format(half)}, ${then} at ${format(timeout)}`;
+    notify(settings, "silent", `no ${what} for ${times}`, {
       silence: half,
       timeout,
     });
@@ -76,7 +80,7 @@ function createNotice(settings: Settings) {
       if (!since) return;
       const silence = Date.now() - since;
       since = 0;
-      const text = `output again after ${format(silence)}`;
+      const text = `${what} again after ${format(silence)}`;
       await notify(settings, "resumed", text, { silence });
     },
   };
@@ -111,13 +115,14 @@ async function passOn(
   }
 }
 
-/** Tells of a stall. */
+/** Tells of a stall, and what follows. */
 function tellStall(
   settings: Settings,
   what: string,
+  then: string,
   { elapsed, timeout }: { elapsed: number; timeout: number },
 ) {
-  const text = `${what} was silent for ${format(timeout)}: ended`;
+  const text = `${what} was silent for ${format(timeout)}: ${then}`;
   return notify(settings, "stalled", text, { silence: elapsed, timeout });
 }
 
@@ -133,7 +138,7 @@ async function guardCommand(
       notice.start();
     } else if (event.type === "stalled") {
       notice.stop();
-      tellStall(settings, `'${command}'`, event);
+      tellStall(settings, `'${command}'`, "ended", event);
     } else if (event.type === "restarting") {
       const { attempt, delay } = event;
       const text = `starting it again (${attempt} of ${retries})`;
@@ -210,7 +215,8 @@ async function guardPipe(
     return 0;
   } catch (error) {
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
-    await tellStall(settings, "standard input", error);
+    const then = "gave up, its producer was not ended";
+    await tellStall(settings, "standard input", then, error);
     return 124;
   }
 }

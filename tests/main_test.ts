@@ -397,6 +397,7 @@ Deno.test("the command line tells its options, exit codes and version", async ()
     assertMatch(help!.stdout, RegExp(`^  ${code}  +\\S`, "m"));
   }
   assertMatch(help!.stdout, /130 for SIGINT[^]* 141 for SIGPIPE/);
+  assertMatch(help!.stdout, /not ended[^]* heartbeat -- PRODUCER \| consumer/);
   assertEquals(version, { ...version!, code: 0, stderr: "" });
   assertEquals(version!.stdout, `heartbeat ${config.version}\n`);
 });
@@ -697,11 +698,11 @@ Deno.test("heartbeat ends when standard input goes silent, or at the runtime", a
   await each([
     [
       ["--timeout", "1s"],
-      /^(.* no output .*\n.* again .*\n)*heartbeat: no output for 500ms, it will be ended at 1s\nheartbeat: standard input was silent for 1s: ended\n$/,
+      /^(.* no input .*\n.* input again .*\n)*heartbeat: no input for 500ms, heartbeat will give up at 1s\nheartbeat: standard input was silent for 1s: gave up, its producer was not ended\n$/,
     ],
     [
       ["--timeout", "1s", "--quiet"],
-      /^heartbeat: standard input was silent for 1s: ended\n$/,
+      /^heartbeat: standard input was silent for 1s: gave up, its producer was not ended\n$/,
     ],
     [
       ["--timeout", "1s", "--json"],
