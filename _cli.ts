@@ -260,23 +260,28 @@ export function count(n: number, what: string) {
 
 export const encoder = new TextEncoder();
 
-/** Whether the cursor of the terminal stands within a line that was passed on. */
+/** Whether the last line on stderr, as its reader sees it, is not complete. */
 let midLine = false;
 
 let told = Promise.resolve();
 
-/** Writes a line to stderr, after those before it. */
+/** Writes a line to stderr, after what was written before it. */
 export function tell(line: string): Promise<void> {
-  const text = `${midLine ? "\n" : ""}${line}\n`;
-  midLine = false;
-  return told = told.then(() => write(Deno.stderr, encoder.encode(text)))
-    .catch(() => {});
+  return told = told.then(() => {
+    const text = `${midLine ? "\n" : ""}${line}\n`;
+    midLine = false;
+    return write(Deno.stderr, encoder.encode(text));
+  }).catch(() => {});
 }
 
 /** Passes bytes on. */
 export async function pass(from: "stdout" | "stderr", bytes: Uint8Array) {
+  if (from === "stderr") await told;
   await write(Deno[from], bytes);
-  midLine = Deno[from].isTerminal() && bytes.at(-1) !== 10;
+  // a terminal shows both in the same lines
+  const isShared = from === "stderr" ||
+    (Deno.stdout.isTerminal() && Deno.stderr.isTerminal());
+  if (isShared) midLine = bytes.at(-1) !== 10;
 }
 
 /** Says on stderr what happens to what is guarded. */

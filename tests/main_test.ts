@@ -513,6 +513,34 @@ test("heartbeat ends a silent command and its children, and says so", async () =
   });
 });
 
+test("heartbeat puts its notices on lines of their own", async () => {
+  const scripts: [string, string][] = [
+    ["printf part >&2", "part\n"],
+    ["echo whole >&2", "whole\n"],
+    ["printf part", ""],
+    ["printf part >&2; echo out", "part\n"],
+  ];
+  const modes = [["--json"], []];
+  await each(
+    modes.flatMap((more) =>
+      scripts.map((script) => [more, ...script] as const)
+    ),
+    async ([more, script, before]) => {
+      const { code, stderr } = await run(
+        ["--timeout", "1s", ...more, "--", "sh", "-c", `${script}; sleep 50`],
+      );
+      assertEquals(code, 124);
+      const notice = more.length === 0 ? "heartbeat: " : `{"type":"`;
+      assert(stderr.startsWith(before + notice), stderr);
+      assertEquals(
+        stderr.split("\n").slice(-3, -1).map((line) => line.startsWith(notice)),
+        [true, true],
+      );
+      assertEquals(stderr.match(/^$/gm)?.length, 1, "an empty line");
+    },
+  );
+});
+
 test("heartbeat gives notice of a silence once, and of its end", async () => {
   const script = "for i in 1 2 3; do echo $i; read _; done";
   await each([[], ["--json"]], async (more) => {
