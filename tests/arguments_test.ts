@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
@@ -134,8 +134,16 @@ const fleet = new FleetMonitor({ timeout: 1 });
 // deno-lint-ignore no-explicit-any
 type Call = (...args: any[]) => unknown;
 
-const TABLE: Record<string, { call: Call; rows: Row[] }> = {
+interface Entry {
+  call: Call;
+  /** What the messages say that cannot be done: its own action, and those of what it stands on. */
+  actions: string[];
+  rows: Row[];
+}
+
+const TABLE: Record<string, Entry> = {
   startWorker: {
+    actions: ["start worker"],
     call: startWorker,
     rows: [
       ...option((given) => [given], "work", "a function", FUNCTION),
@@ -151,10 +159,12 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   HeartbeatMonitor: {
+    actions: ["monitor"],
     call: (given) => new HeartbeatMonitor(given),
     rows: monitorRows((given) => [given]),
   },
   watch: {
+    actions: ["watch", "monitor"],
     call: watch,
     rows: [
       ...[undefined, null, {}].map((none): Row => [
@@ -181,6 +191,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   supervise: {
+    actions: ["supervise", "monitor"],
     call: supervise,
     rows: [
       ...option((given) => [given, {}], "start", "a function", FUNCTION),
@@ -189,6 +200,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   startThread: {
+    actions: ["start thread"],
     call: startThread,
     rows: [
       ...option((given) => [given], "specifier", "an absolute URL", {
@@ -211,6 +223,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   serveThread: {
+    actions: ["serve thread"],
     call: serveThread,
     rows: [
       ...option((given) => [given], "work", "a function", FUNCTION),
@@ -222,6 +235,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   startCommand: {
+    actions: ["start command", "start worker"],
     call: startCommand,
     rows: [
       ...option((given) => [given], "command", "a string", STRING),
@@ -259,6 +273,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   FleetMonitor: {
+    actions: ["watch fleet"],
     call: (given) => new FleetMonitor(given),
     rows: [
       ...[undefined, null, {}].map((none): Row => [
@@ -281,14 +296,17 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   "FleetMonitor.beat": {
+    actions: ["take heartbeat"],
     call: (worker) => fleet.beat(worker),
     rows: option((given) => [given], "worker", "a string", STRING),
   },
   "FleetMonitor.handle": {
+    actions: ["make handle"],
     call: (worker) => fleet.handle(worker),
     rows: option((given) => [given], "worker", "a string", STRING),
   },
   "FleetMonitor.expect": {
+    actions: ["expect workers"],
     call: (workers) => fleet.expect(workers),
     rows: [
       ...option((given) => [given], "workers", "an iterable of strings", {
@@ -298,6 +316,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   publishHeartbeats: {
+    actions: ["publish heartbeats"],
     call: publishHeartbeats,
     rows: [
       ...natsRows(),
@@ -310,6 +329,7 @@ const TABLE: Record<string, { call: Call; rows: Row[] }> = {
     ],
   },
   subscribeHeartbeats: {
+    actions: ["subscribe to heartbeats"],
     call: subscribeHeartbeats,
     rows: [
       ...natsRows(),
@@ -392,16 +412,19 @@ function refusal(run: () => unknown, message: string): Error {
   throw new Error(`Not refused: ${message}`);
 }
 
-for (const [name, { call, rows }] of Object.entries(TABLE)) {
+for (const [name, { call, actions, rows }] of Object.entries(TABLE)) {
   Deno.test(`${name} answers wrong kinds and ranges with the error that its docs name`, () => {
-    for (const [args, kind, message] of rows) {
-      const { name, message: told } = refusal(() => call(...args), message);
-      assertEquals(name, kind.name, told);
-      assert(
-        told.startsWith("Cannot ") && told.endsWith(` as ${message}`),
-        `${told}, instead of … ${message}`,
+    const seen = new Set<string>();
+    for (const [args, kind, expected] of rows) {
+      const { name, message } = refusal(() => call(...args), expected);
+      assertEquals(name, kind.name, message);
+      const action = actions.find((action) =>
+        message === `Cannot ${action} as ${expected}`
       );
+      if (!action) throw new Error(`${message}, instead of … ${expected}`);
+      seen.add(action);
     }
+    assertEquals([...seen].sort(), [...actions].sort());
     assertEquals(fleet.size, 0);
   });
 }
