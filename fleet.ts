@@ -27,6 +27,13 @@ const EXCUSES = 8;
 const [USUAL_LATENESS, LEAST_LATENESS] = [10, 2] as const;
 /** For how many workers there is room at first. */
 const ROOM = 64;
+/**
+ * The most workers in any case. A `Map` throws at 2^24 entries, and one with
+ * many deletions at half of that; the unread events may be twice as many.
+ */
+const WORKERS_LIMIT = 2 ** 22;
+/** The most characters of a detail, as JSON, that is kept of a worker that is down. */
+const MAX_KEPT_DETAIL = 4_096;
 
 /** Options of {@linkcode FleetMonitor}. */
 export interface FleetMonitorOptions {
@@ -53,6 +60,22 @@ export interface FleetMonitorOptions {
    * @default {Math.min(Math.max(timeout / 10, 10), 10_000)}
    */
   resolution?: number | undefined;
+  /**
+   * How many workers are watched at most: a positive integer, or `Infinity`. The
+   * heartbeats of a new name beyond it are refused. More than 4,194,304 (2^22)
+   * are refused in any case, as a `Map` cannot hold many more for long.
+   *
+   * @default {1_000_000}
+   */
+  maxWorkers?: number | undefined;
+  /**
+   * How long a worker's name may be, in UTF-16 code units, as `length` counts
+   * them: a positive integer, or `Infinity` for no limit. The heartbeats of a
+   * longer name are refused.
+   *
+   * @default {256}
+   */
+  maxNameLength?: number | undefined;
 }
 
 /** What every event tells. */
@@ -120,6 +143,15 @@ export type FleetEvent =
     }
     /** It is watched no more: it was removed, or down for `forgetAfter`. */
     | { type: "forgotten" }
+    /**
+     * A new name was not taken: the fleet has `maxWorkers` already (`"full"`), or
+     * the name is longer than `maxNameLength` (`"name"`; `worker` is its first
+     * `maxNameLength` characters). `count` heartbeats and expected names were
+     * refused for that reason so far. It is reported at the first refusal, again
+     * when `count` is ten times what was reported last, and, if the fleet was
+     * full, when it is full again after a worker left.
+     */
+    | { type: "refused"; reason: "full" | "name"; count: number }
   );
 
 /** The state of a worker, as the iterator of a {@linkcode FleetMonitor} tells it. */
@@ -148,6 +180,51 @@ const [SEEN, LAST_SEEN, SEQ, ID, FIELDS] = [0, 1, 2, 3, 4] as const;
 
 /** What the reader of the events was last told of a worker. */
 const [NOTHING, UP, DOWN] = [0, 1, 2] as const;
+
+/** The options, checked, with their defaults. */
+type Limits = { [K in keyof FleetMonitorOptions]-?: number };
+
+/** The row of a name that was refused. */
+const REFUSED = -1;
+
+/** Why names are refused. */
+type Reason = (FleetEvent & { type: "refused" })["reason"];
+
+/** How often names were refused for one reason. */
+class Refusals {
+  count = 0;
+  /** At which count an event reports it; Infinity while one waits to be read. */
+  reportAt = 1;
+}
+
+/**
+ * Whether a detail is plain data that takes up to `limit` characters or so as
+ * JSON; looks at no more of it than that.
+ */
+function isSmall(detail: unknown, limit: number): boolean {
+  let left = limit;
+  function take(value: unknown) {
+    left -= typeof value === "string" ? value.length + 2 : 8;
+    if (typeof value === "bigint" || typeof value === "function") left = -1;
+    if (left < 0 || typeof value !== "object" || value === null) return;
+    const proto = Object.getPrototypeOf(value);
+    // what else there is may hold anything in a private place
+    if (proto !== Object.prototype && proto !== null && !Array.isArray(value)) {
+      left = -1;
+    }
+    for (const key in value) {
+      if (left < 0) return;
+      left -= key.length + 4;
+      take(value[key as never]);
+    }
+  }
+  try {
+    take(detail);
+    return left >= 0;
+  } catch {
+    return false; // a getter
+  }
+}
 
 /**
  * Who is in the fleet. A worker is a row in an array: at a million, objects and
@@ -185,8 +262,8 @@ class Roll {
   #excuses = EXCUSES;
   #ended = false;
   /** By the row; `forgotten` by the name, as the row may be somebody else's already. */
-  #pending = new Map<number | string, FleetEvent>();
-  #unread: MapIterator<[number | string, FleetEvent]> | undefined;
+  #pending = new Map<number | string | Refusals, FleetEvent>();
+  #unread: MapIterator<[number | string | Refusals, FleetEvent]> | undefined;
   /** How often `#pending` changed since `#unread` moved. */
   #changes = 0;
   #period: number;
@@ -196,10 +273,14 @@ class Roll {
   #patience: number;
   #timeout: number;
   #forgetAfter: number;
+  #maxWorkers: number;
+  #maxNameLength: number;
+  #refusals = { full: new Refusals(), name: new Refusals() };
   /** Called when there is an event, or the end. */
   wake = () => {};
 
-  constructor(timeout: number, forgetAfter: number, resolution: number) {
+  constructor(options: Limits) {
+    const { timeout, forgetAfter, resolution } = options;
     const period = Math.floor(resolution / TICKS);
     this.#period = Math.min(Math.max(period, 1), MAX_DELAY_MS);
     this.#tolerance = Math.max(
@@ -209,11 +290,14 @@ class Roll {
     this.#patience = timeout + this.#period + this.#tolerance;
     this.#timeout = timeout;
     this.#forgetAfter = forgetAfter;
+    this.#maxWorkers = Math.min(options.maxWorkers, WORKERS_LIMIT);
+    this.#maxNameLength = options.maxNameLength;
   }
 
   beat(worker: string, seq: number | undefined, detail: unknown) {
     if (this.#ended) return;
-    this.#beatAt(this.rows.get(worker) ?? this.#add(worker), seq, detail);
+    const row = this.rows.get(worker) ?? this.#add(worker);
+    if (row !== REFUSED) this.#beatAt(row, seq, detail);
   }
 
   /** As `beat()`, for who knows the row; false if it is not that worker's any more. */
@@ -254,10 +338,40 @@ class Roll {
 
   expect(worker: string) {
     if (this.rows.has(worker) || this.#ended) return;
-    this.#await(this.#add(worker));
+    const row = this.#add(worker);
+    if (row !== REFUSED) this.#await(row);
   }
 
+  /** How many heartbeats and expected names were refused. */
+  get refused(): number {
+    return this.#refusals.full.count + this.#refusals.name.count;
+  }
+
+  #refuse(worker: string, reason: Reason) {
+    const refusals = this.#refusals[reason];
+    const count = ++refusals.count;
+    if (count < refusals.reportAt) return;
+    refusals.reportAt = Infinity;
+    if (reason === "name") {
+      // a copy, as a slice would keep the whole name alive
+      worker = JSON.parse(JSON.stringify(worker.slice(0, this.#maxNameLength)));
+    }
+    const time = Date.now();
+    this.#put(refusals, { type: "refused", worker, time, reason, count });
+    this.wake();
+  }
+
+  /** Gives a new worker a row, or refuses it. */
   #add(worker: string): number {
+    const reason = worker.length > this.#maxNameLength
+      ? "name"
+      : this.rows.size >= this.#maxWorkers
+      ? "full"
+      : undefined;
+    if (reason) {
+      this.#refuse(worker, reason);
+      return REFUSED;
+    }
     const row = this.#free.pop() ?? this.#names.length;
     if (row === this.#told.length) {
       const [fields, told] = [this.#fields, this.#told];
@@ -309,6 +423,7 @@ class Roll {
     const worker = this.#names[row]!;
     const last = this.#last(row);
     this.#tell(row, { type: "down", worker, time: Date.now(), ...last });
+    if (!isSmall(last.detail, MAX_KEPT_DETAIL)) this.#setDetail(row, undefined);
   }
 
   #last(row: number): LastBeat {
@@ -326,6 +441,9 @@ class Roll {
   remove(worker: string): boolean {
     const row = this.rows.get(worker);
     if (row === undefined || this.#ended) return false;
+    const { full } = this.#refusals;
+    // if it is full again, that is news
+    if (full.reportAt < Infinity) full.reportAt = full.count + 1;
     const at = row * FIELDS;
     if (this.#fields[at + SEEN]! < Infinity) this.#awaited--;
     this.#fields[at + SEEN] = Infinity;
@@ -360,7 +478,7 @@ class Roll {
     this.wake();
   }
 
-  #put(key: number | string, event: FleetEvent) {
+  #put(key: number | string | Refusals, event: FleetEvent) {
     this.#pending.set(key, event);
     // an iterator that stands still keeps every table that the map ever had
     if (this.#changes++ > this.#pending.size) this.#unread = undefined;
@@ -373,6 +491,11 @@ class Roll {
     if (done) return this.#unread = undefined;
     const [key, event] = value;
     this.#pending.delete(key);
+    if (event.type === "refused") {
+      const refusals = this.#refusals[event.reason];
+      event.count = refusals.count;
+      refusals.reportAt = 10 * refusals.count;
+    }
     if (typeof key === "number") {
       this.#told[key] = event.type === "down" ? DOWN : UP;
     }
@@ -457,6 +580,18 @@ class Roll {
   }
 }
 
+/** Throws unless `value` is a positive integer, or `Infinity`. */
+function checkLimit(action: string, option: string, value: number) {
+  const accepted = "a positive integer";
+  checkNumber(
+    action,
+    option,
+    value,
+    accepted,
+    (value) => value > 0 && (value === Infinity || Number.isInteger(value)),
+  );
+}
+
 class Handle implements FleetHandle {
   readonly worker: string;
   #roll: Roll;
@@ -472,8 +607,10 @@ class Handle implements FleetHandle {
     const roll = this.#roll;
     if (roll.beatBy(this.#id, this.#row, seq, detail)) return;
     roll.beat(this.worker, seq, detail);
-    this.#row = roll.rows.get(this.worker) ?? 0;
-    this.#id = roll.idOf(this.#row);
+    const row = roll.rows.get(this.worker);
+    if (row === undefined) return; // refused, or the fleet has ended
+    this.#row = row;
+    this.#id = roll.idOf(row);
   }
 }
 
@@ -501,7 +638,13 @@ class Handle implements FleetHandle {
  *    `up` or `down` first, then `down` and `recovered` by turns (`up` instead, if
  *    it is the first heartbeat), then `forgotten`. At most one event a worker
  *    waits, and one `forgotten` for each that the reader was told of.
- * 5. When `writable` closes, the events that wait are told, then `readable`
+ * 5. It is bounded, as names come from a network: those beyond `maxWorkers` or
+ *    `maxNameLength` are refused; {@linkcode FleetMonitor.refused} counts them,
+ *    a `refused` event reports them. They end nothing: no method and no chunk
+ *    throws for them. What is known of a worker is dropped when it is forgotten,
+ *    its last detail already when it is down, if that is longer than 4,096
+ *    characters; the `down` event has it.
+ * 6. When `writable` closes, the events that wait are told, then `readable`
  *    closes. No timer is left however the stream ends. From then on heartbeats
  *    are ignored.
  *
@@ -568,8 +711,8 @@ export class FleetMonitor
    *
    * @param options The limits.
    * @throws {TypeError} If an option is not a number.
-   * @throws {RangeError} If an option is `NaN`, zero or negative, or
-   * `resolution` is not finite.
+   * @throws {RangeError} If an option is `NaN`, zero or negative, `resolution`
+   * is not finite, or `maxWorkers` or `maxNameLength` is no integer.
    */
   constructor(options: FleetMonitorOptions) {
     const action = "watch fleet";
@@ -585,7 +728,12 @@ export class FleetMonitor
       "a finite positive number",
       (value) => value > 0 && value < Infinity,
     );
-    const roll = new Roll(timeout, forgetAfter, resolution);
+    const { maxWorkers = 1_000_000, maxNameLength = 256 } = options;
+    checkLimit(action, "maxWorkers", maxWorkers);
+    checkLimit(action, "maxNameLength", maxNameLength);
+    const roll = new Roll({
+      ...{ timeout, forgetAfter, resolution, maxWorkers, maxNameLength },
+    });
     super(
       {
         transform(chunk) {
@@ -644,6 +792,14 @@ export class FleetMonitor
   /** How many workers are watched: those that are expected, up and down. */
   get size(): number {
     return this.#roll.rows.size;
+  }
+
+  /**
+   * How many heartbeats, and names given to `expect()`, were refused, as the
+   * fleet was full or the name too long; a `refused` event reports it, too.
+   */
+  get refused(): number {
+    return this.#roll.refused;
   }
 
   /**

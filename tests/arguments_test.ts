@@ -293,6 +293,12 @@ const TABLE: Record<string, Entry> = {
         "a finite positive number",
         { ...DURATION, outOfRange: [...DURATION.outOfRange, Infinity] },
       ),
+      ...options(
+        (given) => [{ timeout: 1, ...given }],
+        ["maxWorkers", "maxNameLength"],
+        "a positive integer",
+        { ...DURATION, outOfRange: [...DURATION.outOfRange, 1.5] },
+      ),
     ],
   },
   "FleetMonitor.beat": {

@@ -860,3 +860,245 @@ for (
     assertEquals(time.next(), false);
   });
 }
+
+/** Collects garbage, so that what is held can be measured. */
+function collectGarbage() {
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  gc();
+  gc();
+}
+
+/** Bytes of the heap that are in use. */
+function heapUsed() {
+  collectGarbage();
+  return Deno.memoryUsage().heapUsed;
+}
+
+Deno.test("FleetMonitor refuses new names beyond maxWorkers, counts them and reports it once", async () => {
+  using time = new FakeTime(5_000);
+  const fleet = new FleetMonitor({ timeout: 1000, maxWorkers: 2 });
+  const seen = observe(fleet);
+  fleet.beat("a", 1);
+  fleet.expect(["b", "x"]);
+  await advance(time, 1);
+  const writer = fleet.writable.getWriter();
+  await writer.write([beatOf("b", 1), beatOf("y", 1), beatOf("a", 2)]);
+  fleet.beat("z");
+  fleet.beat("b", 2);
+  await advance(time, 1);
+  assertEquals(stateOf(fleet), ["a up", "b up"]);
+  assertEquals([...fleet].map(({ seq }) => seq), [2, 2]);
+  assertEquals([fleet.size, fleet.refused], [2, 3]);
+  assertEquals(seen.said, ["a up", "x refused", "b up"]);
+  assertEquals(seen.events[1], {
+    ...{ type: "refused", worker: "x", time: 5_000 },
+    ...{ reason: "full", count: 1 },
+  });
+  assertEquals(JSON.parse(JSON.stringify(seen.events)), seen.events);
+  await writer.close();
+});
+
+Deno.test("FleetMonitor has 1,000,000 workers at most unless it is given another limit", () => {
+  const fleet = new FleetMonitor({ timeout: Infinity });
+  for (let i = 0; i < 1_000_000; i++) fleet.beat(`w${i}`);
+  assertEquals([fleet.size, fleet.refused], [1_000_000, 0]);
+  fleet.beat("one more");
+  assertEquals([fleet.size, fleet.refused], [1_000_000, 1]);
+});
+
+Deno.test({
+  name: "FleetMonitor refuses names that no Map could hold",
+  // 17 million names take half a minute and 1.4 GB
+  ignore: !Deno.env.has("SOAK_SECONDS"),
+  fn() {
+    const fleet = new FleetMonitor({ timeout: Infinity, maxWorkers: Infinity });
+    const names = 2 ** 24 + 10;
+    for (let i = 0; i < names; i++) fleet.beat(`w${i}`);
+    assertEquals(fleet.size, 2 ** 22);
+    assertEquals(fleet.refused, names - fleet.size);
+  },
+});
+
+Deno.test("FleetMonitor reports refusals again when they are ten times as many", async () => {
+  const fleet = new FleetMonitor({ timeout: Infinity, maxWorkers: 1 });
+  const seen = observe(fleet);
+  fleet.beat("a");
+  for (let i = 0; i < 1_234; i++) {
+    fleet.beat(`x${i}`);
+    await settle(4);
+  }
+  const refused = seen.events.filter(({ type }) => type === "refused");
+  assertEquals(
+    refused.map((event) => event.type === "refused" && event.count),
+    [1, 10, 100, 1_000],
+  );
+  assertEquals(fleet.refused, 1_234);
+});
+
+Deno.test("FleetMonitor reports that it is full again after a worker left", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({
+    ...{ timeout: 100, forgetAfter: 100, maxWorkers: 1 },
+  });
+  const seen = observe(fleet);
+  fleet.beat("a");
+  fleet.beat("x");
+  fleet.beat("x");
+  await advance(time, 1);
+  fleet.remove("a");
+  fleet.beat("b");
+  fleet.beat("x");
+  fleet.beat("x");
+  await advance(time, 300, 10);
+  assertEquals(fleet.size, 0);
+  fleet.beat("x");
+  fleet.beat("y");
+  await advance(time, 1);
+  assertEquals(seen.said, [
+    ...["a up", "x refused", "a forgotten", "b up", "x refused"],
+    ...["b down", "b forgotten", "x up", "y refused"],
+  ]);
+  assertEquals(
+    seen.events.flatMap((event) => event.type === "refused" ? event.count : []),
+    [2, 4, 5],
+  );
+  await fleet.writable.close();
+});
+
+Deno.test("FleetMonitor refuses a name that is too long, and keeps its first characters only", async () => {
+  const fleet = new FleetMonitor({ timeout: Infinity, maxNameLength: 5 });
+  const seen = observe(fleet);
+  fleet.beat("abcde");
+  fleet.beat("abcdef");
+  fleet.expect(["123456", "12345"]);
+  fleet.handle("ABCDEFGHI").beat(1);
+  await settle();
+  assertEquals(stateOf(fleet), ["abcde up", "12345 expected"]);
+  assertEquals(fleet.refused, 3);
+  assertEquals(seen.events.slice(1), [{
+    ...{ type: "refused", worker: "abcde", time: seen.events[1]!.time },
+    ...{ reason: "name", count: 3 },
+  }]);
+  const usual = new FleetMonitor({ timeout: Infinity });
+  usual.beat("n".repeat(256));
+  usual.beat("n".repeat(257));
+  assertEquals([usual.size, usual.refused], [1, 1]);
+  const unlimited = new FleetMonitor({
+    ...{ timeout: Infinity, maxNameLength: Infinity, maxWorkers: Infinity },
+  });
+  unlimited.beat("n".repeat(100_000));
+  assertEquals([unlimited.size, unlimited.refused], [1, 0]);
+});
+
+Deno.test("FleetMonitor holds one refused event a reason, with the last count, when nobody reads", async () => {
+  const fleet = new FleetMonitor({
+    ...{ timeout: Infinity, maxWorkers: 1, maxNameLength: 100 },
+  });
+  const reader = fleet.readable.getReader();
+  fleet.beat("a");
+  for (let i = 0; i < 500; i++) fleet.beat(`x${i}`);
+  for (let i = 0; i < 70; i++) fleet.beat("n".repeat(101 + i));
+  const { events } = await drain(reader);
+  assertEquals(
+    events.slice(1).map((event) =>
+      event.type === "refused" && [event.worker, event.reason, event.count]
+    ),
+    [["x0", "full", 500], ["n".repeat(100), "name", 70]],
+  );
+  await reader.cancel();
+});
+
+Deno.test("FleetMonitor.handle of a refused name beats for nobody else, and joins when there is room", () => {
+  const fleet = new FleetMonitor({ timeout: Infinity, maxWorkers: 1 });
+  const refused = fleet.handle("refused");
+  fleet.beat("a", 1);
+  refused.beat(7);
+  refused.beat(8);
+  assertEquals([...fleet].map(({ worker, seq }) => [worker, seq]), [["a", 1]]);
+  assertEquals(fleet.refused, 2);
+  fleet.remove("a");
+  refused.beat(9);
+  assertEquals([...fleet].map(({ worker, seq }) => [worker, seq]), [
+    ["refused", 9],
+  ]);
+});
+
+Deno.test("FleetMonitor ignores names that would be refused once it has ended", async () => {
+  const fleet = new FleetMonitor({ timeout: Infinity, maxWorkers: 1 });
+  fleet.beat("a");
+  await fleet.writable.close();
+  fleet.beat("b");
+  fleet.expect(["c"]);
+  assertEquals(fleet.refused, 0);
+  assertEquals((await Array.fromAsync(fleet.readable)).length, 1);
+});
+
+Deno.test("FleetMonitor keeps neither name nor detail of who was removed or forgotten", async () => {
+  using time = new FakeTime();
+  for (const how of ["remove", "forget"]) {
+    const before = heapUsed();
+    const fleet = new FleetMonitor({
+      ...{ timeout: 1000, forgetAfter: 1000, maxNameLength: Infinity },
+    });
+    const long = (i: number, length: number) =>
+      JSON.parse(`"${i} ${"x".repeat(length)}"`); // flat, not held by another
+    for (let i = 0; i < 1_000; i++) {
+      fleet.beat(long(i, 20_000), i, long(i, 4_000));
+    }
+    if (how === "remove") {
+      for (const { worker } of [...fleet]) fleet.remove(worker);
+    }
+    if (how === "forget") await advance(time, 3000, 100);
+    assertEquals(fleet.size, 0);
+    const grown = heapUsed() - before;
+    assert(grown < 2e6, `${how}: ${grown} bytes more`);
+    // the fleet is still there
+    fleet.beat("later");
+    await fleet.writable.close();
+  }
+});
+
+for (
+  const [what, make, kept] of [
+    ["a short string", () => ({ text: "d".repeat(4_000) }), true],
+    ["a long string", () => ({ text: "d".repeat(4_100) }), false],
+    ["a string in a list", () => [[["d".repeat(5_000)]]], false],
+    ["a long key", () => ({ ["k".repeat(5_000)]: 1 }), false],
+    ["many numbers", () => Array.from({ length: 600 }, () => 1), false],
+    ["some numbers", () => Array.from({ length: 200 }, () => 1), true],
+    ["bytes", () => new Uint8Array(1), false],
+    ["a Map", () => ({ map: new Map() }), false],
+    ["a bigint", () => ({ big: 10n }), false],
+    ["a function", () => ({ call: () => {} }), false],
+    ["null", () => ({ nothing: null, nor: undefined }), true],
+    ["without a prototype", () => Object.create(null), true],
+    ["a circle", () => {
+      const circle: Record<string, unknown> = {};
+      circle.self = circle;
+      return circle;
+    }, false],
+    ["a getter that throws", () => ({
+      get trap() {
+        throw new Error("trap");
+      },
+    }), false],
+  ] as [string, () => object, boolean][]
+) {
+  Deno.test(`FleetMonitor ${kept ? "keeps" : "drops"} the detail of who is down when it is ${what}`, async () => {
+    using time = new FakeTime();
+    const fleet = new FleetMonitor({ timeout: 100 });
+    const seen = observe(fleet);
+    const detail = make();
+    fleet.beat("a", 1, detail);
+    assertStrictEquals([...fleet][0]!.detail, detail);
+    await advance(time, 200, 10);
+    const down = seen.events[1] as FleetEvent & { type: "down" };
+    assertEquals(down.type, "down");
+    assertStrictEquals(down.detail, detail);
+    const [worker] = fleet;
+    assertEquals([worker!.state, worker!.seq], ["down", 1]);
+    assertStrictEquals(worker!.detail, kept ? detail : undefined);
+    assertEquals("detail" in worker!, kept);
+  });
+}
