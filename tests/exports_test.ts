@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import npm from "../import_map.npm.json" with { type: "json" };
 import * as core from "../mod.ts";
+import { deriveImportMap } from "./_npm.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -27,12 +28,8 @@ const sources = await readSources();
 const modules = Object.fromEntries(
   Object.entries(sources).filter(([path]) => !path.includes("/")),
 );
-
-const npmDependencies = Object.fromEntries(
-  Object.entries(config.imports).filter(([, target]) =>
-    target.startsWith("npm:")
-  ),
-);
+/** Where npm packages are named, besides the sources. */
+const packages = JSON.stringify([config.imports, npm.imports]);
 
 Deno.test("deno.json exports every module that is not private, and nothing else", () => {
   const expected: Record<string, string> = {};
@@ -55,22 +52,45 @@ Deno.test("mod.ts exports the core", () => {
   ]);
 });
 
-Deno.test("import_map.npm.json maps every name that is imported, and no other", () => {
+Deno.test("import_map.npm.json follows deno.json: run `deno task npm:install`", () => {
+  assertEquals(npm, deriveImportMap() as typeof npm);
+});
+
+Deno.test("import_map.npm.json maps every name of @std that is imported, and no other", () => {
   const names = new Set<string>();
   for (const text of Object.values(sources)) {
     // others are in examples of docs only
-    const imported = /\bfrom "(@(?:heartbeat|std)\/[^"]+)"/g;
-    for (const [, name] of text.matchAll(imported)) names.add(name!);
+    for (const [, name] of text.matchAll(/\bfrom "(@std\/[^"]+)"/g)) {
+      names.add(name!);
+    }
   }
-  for (const name of Object.keys(npmDependencies)) names.add(name);
-  assertEquals(Object.keys(npm.imports).sort(), [...names].sort());
+  const mapped = Object.keys(npm.imports).filter((name) =>
+    name.startsWith("@std/")
+  );
+  assertEquals(mapped.sort(), [...names].sort());
 });
 
-Deno.test("import_map.npm.json takes the same version of every npm package as deno.json, an exact one", () => {
-  for (const [name, target] of Object.entries(npmDependencies)) {
-    assertMatch(target, /@\d+\.\d+\.\d+$/);
-    assertEquals(npm.imports[name as keyof typeof npm.imports], target);
+Deno.test("every npm package has an exact version, the same one everywhere", () => {
+  const versions = new Map<string, string>();
+  for (const [path, text] of Object.entries({ ...sources, config: packages })) {
+    const specifiers = /(?:from |import\(|:)"npm:(@?[^@"]+)@?([^"/]*)/g;
+    for (const [, name, version] of text.matchAll(specifiers)) {
+      assertMatch(version!, /^\d+\.\d+\.\d+$/, `${path}: ${name}`);
+      assertEquals(versions.get(name!) ?? version, version, `${path}: ${name}`);
+      versions.set(name!, version!);
+    }
   }
+});
+
+Deno.test("deno.lock pins the npm packages by their hashes, and names no registry", async () => {
+  const text = await Deno.readTextFile(new URL("deno.lock", root));
+  const lock: { npm: Record<string, { integrity?: string }> } = JSON.parse(
+    text,
+  );
+  for (const [name, { integrity }] of Object.entries(lock.npm)) {
+    assertMatch(integrity ?? "", /^sha512-/, name);
+  }
+  assertEquals(text.match(/https?:|registry/g), null);
 });
 
 Deno.test("modules that say so are browser compatible: they touch no Deno, and the smoke suite runs them", async () => {
