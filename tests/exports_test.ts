@@ -93,6 +93,23 @@ Deno.test("deno.lock pins the npm packages by their hashes, and names no registr
   assertEquals(text.match(/https?:|registry/g), null);
 });
 
+Deno.test("CI takes one exact version of Deno", async () => {
+  const named: string[] = [];
+  for (
+    const path of [
+      ".ci/run",
+      ".github/workflows/ci.yml",
+      ".github/workflows/publish.yml",
+    ]
+  ) {
+    const text = await Deno.readTextFile(new URL(path, root));
+    const versions = text.matchAll(/\bdeno@([\d.]+)$|deno-version: v(\S+)/gm);
+    for (const [, npm, action] of versions) named.push((npm ?? action)!);
+  }
+  assertEquals([...new Set(named)], ["2.9.6"]);
+  assertEquals(named.length, 5);
+});
+
 Deno.test("modules that say so are browser compatible: they touch no Deno, and the smoke suite runs them", async () => {
   const portable = Object.entries(modules)
     .filter(([, text]) =>
