@@ -133,8 +133,8 @@ export class StreamPair<R> {
   }
 
   #onHeartbeatsCancelled(reason: unknown) {
-    const cause = reason ??
-      new DOMException("The heartbeats were cancelled", "AbortError");
+    // without a reason, the AbortError that an abort without a reason has
+    const cause = reason ?? AbortSignal.abort().reason;
     const wasOpen = this.#phase === "open";
     if (this.#phase !== "ended") this.#errorResults(cause);
     if (wasOpen) this.#handlers.onCancel(cause, "heartbeats");
