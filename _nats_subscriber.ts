@@ -20,21 +20,23 @@ export interface HeartbeatSubscriberOptions {
  * Receives heartbeats, and hands them on in batches. Unread heartbeats do not
  * pile up: the latest one of each worker waits.
  *
- * | phase | a heartbeat | the reader pulls | the microtask | the subscription ends | the reader cancels |
+ * | phase | a heartbeat | the reader pulls | the microtask | the subscription ends | the connection is closed |
  * | --- | --- | --- | --- | --- | --- |
- * | `idle` | waits | → `waiting`, or `scheduled` if one waits | | → `ended` | → `ended` |
- * | `waiting` | → `scheduled` | | | → `ended` | → `ended` |
- * | `scheduled` | joins the batch | | delivers the batch, → `idle` | → `ended` | → `ended` |
+ * | `idle` | waits | → `waiting`, or `scheduled` if one waits | | → `closing` | |
+ * | `waiting` | → `scheduled` | | | → `closing` | |
+ * | `scheduled` | joins the batch | | delivers the batch, → `idle` | → `closing` | |
+ * | `closing` | | | | | → `ended`: an error, or what waits and a close |
  * | `ended` | | | | | |
  *
- * If the subscription ends without an error, what waits is delivered first.
+ * From every phase, a subscription that ends with an error, a reader that cancels
+ * and an `onMalformed` that throws lead to `ended`.
  */
 export class HeartbeatSubscriber {
   /** The batches. */
   readonly readable: ReadableStream<Heartbeat[]>;
   readonly #onMalformed: (message: MalformedMessage) => void;
   readonly #unread = new Map<string, Heartbeat>();
-  #phase: "idle" | "waiting" | "scheduled" | "ended" = "idle";
+  #phase: "idle" | "waiting" | "scheduled" | "closing" | "ended" = "idle";
   #malformedCount = 0;
   #controller!: ReadableStreamDefaultController<Heartbeat[]>;
   #subscription!: NatsSubscription;
@@ -55,8 +57,9 @@ export class HeartbeatSubscriber {
             if (!error) this.#onMessage(message);
           },
         });
-        const onClosed = (error: unknown) => this.#onClosed(error);
-        this.#subscription.closed.then(onClosed, onClosed);
+        const onEnd = (error: unknown) =>
+          this.#onSubscriptionEnd(connection, error);
+        this.#subscription.closed.then(onEnd, onEnd);
       },
       pull: () => this.#onPull(),
       cancel: () => this.#unsubscribe(),
@@ -64,7 +67,7 @@ export class HeartbeatSubscriber {
   }
 
   #onMessage({ subject, data }: NatsMessage) {
-    if (this.#phase === "ended") return;
+    if (this.#phase === "closing" || this.#phase === "ended") return;
     let beat: Heartbeat;
     try {
       beat = parseHeartbeat(data);
@@ -109,8 +112,23 @@ export class HeartbeatSubscriber {
     this.#controller.enqueue(batch);
   }
 
-  #onClosed(error: unknown) {
+  /**
+   * The client ends all subscriptions without an error when it gives up to
+   * reconnect: only the connection can say whether it was closed on purpose.
+   */
+  #onSubscriptionEnd(connection: NatsConnection, error: unknown) {
     if (this.#phase === "ended") return;
+    if (error) return this.#end(error);
+    this.#phase = "closing";
+    const onClosed = (error: unknown) => this.#onConnectionClosed(error);
+    Promise.resolve(connection.closed?.()).then(onClosed, onClosed);
+  }
+
+  #onConnectionClosed(error: unknown) {
+    if (this.#phase === "closing") this.#end(error);
+  }
+
+  #end(error: unknown) {
     this.#phase = "ended";
     if (error) return this.#controller.error(error);
     if (this.#unread.size > 0) this.#deliver();

@@ -41,6 +41,11 @@ export interface NatsConnection {
   isClosed(): boolean;
   /** Whether it is being closed. */
   isDraining(): boolean;
+  /**
+   * Resolves when it is closed for good, to an error if that was not on purpose:
+   * the client gave up, or the server refused it. All official clients have it.
+   */
+  closed?(): Promise<void | Error>;
 }
 
 /** A message that is not a heartbeat. */

@@ -150,9 +150,11 @@ export function publishHeartbeats(
  * @param connection The connection; it stays open when the stream ends.
  * @param subject What to subscribe to; it may have wildcards.
  * @param options A queue group, and who is told of what is no heartbeat.
- * @returns The batches. Cancelling the stream ends the subscription; it closes
- * when the connection is closed, and errors if the server does not permit the
- * subscription.
+ * @returns The batches. Cancelling the stream ends the subscription. The stream
+ * closes when the connection is closed by `close()` or `drain()`. It errors when
+ * nothing can ever be heard again: with the error of `connection.closed()` if the
+ * client gave up to reconnect, or if the server refused its credentials, and with
+ * the client's error if the server does not permit the subscription.
  * @throws {TypeError} If `connection` is no connection, or an option is of the
  * wrong kind.
  * @throws {RangeError} If `subject` or `queue` is no name for the server: empty,

@@ -3,11 +3,14 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertMatch,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
+import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
+import type { ConnectionOptions } from "npm:@nats-io/transport-node@3.4.0";
 import {
   type MalformedMessage,
   publishHeartbeats,
@@ -22,7 +25,9 @@ import {
   freePort,
   LONG,
   runExample,
+  startWatcher,
   testWithBroker as test,
+  users,
 } from "./_nats.ts";
 
 test(
@@ -340,3 +345,68 @@ test(
     }
   },
 );
+
+/** What a subscriber reads once its broker is stopped and `then` was done. */
+async function readAfterLoss(
+  options: ConnectionOptions,
+  then: (broker: Broker) => void | Promise<void>,
+) {
+  await using broker = await Broker.start(users("watcher", "old"));
+  const login = { user: "watcher", pass: "old" };
+  const connection = await broker.connect({ ...login, ...options });
+  const reader = subscribeHeartbeats(connection, "heartbeats.>").getReader();
+  await connection.flush();
+  await broker.stop();
+  await then(broker);
+  const outcome = await deadline(
+    reader.read().then(({ done }) => ({ done }), (error) => ({ error })),
+    LONG,
+  );
+  return { outcome, reason: await connection.closed() };
+}
+
+test("subscribeHeartbeats errors when the client gives up to reconnect", async () => {
+  const { outcome, reason } = await readAfterLoss(
+    { maxReconnectAttempts: 3 },
+    () => {},
+  );
+  assertInstanceOf(reason, Error);
+  assertEquals(outcome, { error: reason });
+});
+
+test("subscribeHeartbeats errors when a restarted broker refuses the credentials", async () => {
+  const { outcome, reason } = await readAfterLoss(
+    {},
+    (broker) => broker.start(users("watcher", "new")),
+  );
+  assertMatch((reason as Error).message, /authorization violation/i);
+  assertEquals(outcome, { error: reason });
+});
+
+test("subscribeHeartbeats closes when the connection is closed or drained, after what has arrived", async () => {
+  await using broker = await Broker.start();
+  const near = await broker.connect();
+  for (const end of ["close", "drain"] as const) {
+    const far = await broker.connect();
+    const reader = subscribeHeartbeats(far, "heartbeats.*").getReader();
+    await far.flush();
+    near.publish("heartbeats.alpha", JSON.stringify(BEAT));
+    await near.flush();
+    await far.flush();
+    await far[end]();
+    assertEquals(await reader.read(), { done: false, value: [BEAT] });
+    assertEquals((await reader.read()).done, true);
+  }
+  await near.close();
+});
+
+test("the example watcher ends with a word and a code when it can never hear again", async () => {
+  await using broker = await Broker.start(users("watcher", "old"));
+  const env = { NATS_USER: "watcher", NATS_PASSWORD: "old" };
+  await using watcher = await startWatcher(broker.servers, [], env);
+  await broker.stop();
+  await broker.start(users("watcher", "new"));
+  const { code, err } = await deadline(watcher.ended(), LONG);
+  assertEquals(code, 1, err);
+  assertMatch(err, /^lost .* for good: .*authorization violation.*\n$/i);
+});

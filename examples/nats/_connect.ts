@@ -36,12 +36,30 @@ export function orFail<T>(make: () => T): T {
   }
 }
 
-/** Connects, again and again where that takes long; never gives up once connected. */
+/** Says what went wrong on the way, and ends. */
+export function failLate(problem: string): never {
+  console.error(problem);
+  Deno.exit(1);
+}
+
+// The client leaves the socket of a refused connection without a listener: a reset
+// of it would end the program before the client has said what is wrong.
+addEventListener("error", (event) => {
+  if (event.error?.code === "ECONNRESET") event.preventDefault();
+});
+
+/**
+ * Connects, as the user that the environment names in NATS_USER and
+ * NATS_PASSWORD; never gives up once connected, unless it is refused.
+ */
 export async function connectTo(servers: string, name: string) {
+  const [user, pass] = ["NATS_USER", "NATS_PASSWORD"].map(Deno.env.get);
   try {
     return await connect({
       servers,
       name,
+      ...(user !== undefined && { user }),
+      ...(pass !== undefined && { pass }),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectJitter: 100,

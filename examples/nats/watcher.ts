@@ -13,7 +13,7 @@
 import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
 import { subscribeHeartbeats } from "@heartbeat/heartbeat/nats";
 import { parseDuration } from "../../_cli.ts";
-import { connectTo, orFail, readOptions } from "./_connect.ts";
+import { connectTo, failLate, orFail, readOptions } from "./_connect.ts";
 
 const options = readOptions({
   server: "localhost:4222",
@@ -67,7 +67,11 @@ say(
   { time: Date.now(), subject: options.subject },
   `${options.subject} on ${options.server}`,
 );
-for await (const event of beats.pipeThrough(fleet)) {
-  const { type, worker, ...more } = event;
-  say(type, { worker, ...more }, `${worker}  (${fleet.size} known)`);
+try {
+  for await (const event of beats.pipeThrough(fleet)) {
+    const { type, worker, ...more } = event;
+    say(type, { worker, ...more }, `${worker}  (${fleet.size} known)`);
+  }
+} catch (error) {
+  failLate(`lost ${options.server} for good: ${(error as Error).message}`);
 }
