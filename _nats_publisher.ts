@@ -1,8 +1,21 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { isSubjectPart } from "./_nats_subject.ts";
+import { checkString, throwInvalid } from "./_validate.ts";
 import type { NatsConnection } from "./_nats_types.ts";
 import type { Heartbeat } from "./_worker_types.ts";
+
+/** Throws unless a watcher can recognize the worker by the subject. */
+function checkWorker(worker: string, subject: string) {
+  const action = "publish heartbeats";
+  checkString(action, "worker", worker);
+  if (isSubjectPart(worker) || `.${subject}`.endsWith(`.${worker}`)) return;
+  const accepted =
+    "a part of a subject without white space, dots and wildcards, " +
+    `or the end of ${JSON.stringify(subject)}`;
+  throwInvalid(RangeError, action, "worker", accepted, worker);
+}
 
 /**
  * Publishes heartbeats to one subject.
@@ -19,6 +32,8 @@ export class HeartbeatPublisher {
   readonly #connection: NatsConnection;
   readonly #subject: string;
   readonly #statuses: AsyncIterable<{ type: string }>;
+  /** The last name that was checked: a worker has one. */
+  #checkedWorker: string | undefined;
   #phase: "connected" | "disconnected" | "ended" = "connected";
 
   constructor(connection: NatsConnection, subject: string) {
@@ -49,6 +64,10 @@ export class HeartbeatPublisher {
       this.#connection.isDraining()
     ) return;
     try {
+      if (beat.worker !== this.#checkedWorker) {
+        checkWorker(beat.worker, this.#subject);
+        this.#checkedWorker = beat.worker;
+      }
       this.#connection.publish(this.#subject, JSON.stringify(beat));
     } catch (error) {
       this.#onEnd();

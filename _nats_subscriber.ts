@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { parseHeartbeat } from "./_heartbeat_payload.ts";
+import { createNameReader, isNameOf } from "./_nats_subject.ts";
 import type {
   MalformedMessage,
   NatsConnection,
@@ -13,7 +14,40 @@ import type { Heartbeat } from "./_worker_types.ts";
 /** Options of {@linkcode HeartbeatSubscriber}, checked and with their defaults. */
 export interface HeartbeatSubscriberOptions {
   queue: string | undefined;
+  workerOf: ((subject: string) => string) | undefined;
   onMalformed: (message: MalformedMessage) => void;
+}
+
+/**
+ * How to read a heartbeat from a message of a subscription. The subject says whose
+ * it is, for the server guards subjects, and anyone can write anything into a
+ * payload. The parser throws what is wrong with a message.
+ */
+function createParser(
+  pattern: string,
+  workerOf: ((subject: string) => string) | undefined,
+): (message: NatsMessage) => Heartbeat {
+  if (workerOf) {
+    return ({ subject, data }) => {
+      const worker = workerOf(subject);
+      if (typeof worker !== "string" || worker === "") {
+        throw new TypeError("'workerOf' gave no name");
+      }
+      return { ...parseHeartbeat(data), worker };
+    };
+  }
+  const readName = createNameReader(pattern);
+  if (!readName) return ({ data }) => parseHeartbeat(data);
+  return ({ subject, data }) => {
+    const beat = parseHeartbeat(data);
+    const worker = readName(subject);
+    if (!isNameOf(beat.worker, worker)) {
+      const name = JSON.stringify(worker);
+      throw new Error(`'worker' is not the one of the subject: ${name}`);
+    }
+    beat.worker = worker;
+    return beat;
+  };
 }
 
 /**
@@ -34,6 +68,7 @@ export interface HeartbeatSubscriberOptions {
 export class HeartbeatSubscriber {
   /** The batches. */
   readonly readable: ReadableStream<Heartbeat[]>;
+  readonly #parse: (message: NatsMessage) => Heartbeat;
   readonly #onMalformed: (message: MalformedMessage) => void;
   readonly #unread = new Map<string, Heartbeat>();
   #phase: "idle" | "waiting" | "scheduled" | "closing" | "ended" = "idle";
@@ -44,8 +79,9 @@ export class HeartbeatSubscriber {
   constructor(
     connection: NatsConnection,
     subject: string,
-    { queue, onMalformed }: HeartbeatSubscriberOptions,
+    { queue, workerOf, onMalformed }: HeartbeatSubscriberOptions,
   ) {
+    this.#parse = createParser(subject, workerOf);
     this.#onMalformed = onMalformed;
     this.readable = new ReadableStream<Heartbeat[]>({
       start: (controller) => {
@@ -66,22 +102,23 @@ export class HeartbeatSubscriber {
     }, { highWaterMark: 0 });
   }
 
-  #onMessage({ subject, data }: NatsMessage) {
+  #onMessage(message: NatsMessage) {
     if (this.#phase === "closing" || this.#phase === "ended") return;
     let beat: Heartbeat;
     try {
-      beat = parseHeartbeat(data);
+      beat = this.#parse(message);
     } catch (error) {
-      const { message: problem } = error as Error;
-      return this.#reportMalformed({ subject, data, problem });
+      return this.#reportMalformed(message, error);
     }
     this.#unread.set(beat.worker, beat);
     if (this.#phase === "waiting") this.#schedule();
   }
 
-  #reportMalformed(message: Omit<MalformedMessage, "count">) {
+  #reportMalformed({ subject, data }: NatsMessage, error: unknown) {
+    const problem = error instanceof Error ? error.message : String(error);
+    const count = ++this.#malformedCount;
     try {
-      this.#onMalformed({ count: ++this.#malformedCount, ...message });
+      this.#onMalformed({ count, subject, data, problem });
     } catch (error) {
       this.#unsubscribe();
       // whatever it threw, even undefined

@@ -69,6 +69,13 @@ export interface SubscribeHeartbeatsOptions {
    */
   queue?: string | undefined;
   /**
+   * Reads the name of the worker from the subject of a message; the name in the
+   * payload does not count then. A message for which it throws, or returns an
+   * empty string, is malformed. By default, the name is what the wildcards of the
+   * subscription stand for.
+   */
+  workerOf?: ((subject: string) => string) | undefined;
+  /**
    * Called with every message that is not a heartbeat; such a message is
    * skipped. What it throws errors the stream.
    */

@@ -23,14 +23,17 @@
  * });
  * ```
  *
- * A subject a worker, such as `heartbeats.build.alpha`, lets a watcher choose
- * with a wildcard (`heartbeats.build.*`, `heartbeats.>`), and the server allow
- * each worker its own only:
+ * Give each worker a subject of its own that ends with its name, such as
+ * `heartbeats.build.alpha`. A watcher chooses workers with a wildcard
+ * (`heartbeats.build.*`, `heartbeats.>`), and **takes the name of a worker from the
+ * subject**, because the server guards subjects: it lets each worker publish to its
+ * own only, so no worker can speak for another. Anyone can write any name into a
+ * payload.
  *
  * ```text
  * authorization {
  *   users = [
- *     { user: "build",   password: "…", permissions: { publish: "heartbeats.build.*" } }
+ *     { user: "alpha",   password: "…", permissions: { publish: "heartbeats.build.alpha" } }
  *     { user: "watcher", password: "…", permissions: { subscribe: "heartbeats.>" } }
  *   ]
  * }
@@ -91,10 +94,17 @@ function checkConnection(
  * what is written while the connection is closed by `drain()`, or after it was
  * closed: the work goes on, and who watches it finds it silent.
  *
+ * The subject should end with the name of the worker, for watchers take the name
+ * from there. A name that cannot be a part of a subject is refused, because no
+ * watcher would accept its heartbeats: one that is empty, or has white space or
+ * wildcards, or dots (unless the subject ends with the whole name, as
+ * `heartbeats.build.alpha` does with `build.alpha`).
+ *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject Where to publish, without wildcards.
- * @returns The stream. It errors with a `TypeError` if a `detail` cannot be said
- * in JSON, and with the client's own error if it refuses the message.
+ * @returns The stream. It errors with a `RangeError` if the name of the worker
+ * cannot be a part of a subject, with a `TypeError` if a `detail` has no form in
+ * JSON, and with the client's own error if it refuses the message.
  * @throws {TypeError} If `connection` is no connection, or `subject` no string.
  * @throws {RangeError} If `subject` is empty or has an empty part, white space or
  * wildcards.
@@ -140,6 +150,14 @@ export function publishHeartbeats(
  * Subscribes to heartbeats: what has arrived since the last read is one batch,
  * ready for a `FleetMonitor`. Nothing piles up while nobody reads: of each worker
  * the latest heartbeat waits, and a gap in `seq` tells how many it replaced.
+ *
+ * The name of a worker is what the wildcards of `subject` stand for, with dots
+ * between: `heartbeats.*` reads `alpha` from `heartbeats.alpha`, and `heartbeats.>`
+ * reads `build.alpha` from `heartbeats.build.alpha`. A payload that names neither
+ * this worker nor its last part (`alpha`) is malformed. `workerOf` reads the name
+ * in another way. **Without a wildcard the name comes from the payload**, for one
+ * subject cannot tell workers apart: whoever may publish to it may speak for any
+ * worker.
  *
  * The client subscribes again after a reconnect by itself. Meanwhile nobody can be
  * heard, which is no sign of death: tell the fleet, as in the example. A
@@ -202,7 +220,7 @@ export function subscribeHeartbeats(
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
   checkOptions(action, options);
-  const { queue, onMalformed = () => {} } = options;
+  const { queue, workerOf, onMalformed = () => {} } = options;
   if (queue !== undefined) {
     checkString(action, "queue", queue);
     // white space breaks the protocol: the server hangs up, at each reconnect again
@@ -211,10 +229,12 @@ export function subscribeHeartbeats(
       throwInvalid(RangeError, action, "queue", accepted, queue);
     }
   }
+  if (workerOf !== undefined) checkFunction(action, "workerOf", workerOf);
   checkFunction(action, "onMalformed", onMalformed);
 
   const subscriber = new HeartbeatSubscriber(connection, subject, {
     queue,
+    workerOf,
     onMalformed,
   });
   return subscriber.readable;

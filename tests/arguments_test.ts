@@ -359,7 +359,7 @@ const TABLE: Record<string, Entry> = {
       ),
       ...options(
         (given) => [connection, "a", given],
-        ["onMalformed"],
+        ["onMalformed", "workerOf"],
         "a function",
         FUNCTION,
       ),

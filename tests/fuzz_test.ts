@@ -232,11 +232,11 @@ Deno.test("subscribeHeartbeats makes a well-formed heartbeat of a message or tel
     isDraining: () => false,
   };
   const told: MalformedMessage[] = [];
-  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+  const reader = subscribeHeartbeats(connection, "heartbeats", {
     onMalformed: (message) => void told.push(message),
   }).getReader();
   const up = Array.fromAsync(
-    subscribeHeartbeats(connection, "heartbeats.>")
+    subscribeHeartbeats(connection, "heartbeats")
       .pipeThrough(new FleetMonitor({ timeout: LONG })),
   );
   const scope = [Object.prototype, Array.prototype, Function.prototype];

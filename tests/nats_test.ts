@@ -15,6 +15,7 @@ import {
   type MalformedMessage,
   publishHeartbeats,
   subscribeHeartbeats,
+  type SubscribeHeartbeatsOptions,
 } from "../nats.ts";
 import { type Heartbeat, startWorker } from "../worker.ts";
 import { waitUntil } from "./_help.ts";
@@ -30,135 +31,123 @@ import {
   users,
 } from "./_nats.ts";
 
-test(
-  "heartbeats go over NATS and back, with their details",
-  async () => {
-    await using broker = await Broker.start();
-    const [near, far] = [await broker.connect(), await broker.connect()];
-    const received = subscribeHeartbeats(far, "heartbeats.>").getReader();
-    await far.flush();
-    const { results, heartbeats } = startWorker(async function* ({ beat }) {
-      beat({ step: "one" });
-      await delay(50);
-      yield 1;
-      await delay(50);
-    }, { name: "alpha", interval: 10 });
-    const published = heartbeats.pipeTo(
-      publishHeartbeats(near, "heartbeats.alpha"),
-    );
-    assertEquals(await Array.fromAsync(results), [1]);
-    await published;
-    await near.flush();
-    const beats: Heartbeat[] = [];
-    while (beats.at(-1)?.detail === undefined) {
-      beats.push(...(await received.read()).value!);
-    }
-    assertEquals(beats.at(-1)!.worker, "alpha");
-    assertEquals(beats.at(-1)!.detail, { step: "one" });
-    assert(Math.abs(beats.at(-1)!.time - Date.now()) < LONG);
-    await near.close();
-    // the subscriber's stream closes with its connection
-    await far.close();
-    while (!(await received.read()).done);
-  },
-);
+test("heartbeats go over NATS and back, with their details", async () => {
+  await using broker = await Broker.start();
+  const [near, far] = [await broker.connect(), await broker.connect()];
+  const received = subscribeHeartbeats(far, "heartbeats.>").getReader();
+  await far.flush();
+  const { results, heartbeats } = startWorker(async function* ({ beat }) {
+    beat({ step: "one" });
+    await delay(50);
+    yield 1;
+    await delay(50);
+  }, { name: "alpha", interval: 10 });
+  const published = heartbeats.pipeTo(
+    publishHeartbeats(near, "heartbeats.alpha"),
+  );
+  assertEquals(await Array.fromAsync(results), [1]);
+  await published;
+  await near.flush();
+  const beats: Heartbeat[] = [];
+  while (beats.at(-1)?.detail === undefined) {
+    beats.push(...(await received.read()).value!);
+  }
+  assertEquals(beats.at(-1)!.worker, "alpha");
+  assertEquals(beats.at(-1)!.detail, { step: "one" });
+  assert(Math.abs(beats.at(-1)!.time - Date.now()) < LONG);
+  await near.close();
+  // the subscriber's stream closes with its connection
+  await far.close();
+  while (!(await received.read()).done);
+});
 
-test(
-  "subscribeHeartbeats gives what has arrived as one batch, and the latest heartbeat of each only",
-  async () => {
-    await using broker = await Broker.start();
-    const [near, far] = [await broker.connect(), await broker.connect()];
-    const stream = subscribeHeartbeats(far, "heartbeats.*");
-    await far.flush();
-    const writers = ["alpha", "beta"].map((worker) => ({
-      worker,
-      writer: publishHeartbeats(near, `heartbeats.${worker}`).getWriter(),
-    }));
-    for (let seq = 1; seq <= 5_000; seq++) {
-      for (const { worker, writer } of writers) {
-        await writer.write({ worker, seq, time: seq });
-      }
+test("subscribeHeartbeats gives what has arrived as one batch, and the latest heartbeat of each only", async () => {
+  await using broker = await Broker.start();
+  const [near, far] = [await broker.connect(), await broker.connect()];
+  const stream = subscribeHeartbeats(far, "heartbeats.*");
+  await far.flush();
+  const writers = ["alpha", "beta"].map((worker) => ({
+    worker,
+    writer: publishHeartbeats(near, `heartbeats.${worker}`).getWriter(),
+  }));
+  for (let seq = 1; seq <= 5_000; seq++) {
+    for (const { worker, writer } of writers) {
+      await writer.write({ worker, seq, time: seq });
     }
-    await near.flush();
-    await far.flush();
-    const reader = stream.getReader();
-    const { value } = await reader.read();
-    const last = { seq: 5_000, time: 5_000 };
-    assertEquals(value, [
-      { worker: "alpha", ...last },
-      { worker: "beta", ...last },
-    ]);
-    for (const { writer } of writers) await writer.close();
-    await reader.cancel();
-    // neither stream has closed the connection that it was given
-    await Promise.all([near.flush(), far.flush()]);
-    await Promise.all([near.close(), far.close()]);
-  },
-);
+  }
+  await near.flush();
+  await far.flush();
+  const reader = stream.getReader();
+  const { value } = await reader.read();
+  const last = { seq: 5_000, time: 5_000 };
+  assertEquals(value, [
+    { worker: "alpha", ...last },
+    { worker: "beta", ...last },
+  ]);
+  for (const { writer } of writers) await writer.close();
+  await reader.cancel();
+  // neither stream has closed the connection that it was given
+  await Promise.all([near.flush(), far.flush()]);
+  await Promise.all([near.close(), far.close()]);
+});
 
-test(
-  "subscribeHeartbeats counts and tells what is malformed, and goes on",
-  async () => {
-    await using broker = await Broker.start();
-    const connection = await broker.connect();
-    const malformed: MalformedMessage[] = [];
-    const reader = subscribeHeartbeats(connection, "heartbeats.>", {
-      onMalformed: (message) => void malformed.push(message),
-    }).getReader();
-    const good = JSON.stringify(BEAT);
-    const bad: (string | Uint8Array)[] = [
-      "",
-      "{",
-      "null",
-      "5",
-      "[]",
-      "{}",
-      '{"worker":5,"seq":1,"time":1}',
-      '{"worker":"alpha","seq":"1","time":1}',
-      '{"worker":"alpha","seq":1.5,"time":1}',
-      '{"worker":"alpha","seq":1}',
-      // no UTF-8, in what would be JSON otherwise
-      Uint8Array.from(good, (char) => char === "p" ? 0xff : char.charCodeAt(0)),
-      `${good}x`,
-    ];
-    for (const payload of bad) connection.publish("heartbeats.x", payload);
-    connection.publish("heartbeats.x", good);
-    const { value } = await reader.read();
-    assertEquals(value, [BEAT]);
-    assertEquals(malformed.map(({ count }) => count), bad.map((_, i) => i + 1));
-    for (const { subject, problem } of malformed) {
-      assertEquals(subject, "heartbeats.x");
-      assert(problem.length > 0);
-    }
-    assertEquals(new TextDecoder().decode(malformed[1]!.data), "{");
-    // unknown fields are dropped: they might be large
-    connection.publish("heartbeats.x", '{"worker":"a","seq":2,"time":3,"x":4}');
-    assertEquals((await reader.read()).value, [{
-      worker: "a",
-      seq: 2,
-      time: 3,
-    }]);
-    await reader.cancel();
-    await connection.close();
-  },
-);
+test("subscribeHeartbeats counts and tells what is malformed, and goes on", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const malformed: MalformedMessage[] = [];
+  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed: (message) => void malformed.push(message),
+  }).getReader();
+  const good = JSON.stringify(BEAT);
+  const bad: (string | Uint8Array)[] = [
+    "",
+    "{",
+    "null",
+    "5",
+    "[]",
+    "{}",
+    '{"worker":5,"seq":1,"time":1}',
+    '{"worker":"alpha","seq":"1","time":1}',
+    '{"worker":"alpha","seq":1.5,"time":1}',
+    '{"worker":"alpha","seq":1}',
+    // no UTF-8, in what would be JSON otherwise
+    Uint8Array.from(good, (char) => char === "p" ? 0xff : char.charCodeAt(0)),
+    `${good}x`,
+  ];
+  for (const payload of bad) connection.publish("heartbeats.alpha", payload);
+  connection.publish("heartbeats.alpha", good);
+  const { value } = await reader.read();
+  assertEquals(value, [BEAT]);
+  assertEquals(malformed.map(({ count }) => count), bad.map((_, i) => i + 1));
+  for (const { subject, problem } of malformed) {
+    assertEquals(subject, "heartbeats.alpha");
+    assert(problem.length > 0);
+  }
+  assertEquals(new TextDecoder().decode(malformed[1]!.data), "{");
+  // unknown fields are dropped: they might be large
+  connection.publish("heartbeats.a", '{"worker":"a","seq":2,"time":3,"x":4}');
+  assertEquals((await reader.read()).value, [{
+    worker: "a",
+    seq: 2,
+    time: 3,
+  }]);
+  await reader.cancel();
+  await connection.close();
+});
 
-test(
-  "subscribeHeartbeats errors with what onMalformed throws",
-  async () => {
-    await using broker = await Broker.start();
-    const connection = await broker.connect();
-    const lost = new Error("lost");
-    const reader = subscribeHeartbeats(connection, "heartbeats.>", {
-      onMalformed() {
-        throw lost;
-      },
-    }).getReader();
-    connection.publish("heartbeats.x", "{");
-    assertStrictEquals(await assertRejects(() => reader.read()), lost);
-    await connection.close();
-  },
-);
+test("subscribeHeartbeats errors with what onMalformed throws", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const lost = new Error("lost");
+  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed() {
+      throw lost;
+    },
+  }).getReader();
+  connection.publish("heartbeats.x", "{");
+  assertStrictEquals(await assertRejects(() => reader.read()), lost);
+  await connection.close();
+});
 
 Deno.test("subscribeHeartbeats errors with undefined if onMalformed throws that: no clean end", async () => {
   const { connection, receive } = createConnection();
@@ -172,10 +161,8 @@ Deno.test("subscribeHeartbeats errors with undefined if onMalformed throws that:
   assertStrictEquals(await ended, undefined);
 });
 
-test(
-  "subscribeHeartbeats errors where the server does not permit it",
-  async () => {
-    await using broker = await Broker.start(`
+test("subscribeHeartbeats errors where the server does not permit it", async () => {
+  await using broker = await Broker.start(`
     authorization {
       users = [
         { user: "build", password: "b", permissions: {
@@ -183,90 +170,83 @@ test(
         { user: "watcher", password: "w", permissions: { subscribe: "heartbeats.>" } }
       ]
     }`);
-    const build = await broker.connect({ user: "build", pass: "b" });
-    const watcher = await broker.connect({ user: "watcher", pass: "w" });
-    const error = await assertRejects(() =>
-      subscribeHeartbeats(build, "heartbeats.>").getReader().read()
+  const build = await broker.connect({ user: "build", pass: "b" });
+  const watcher = await broker.connect({ user: "watcher", pass: "w" });
+  const error = await assertRejects(() =>
+    subscribeHeartbeats(build, "heartbeats.>").getReader().read()
+  );
+  assertMatch((error as Error).message, /permission/i);
+  const reader = subscribeHeartbeats(watcher, "heartbeats.>").getReader();
+  await watcher.flush();
+  // one that it may not publish, and one that it may
+  const others = publishHeartbeats(build, "heartbeats.other").getWriter();
+  const own = publishHeartbeats(build, "heartbeats.build.alpha").getWriter();
+  await others.write({ ...BEAT, worker: "other" });
+  await own.write(BEAT);
+  assertEquals((await reader.read()).value, [{
+    ...BEAT,
+    worker: "build.alpha",
+  }]);
+  await Promise.all([build.close(), watcher.close()]);
+});
+
+test("publishHeartbeats drops what is written while the connection is lost, or was closed", async () => {
+  await using broker = await Broker.start();
+  // not back before somebody listens
+  const near = await broker.connect({ reconnectTimeWait: 2_000 });
+  const writer = publishHeartbeats(near, "heartbeats.alpha").getWriter();
+  const statuses: string[] = [];
+  const listening = (async () => {
+    for await (const { type } of near.status()) statuses.push(type);
+  })();
+  await writer.write(BEAT);
+  await near.flush();
+  await broker.stop();
+  await waitUntil(() => statuses.includes("disconnect"));
+  for (let seq = 2; seq < 100; seq++) await writer.write({ ...BEAT, seq });
+  await broker.start();
+  const far = await broker.connect();
+  const reader = subscribeHeartbeats(far, "heartbeats.>").getReader();
+  await far.flush();
+  await waitUntil(() => statuses.includes("reconnect"));
+  await writer.write({ ...BEAT, seq: 100 });
+  assertEquals((await reader.read()).value, [{ ...BEAT, seq: 100 }]);
+  await near.close();
+  await writer.write({ ...BEAT, seq: 101 });
+  await writer.close();
+  await listening;
+  await far.close();
+});
+
+test("publishHeartbeats errors where a detail cannot be said in JSON", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const writer = publishHeartbeats(connection, "heartbeats.a").getWriter();
+  await assertRejects(
+    () => writer.write({ ...BEAT, detail: 5n }),
+    TypeError,
+    "BigInt",
+  );
+  await connection.close();
+});
+
+test("publishHeartbeats leaves nothing that keeps listening when it ends", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const { listeners } =
+    (connection as unknown as { protocol: { listeners: unknown[] } })
+      .protocol;
+  for (const end of ["close", "abort"] as const) {
+    const writers = Array.from(
+      { length: 100 },
+      () => publishHeartbeats(connection, "heartbeats.a").getWriter(),
     );
-    assertMatch((error as Error).message, /permission/i);
-    const reader = subscribeHeartbeats(watcher, "heartbeats.>").getReader();
-    await watcher.flush();
-    // one that it may not publish, and one that it may
-    const others = publishHeartbeats(build, "heartbeats.other").getWriter();
-    const own = publishHeartbeats(build, "heartbeats.build.alpha").getWriter();
-    await others.write({ ...BEAT, worker: "other" });
-    await own.write(BEAT);
-    assertEquals((await reader.read()).value, [BEAT]);
-    await Promise.all([build.close(), watcher.close()]);
-  },
-);
-
-test(
-  "publishHeartbeats drops what is written while the connection is lost, or was closed",
-  async () => {
-    await using broker = await Broker.start();
-    // not back before somebody listens
-    const near = await broker.connect({ reconnectTimeWait: 2_000 });
-    const writer = publishHeartbeats(near, "heartbeats.alpha").getWriter();
-    const statuses: string[] = [];
-    const listening = (async () => {
-      for await (const { type } of near.status()) statuses.push(type);
-    })();
-    await writer.write(BEAT);
-    await near.flush();
-    await broker.stop();
-    await waitUntil(() => statuses.includes("disconnect"));
-    for (let seq = 2; seq < 100; seq++) await writer.write({ ...BEAT, seq });
-    await broker.start();
-    const far = await broker.connect();
-    const reader = subscribeHeartbeats(far, "heartbeats.>").getReader();
-    await far.flush();
-    await waitUntil(() => statuses.includes("reconnect"));
-    await writer.write({ ...BEAT, seq: 100 });
-    assertEquals((await reader.read()).value, [{ ...BEAT, seq: 100 }]);
-    await near.close();
-    await writer.write({ ...BEAT, seq: 101 });
-    await writer.close();
-    await listening;
-    await far.close();
-  },
-);
-
-test(
-  "publishHeartbeats errors where a detail cannot be said in JSON",
-  async () => {
-    await using broker = await Broker.start();
-    const connection = await broker.connect();
-    const writer = publishHeartbeats(connection, "heartbeats.a").getWriter();
-    await assertRejects(
-      () => writer.write({ ...BEAT, detail: 5n }),
-      TypeError,
-      "BigInt",
-    );
-    await connection.close();
-  },
-);
-
-test(
-  "publishHeartbeats leaves nothing that keeps listening when it ends",
-  async () => {
-    await using broker = await Broker.start();
-    const connection = await broker.connect();
-    const { listeners } =
-      (connection as unknown as { protocol: { listeners: unknown[] } })
-        .protocol;
-    for (const end of ["close", "abort"] as const) {
-      const writers = Array.from(
-        { length: 100 },
-        () => publishHeartbeats(connection, "heartbeats.a").getWriter(),
-      );
-      assertEquals(listeners.length, 100);
-      for (const writer of writers) await writer[end]();
-      await waitUntil(() => listeners.length === 0);
-    }
-    await connection.close();
-  },
-);
+    assertEquals(listeners.length, 100);
+    for (const writer of writers) await writer[end]();
+    await waitUntil(() => listeners.length === 0);
+  }
+  await connection.close();
+});
 
 Deno.test("publishHeartbeats drops what is written while the connection drains", async () => {
   const { connection, sent } = createConnection();
@@ -321,30 +301,27 @@ Deno.test("subscribeHeartbeats puts what comes in one piece into one batch, and 
   assertEquals(fake.unsubscribed, 2);
 });
 
-test(
-  "the examples end with a word where there is no server, or an option is wrong",
-  async () => {
-    await using broker = await Broker.start();
-    const nobody = `127.0.0.1:${freePort()}`;
-    const server = ["--server", broker.servers];
-    const rows = [
-      ["worker", ["--server", nobody], `cannot connect to ${nobody}: `],
-      ["watcher", ["--server", nobody], `cannot connect to ${nobody}: `],
-      ["worker", ["--count", "x"], "invalid value 'x' for --count"],
-      ["worker", ["--interval", "0"], "invalid value '0' for --interval"],
-      ["watcher", ["--timeout", "x"], "invalid value 'x' for --timeout"],
-      ["watcher", ["--what", "x"], "unknown option '--what'"],
-      ["worker", [...server, "--name", "a b"], "Cannot publish heartbeats as"],
-      ["watcher", [...server, "--subject", "a..b"], "Cannot subscribe to"],
-    ] as const;
-    for (const [name, args, word] of rows) {
-      const { code, err } = await runExample(name, args);
-      assertEquals(code, 2, err);
-      assert(err.startsWith(word), err);
-      assertEquals(err.trim().split("\n").length, 1);
-    }
-  },
-);
+test("the examples end with a word where there is no server, or an option is wrong", async () => {
+  await using broker = await Broker.start();
+  const nobody = `127.0.0.1:${freePort()}`;
+  const server = ["--server", broker.servers];
+  const rows = [
+    ["worker", ["--server", nobody], `cannot connect to ${nobody}: `],
+    ["watcher", ["--server", nobody], `cannot connect to ${nobody}: `],
+    ["worker", ["--count", "x"], "invalid value 'x' for --count"],
+    ["worker", ["--interval", "0"], "invalid value '0' for --interval"],
+    ["watcher", ["--timeout", "x"], "invalid value 'x' for --timeout"],
+    ["watcher", ["--what", "x"], "unknown option '--what'"],
+    ["worker", [...server, "--name", "a b"], "Cannot publish heartbeats as"],
+    ["watcher", [...server, "--subject", "a..b"], "Cannot subscribe to"],
+  ] as const;
+  for (const [name, args, word] of rows) {
+    const { code, err } = await runExample(name, args);
+    assertEquals(code, 2, err);
+    assert(err.startsWith(word), err);
+    assertEquals(err.trim().split("\n").length, 1);
+  }
+});
 
 /** What a subscriber reads once its broker is stopped and `then` was done. */
 async function readAfterLoss(
@@ -409,4 +386,132 @@ test("the example watcher ends with a word and a code when it can never hear aga
   const { code, err } = await deadline(watcher.ended(), LONG);
   assertEquals(code, 1, err);
   assertMatch(err, /^lost .* for good: .*authorization violation.*\n$/i);
+});
+
+/** Receives one payload on a subject; gives the worker's name, or what is wrong. */
+async function receiveOne(
+  pattern: string,
+  subject: string,
+  worker: string,
+  options: SubscribeHeartbeatsOptions = {},
+) {
+  const fake = createConnection();
+  const problems: string[] = [];
+  const reader = subscribeHeartbeats(fake.connection, pattern, {
+    onMalformed: ({ problem }) => void problems.push(problem),
+    ...options,
+  }).getReader();
+  fake.receive(JSON.stringify({ ...BEAT, worker }), subject);
+  fake.close();
+  const { value } = await reader.read();
+  return value?.[0]?.worker ?? problems[0];
+}
+
+Deno.test("subscribeHeartbeats takes the name from the subject: what the wildcards stand for", async () => {
+  const rows = [
+    // pattern, subject, worker of the payload, name
+    ["heartbeats.*", "heartbeats.alpha", "alpha", "alpha"],
+    ["heartbeats.build.*", "heartbeats.build.alpha", "alpha", "alpha"],
+    ["heartbeats.*.state", "heartbeats.alpha.state", "alpha", "alpha"],
+    ["heartbeats.>", "heartbeats.alpha", "alpha", "alpha"],
+    ["heartbeats.>", "heartbeats.build.alpha", "build.alpha", "build.alpha"],
+    // the payload may name the last part only
+    ["heartbeats.>", "heartbeats.build.alpha", "alpha", "build.alpha"],
+    [">", "alpha", "alpha", "alpha"],
+    ["*", "alpha", "alpha", "alpha"],
+    ["*.heartbeats.*", "eu.heartbeats.alpha", "alpha", "eu.alpha"],
+    ["*.heartbeats.>", "eu.heartbeats.build.alpha", "alpha", "eu.build.alpha"],
+    // without a wildcard there is nothing but the payload
+    ["heartbeats.shared", "heartbeats.shared", "alpha", "alpha"],
+  ] as const;
+  for (const [pattern, subject, worker, name] of rows) {
+    assertEquals(await receiveOne(pattern, subject, worker), name, subject);
+  }
+});
+
+Deno.test("subscribeHeartbeats calls a payload malformed that speaks for another worker", async () => {
+  const rows = [
+    ["heartbeats.*", "heartbeats.alpha", "beta"],
+    ["heartbeats.*", "heartbeats.alpha", ""],
+    ["heartbeats.*", "heartbeats.alpha", "Alpha"],
+    ["heartbeats.*", "heartbeats.alpha", "heartbeats.alpha"],
+    ["heartbeats.>", "heartbeats.build.alpha", "beta"],
+    ["heartbeats.>", "heartbeats.build.alpha", "build"],
+    ["heartbeats.>", "heartbeats.build.alpha", "build.beta"],
+    ["heartbeats.>", "heartbeats.a.b.c", "b.c"],
+    ["heartbeats.>", "heartbeats.build.alpha", ".alpha"],
+  ] as const;
+  for (const [pattern, subject, worker] of rows) {
+    assertMatch(
+      await receiveOne(pattern, subject, worker) ?? "",
+      /^'worker' is not the one of the subject: "(build\.|a\.b\.)?(alpha|c)"$/,
+      `${worker} on ${subject}`,
+    );
+  }
+});
+
+Deno.test("subscribeHeartbeats takes the name from workerOf, if it is given", async () => {
+  const of = (workerOf: (subject: string) => string) =>
+    receiveOne("heartbeats.>", "heartbeats.eu.7", "alpha", { workerOf });
+  assertEquals(await of((subject) => subject.split(".")[1]!), "eu");
+  assertEquals(await of((subject) => `of ${subject}`), "of heartbeats.eu.7");
+  const noName = /^'workerOf' gave no name$/;
+  assertMatch(await of(() => "") ?? "", noName);
+  assertMatch(await of(() => undefined!) ?? "", noName);
+  const thrown = await of(() => {
+    throw new Error("not ours");
+  });
+  assertEquals(thrown, "not ours");
+});
+
+test("a worker cannot speak for another one whose subject it may not publish to", async () => {
+  await using broker = await Broker.start(`
+    authorization {
+      users = [
+        { user: "alpha", password: "a", permissions: { publish: "heartbeats.alpha" } }
+        { user: "watcher", password: "w", permissions: { subscribe: "heartbeats.>" } }
+      ]
+    }`);
+  const watcher = await broker.connect({ user: "watcher", pass: "w" });
+  const malformed: MalformedMessage[] = [];
+  const reader = subscribeHeartbeats(watcher, "heartbeats.*", {
+    onMalformed: (message) => void malformed.push(message),
+  }).getReader();
+  await watcher.flush();
+  const alpha = await broker.connect({ user: "alpha", pass: "a" });
+  const speak = (subject: string, worker: string) =>
+    alpha.publish(subject, JSON.stringify({ ...BEAT, worker }));
+  speak("heartbeats.beta", "beta"); // the broker refuses the subject
+  speak("heartbeats.alpha", "beta"); // the subscriber refuses the name
+  speak("heartbeats.alpha", "alpha");
+  assertEquals((await reader.read()).value, [BEAT]);
+  assertEquals(malformed.map(({ subject }) => subject), ["heartbeats.alpha"]);
+  await Promise.all([alpha.close(), watcher.close()]);
+});
+
+Deno.test("publishHeartbeats refuses a name that is no part of a subject", async () => {
+  const { connection, sent } = createConnection();
+  const write = (worker: string, subject = "heartbeats.alpha") =>
+    publishHeartbeats(connection, subject).getWriter()
+      .write({ ...BEAT, worker });
+  for (
+    const name of ["", " ", "a b", "a\n", "*", ">", "a.b", ".", "a.", "\u2028"]
+  ) {
+    const error = await assertRejects(() => write(name), RangeError);
+    assertEquals(
+      error.message,
+      "Cannot publish heartbeats as 'worker' must be a part of a subject " +
+        "without white space, dots and wildcards, or the end of " +
+        `"heartbeats.alpha": current value is ${JSON.stringify(name)}`,
+    );
+  }
+  assertEquals(sent, []);
+  for (const name of ["alpha", "a*b", "ä-1", "beta"]) await write(name);
+  await write("build.alpha", "heartbeats.build.alpha");
+  await write("build.alpha", "build.alpha");
+  await assertRejects(
+    () => write("d.alpha", "heartbeats.build.alpha"),
+    RangeError,
+  );
+  assertEquals(sent.length, 6);
 });

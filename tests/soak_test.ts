@@ -330,13 +330,16 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
       return settle(consume(results), heartbeats.pipeTo(publishing));
     },
     nats: async (signal) => {
-      let hear = (_payload: string) => {};
+      let hear = (_worker: string, _payload: string) => {};
       const closed = Promise.withResolvers<void>();
       const connection: NatsConnection = {
         publish() {},
-        subscribe(subject, { callback }) {
-          hear = (text) =>
-            callback(null, { subject, data: new TextEncoder().encode(text) });
+        subscribe(_, { callback }) {
+          hear = (worker, text) =>
+            callback(null, {
+              subject: `heartbeats.${worker}`,
+              data: new TextEncoder().encode(text),
+            });
           return { closed: closed.promise, unsubscribe: closed.resolve };
         },
         async *status() {},
@@ -354,8 +357,9 @@ Deno.test("1,000 workers start, stall, heal and end at random, faults in every c
       const caught = read.finally(() => stop.abort());
       caught.catch(() => {});
       for (let seq = below(20); seq > 0 && !stop.signal.aborted; seq--) {
-        const beat = { worker: `w${below(5)}`, seq, time: 0 };
-        hear(chance(0.1) ? "{" : JSON.stringify(beat));
+        const worker = `w${below(5)}`;
+        const beat = JSON.stringify({ worker, seq, time: 0 });
+        hear(worker, chance(0.1) ? "{" : beat);
         await sleep(below(50));
       }
       closed.resolve();
