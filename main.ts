@@ -2,7 +2,7 @@
 
 /**
  * The command line: a demo of the pattern, a guard for commands and a guard
- * for pipes. `--help` tells the options and the exit codes.
+ * for pipes. `--help` shows the options and the exit codes.
  *
  * ```sh
  * deno run jsr:@heartbeat/heartbeat/main --hang-after 3
@@ -14,283 +14,288 @@
  */
 
 import {
-  encoder,
-  format,
   HELP,
-  notify,
-  OutputError,
-  parse,
-  pass,
+  parseArguments,
   type Settings,
-  tell,
   UsageError,
   VERSION,
-  write,
-} from "./_cli.ts";
-import { demo } from "./_demo.ts";
-import { CommandError, type CommandOutput, startCommand } from "./command.ts";
+} from "./_cli_args.ts";
+import {
+  type DemoInput,
+  DemoReport,
+  produceItems,
+  STOP_TIMEOUT_MS,
+} from "./_cli_demo.ts";
+import { forwardOutput, SilenceReporter } from "./_cli_guard.ts";
+import { CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
+import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
+import { CommandError, startCommand } from "./command.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "./monitor.ts";
 import {
+  type AttemptContext,
   RestartLimitError,
   supervise,
   type SupervisorEvent,
 } from "./supervisor.ts";
-
-/** The signals that shut down, by their numbers. */
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
-const SIGPIPE = 13;
+import { serveThread, startThread } from "./thread.ts";
+import { startWorker, type WorkerStreams } from "./worker.ts";
 
 /** How long what is to end may take (ms) before it is killed. */
-const KILL_AFTER = 5_000;
+const KILL_AFTER_MS = 5_000;
 
-/** The reason of an abort by a signal that came. */
-interface Interruption {
-  signal: keyof typeof SIGNALS;
-}
+/** How long a killed command may take to end (ms) before it is left behind. */
+const KILLED_MS = 200;
 
-/** Says when output goes silent, at half of the timeout, and when it comes back. */
-function createNotice(settings: Settings) {
-  const { timeout, mode } = settings;
-  const half = timeout / 2;
-  // the producer of a pipe is another process, which nobody ends
-  const [what, then] = mode === "pipe"
-    ? ["input", "heartbeat will give up"]
-    : ["output", "it will be ended"];
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let since = 0;
-  function stop() {
-    clearTimeout(timer);
-  }
-  function tellSilence() {
-    since = Date.now() - half;
-    const times = `${format(half)}, ${then} at ${format(timeout)}`;
-    notify(settings, "silent", `no ${what} for ${times}`, {
-      silence: half,
-      timeout,
-    });
-  }
-  return {
-    stop,
-    start() {
-      stop();
-      if (half < Infinity) timer = setTimeout(tellSilence, half);
-    },
-    async resume() {
-      stop();
-      if (!since) return;
-      const silence = Date.now() - since;
-      since = 0;
-      const text = `${what} again after ${format(silence)}`;
-      await notify(settings, "resumed", text, { silence });
-    },
-  };
-}
+const SIGPIPE = 13;
 
-/** Passes the output on until `stop` aborts. */
-async function passOn(
-  output: ReadableStream<CommandOutput | Uint8Array>,
-  notice: ReturnType<typeof createNotice>,
-  stop: AbortSignal,
-) {
-  const reader = output.getReader();
-  function leave() {
-    reader.cancel(stop.reason).catch(() => {});
-  }
-  if (stop.aborted) leave();
-  stop.addEventListener("abort", leave, { once: true });
-  notice.start();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      await notice.resume();
-      if (value instanceof Uint8Array) await pass("stdout", value);
-      else await pass(value.from, value.bytes);
-      notice.start();
-    }
-  } finally {
-    notice.stop();
-    stop.removeEventListener("abort", leave);
-    leave();
-  }
-}
-
-/** Tells of a stall, and what follows. */
-function tellStall(
-  settings: Settings,
-  what: string,
-  then: string,
-  { elapsed, timeout }: { elapsed: number; timeout: number },
-) {
-  const text = `${what} was silent for ${format(timeout)}: ${then}`;
-  return notify(settings, "stalled", text, { silence: elapsed, timeout });
-}
-
+/** Runs a command, and ends it when it is silent. */
 async function guardCommand(
   settings: Settings,
-  signal: AbortSignal,
-  hurry: AbortSignal,
+  output: CliOutput,
+  shutdown: Shutdown,
 ): Promise<number> {
-  const { command: [command = "", ...args], timeout, retries } = settings;
-  const notice = createNotice(settings);
+  const { command: [command = ""], timeout, retries } = settings;
+  const silence = new SilenceReporter(settings, output, "command");
   function onEvent(event: SupervisorEvent) {
-    if (event.type === "started") {
-      notice.start();
-    } else if (event.type === "stalled") {
-      notice.stop();
-      tellStall(settings, `'${command}'`, "ended", event);
-    } else if (event.type === "restarting") {
+    const { type } = event;
+    if (type === "started") {
+      silence.start();
+    } else if (type === "stalled") {
+      silence.reportStall(`'${command}'`, event.elapsed);
+    } else if (type === "restarting") {
       const { attempt, delay } = event;
       const text = `starting it again (${attempt} of ${retries})`;
-      notify(settings, event.type, text, { attempt, retries, delay });
-    } else if (event.type === "unstopped") {
-      notify(settings, event.type, "it did not end: it is left behind");
+      output.notify(type, text, { attempt, retries, delay });
+    } else if (type === "unstopped") {
+      output.notify(type, "it did not end: it is left behind");
     }
   }
-  const { results, finished } = supervise(() =>
-    // the signal is not that of the attempt: it hurries one up that was given up
-    startCommand(command, {
-      args,
-      stdin: "inherit",
+  const { signal, killNow } = shutdown;
+  const { results, finished } = supervise(
+    () => startGuarded(settings, shutdown),
+    {
+      timeout,
+      maxRestarts: retries,
+      within: Infinity,
+      stopTimeout: 2 * KILL_AFTER_MS,
+      shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
+      onEvent,
       signal,
-      killAfter: KILL_AFTER,
-      killSignal: (reason) =>
-        (reason as Partial<Interruption>)?.signal ?? "SIGTERM",
-      interval: Math.max(Math.min(timeout / 20, 1_000), 1),
-    }), {
-    timeout,
-    maxRestarts: retries,
-    within: Infinity,
-    stopTimeout: 2 * KILL_AFTER,
-    shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
-    onEvent,
-    signal,
-  });
+    },
+  );
   try {
-    await passOn(results, notice, hurry);
+    await forwardOutput(results, output, silence, killNow);
     return 0;
   } catch (error) {
-    if (error instanceof OutputError) throw error;
-    if (error instanceof CommandError) return error.code;
-    if (
-      error instanceof RestartLimitError ||
-      error instanceof HeartbeatTimeoutError
-    ) return 124;
-    const failure = cannotRun(command, error);
-    await notify(settings, "error", failure.message, failure);
-    return failure.code;
+    return await toExitCode(error, command, output);
   } finally {
     // nothing of it may outlive this process
     await finished;
   }
 }
 
-/** What is said of a command that could not be started. */
-function cannotRun(command: string, error: unknown) {
+/** Starts the command once. */
+function startGuarded(settings: Settings, { signal }: Shutdown) {
+  const { command: [command = "", ...args], timeout } = settings;
+  return startCommand(command, {
+    args,
+    stdin: "inherit",
+    // not the attempt's own signal: this one also hurries up an attempt that was given up
+    signal,
+    killAfter: KILL_AFTER_MS,
+    killSignal: (reason) =>
+      (reason as Partial<Interruption> | undefined)?.signal ?? "SIGTERM",
+    interval: Math.max(Math.min(timeout / 20, 1_000), 1),
+  });
+}
+
+/** The exit code for what ended a guarded command; reports what could not be run. */
+async function toExitCode(
+  error: unknown,
+  command: string,
+  output: CliOutput,
+): Promise<number> {
+  if (error instanceof OutputError) throw error;
+  if (error instanceof CommandError) return error.code;
+  if (
+    error instanceof RestartLimitError ||
+    error instanceof HeartbeatTimeoutError
+  ) return 124;
+  const failure = describeStartFailure(error, command);
+  await output.notify("error", failure.message, failure);
+  return failure.code;
+}
+
+function describeStartFailure(error: unknown, command: string) {
   if (error instanceof Deno.errors.NotFound) {
     return { code: 127, message: `cannot find the command '${command}'` };
   }
+  const { message } = error as Error;
   if (error instanceof Deno.errors.NotCapable) {
     return {
       code: 125,
-      message: `cannot run a command without --allow-run: ${error.message}`,
+      message: `cannot run a command without --allow-run: ${message}`,
     };
   }
   return {
     code: 126,
-    message: `cannot run the command '${command}': ${(error as Error).message}`,
+    message: `cannot run the command '${command}': ${message}`,
   };
 }
 
+/** Passes standard input on, and fails when it is silent. */
 async function guardPipe(
   settings: Settings,
-  signal: AbortSignal,
+  output: CliOutput,
+  { signal }: Shutdown,
 ): Promise<number> {
   const { timeout } = settings;
+  const silence = new SilenceReporter(settings, output, "pipe");
   try {
-    const input = Deno.stdin.readable.pipeThrough(
-      new HeartbeatMonitor({ timeout }),
-    );
-    await passOn(input, createNotice(settings), signal);
+    const input = Deno.stdin.readable
+      .pipeThrough(new HeartbeatMonitor({ timeout }));
+    await forwardOutput(input, output, silence, signal);
     return 0;
   } catch (error) {
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
-    const then = "gave up, its producer was not ended";
-    await tellStall(settings, "standard input", then, error);
+    await silence.reportStall("standard input", error.elapsed);
     return 124;
   }
 }
 
-async function run(settings: Settings): Promise<number> {
-  const { mode, runtime } = settings;
-  const interruption = new AbortController();
-  const hurry = new AbortController();
-  const deadline = runtime === Infinity
-    ? undefined
-    : AbortSignal.timeout(runtime);
-  const signal = AbortSignal.any([
-    interruption.signal,
-    ...(deadline ? [deadline] : []),
-  ]);
-  let interrupted: Interruption | undefined;
-  const names = Object.keys(SIGNALS) as Interruption["signal"][];
-  for (
-    const name of Deno.build.os === "windows" ? ["SIGINT" as const] : names
-  ) {
-    Deno.addSignalListener(name, () => {
-      if (interrupted) hurry.abort(new Error(`a second ${name}`));
-      else interruption.abort(interrupted = { signal: name });
-    });
-  }
-  // output that nobody takes is not waited for, longer than it takes to kill a command
-  if (mode !== "demo") {
-    signal.addEventListener("abort", () => {
-      setTimeout(() => hurry.abort(), KILL_AFTER + 1_000);
-    }, { once: true });
-  }
-  const hurried = new Promise<number>((resolve) => {
-    hurry.signal.addEventListener("abort", () => setTimeout(resolve, 200, 0), {
-      once: true,
-    });
-  });
-  const guards = {
-    demo: () => demo(settings, signal),
-    command: () => guardCommand(settings, signal, hurry.signal),
-    pipe: () => guardPipe(settings, signal),
-  };
-  const code = await Promise.race([guards[mode](), hurried]);
-  if (interrupted) return 128 + SIGNALS[interrupted.signal];
-  if (mode !== "demo" && deadline?.aborted) {
-    const text = `ended after its runtime of ${format(runtime)}`;
-    await notify(settings, "deadline", text, { runtime });
+/** Shows the pattern: a worker, its heartbeats and their monitor. */
+async function runDemo(
+  settings: Settings,
+  output: CliOutput,
+  { signal }: Shutdown,
+): Promise<number> {
+  const { timeout, interval, retries } = settings;
+  const isColored = Deno.stdout.isTerminal() && !Deno.noColor;
+  const report = new DemoReport(settings, output, isColored);
+  await report.onStart();
+  const { results, heartbeats } = supervise<number>(
+    (attempt) => startItems(settings, attempt),
+    {
+      name: "demo",
+      timeout,
+      maxRestarts: retries,
+      within: Infinity,
+      stopTimeout: STOP_TIMEOUT_MS,
+      shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
+      interval,
+      signal,
+      onEvent: (event) => {
+        report.onEvent(
+          event,
+          (stall) => new HeartbeatTimeoutError(stall).message,
+        );
+      },
+    },
+  );
+  const reported = (async () => {
+    for await (const beat of heartbeats) await report.onHeartbeat(beat);
+  })().catch(() => {});
+  try {
+    for await (const item of results) await report.onResult(item);
+    await reported;
+  } catch (error) {
+    // output that cannot be written, first of all
+    await report.printed;
+    const cause = error instanceof RestartLimitError ? error.cause : error;
+    if (!(cause instanceof HeartbeatTimeoutError)) throw cause;
+    await report.onEnd();
     return 124;
   }
-  return code;
+  await report.onEnd();
+  return 0;
+}
+
+/** Starts the demo's work, here or in a thread. */
+function startItems(
+  { work, cpu, hangAfter, interval }: Settings,
+  { attempt, signal, delivered }: AttemptContext,
+): WorkerStreams<number> {
+  const input: DemoInput = {
+    work,
+    cpu,
+    from: delivered + 1,
+    // it heals: only the first attempt hangs
+    hangAfter: attempt === 1 ? hangAfter : Infinity,
+  };
+  const options = { name: "demo", interval, signal };
+  return cpu
+    // this module again: see its end
+    ? startThread(import.meta.url, { ...options, input })
+    : startWorker((context) => produceItems(context, input), options);
+}
+
+async function run(settings: Settings, output: CliOutput): Promise<number> {
+  const { mode, runtime } = settings;
+  const shutdown = new Shutdown({
+    runtime,
+    // output that nobody takes is not waited for, longer than it takes to kill a command
+    grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
+  });
+  shutdown.listen();
+  const modes = { demo: runDemo, command: guardCommand, pipe: guardPipe };
+  const code = await Promise.race([
+    modes[mode](settings, output, shutdown),
+    waitForKill(shutdown.killNow),
+  ]);
+  if (shutdown.exitCode !== undefined) return shutdown.exitCode;
+  if (mode === "demo" || shutdown.phase !== "expired") return code;
+  const text = `ended after its runtime of ${formatDuration(runtime)}`;
+  await output.notify("deadline", text, { runtime });
+  return 124;
+}
+
+/** Resolves when what was killed has had its time to end. */
+function waitForKill(killNow: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    killNow.addEventListener(
+      "abort",
+      () => setTimeout(resolve, KILLED_MS, 0),
+      { once: true },
+    );
+  });
 }
 
 async function main(args: string[]): Promise<number> {
-  const settings: Partial<Settings> = {};
+  const output = new CliOutput();
   try {
-    const parsed = parse(args);
+    const parsed = parseArguments(args);
     if (typeof parsed !== "string") {
-      return await run(Object.assign(settings, parsed));
+      output.format = parsed;
+      return await run(parsed, output);
     }
-    const text = parsed === "help" ? HELP : VERSION;
-    await write(Deno.stdout, encoder.encode(text));
+    await output.print(parsed === "help" ? HELP : VERSION);
     return 0;
   } catch (error) {
-    if (error instanceof UsageError) {
-      await tell(`heartbeat: ${error.message} (see --help)`);
-      return 2;
-    }
-    // as a process is ended whose output nobody reads
-    if ((error as Error)?.cause instanceof Deno.errors.BrokenPipe) {
-      return 128 + SIGPIPE;
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    await notify(settings, "error", message, { code: 125, message });
-    return 125;
+    return await reportFailure(error, output);
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/** The exit code for what main() has thrown. */
+async function reportFailure(
+  error: unknown,
+  output: CliOutput,
+): Promise<number> {
+  if (error instanceof UsageError) {
+    await output.writeNotice(`heartbeat: ${error.message} (see --help)`);
+    return 2;
+  }
+  // as a process is ended whose output nobody reads
+  if ((error as Error | null)?.cause instanceof Deno.errors.BrokenPipe) {
+    return 128 + SIGPIPE;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  await output.notify("error", message, { code: 125, message });
+  return 125;
+}
+
+if ("WorkerGlobalScope" in globalThis) {
+  // the thread of `--cpu`, started above
+  serveThread<number, DemoInput>(function demo({ input, ...context }) {
+    return produceItems(context, input);
+  });
+} else if (import.meta.main) Deno.exit(await main(Deno.args));

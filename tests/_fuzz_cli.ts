@@ -1,11 +1,11 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { parse, type Settings, UsageError } from "../_cli.ts";
+import { parseArguments, type Settings, UsageError } from "../_cli_args.ts";
 import { serveThread } from "../thread.ts";
 import { mulberry32 } from "./_help.ts";
 
-/** What `fuzz` counts: an outcome of `parse()`, and how often it came. */
+/** What `fuzz` counts: an outcome of `parseArguments()`, and how often it came. */
 export type Outcomes = Record<string, number>;
 
 /** How many cases are one unit of the work. */
@@ -248,11 +248,11 @@ function createMaker(random: () => number) {
   return { chance, noise, right, wrong };
 }
 
-/** Calls `parse()`; an error is one line, and of one class. */
+/** Calls `parseArguments()`; an error is one line, and of one class. */
 function ask(args: string[]): Settings | "help" | "version" | UsageError {
   try {
     const given = Object.freeze([...args]) as string[];
-    return parse(given);
+    return parseArguments(given);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     assert(/^[^\r\n]+$/.test(error.message), "not one line");

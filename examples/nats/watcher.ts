@@ -12,7 +12,7 @@
 
 import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
 import { subscribeHeartbeats } from "@heartbeat/heartbeat/nats";
-import { parseDuration } from "../../_cli.ts";
+import { parseDuration } from "../../_cli_args.ts";
 import { connectTo, failLate, orFail, readOptions } from "./_connect.ts";
 
 const options = readOptions({

@@ -13,7 +13,7 @@
 import { delay } from "@std/async/delay";
 import { publishHeartbeats } from "@heartbeat/heartbeat/nats";
 import { startWorker } from "@heartbeat/heartbeat";
-import { parseCount, parseDuration } from "../../_cli.ts";
+import { parseCount, parseDuration } from "../../_cli_args.ts";
 import { connectTo, orFail, readOptions } from "./_connect.ts";
 
 const options = readOptions({

@@ -1,0 +1,127 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** What guarding a command and guarding a pipe have in common. */
+
+import type { Settings } from "./_cli_args.ts";
+import { type CliOutput, formatDuration } from "./_cli_output.ts";
+import { type CancelTimer, startTimer } from "./_timers.ts";
+import type { CommandOutput } from "./command.ts";
+
+/** How each mode speaks of the silence, and of what follows it. */
+const WORDS = {
+  command: {
+    noun: "output",
+    warning: "it will be ended",
+    outcome: "ended",
+  },
+  // the producer of a pipe is another process, which nobody ends
+  pipe: {
+    noun: "input",
+    warning: "heartbeat will give up",
+    outcome: "gave up, its producer was not ended",
+  },
+};
+
+/**
+ * Reports when what is guarded goes silent, at half of the timeout, and when it
+ * comes back.
+ *
+ * | phase | `start()` | half of the timeout has passed | `onOutput()` | `stop()` |
+ * | --- | --- | --- | --- | --- |
+ * | `stopped` | → `waiting` | | | |
+ * | `waiting` | → `waiting` anew | reports the silence, → `silent` | → `stopped` | → `stopped` |
+ * | `silent` | → `waiting`, still silent | | reports its end, → `stopped` | → `stopped`, still silent |
+ *
+ * "Still silent": the command that is started again after a stall has said nothing
+ * yet, so the next output ends that silence.
+ */
+export class SilenceReporter {
+  #settings: Settings;
+  #output: CliOutput;
+  #words: typeof WORDS[keyof typeof WORDS];
+  #cancelTimer: CancelTimer = () => {};
+  /** When the silence that was reported began. */
+  #silentSince: number | undefined;
+
+  constructor(
+    settings: Settings,
+    output: CliOutput,
+    mode: keyof typeof WORDS,
+  ) {
+    this.#settings = settings;
+    this.#output = output;
+    this.#words = WORDS[mode];
+  }
+
+  /** From now on, output is due. */
+  start() {
+    this.#cancelTimer();
+    const half = this.#settings.timeout / 2;
+    this.#cancelTimer = startTimer(() => this.#onSilence(half), half);
+  }
+
+  /** Output is not due any more. */
+  stop() {
+    this.#cancelTimer();
+  }
+
+  /** There was output; resolves when that has been reported. */
+  async onOutput() {
+    this.stop();
+    if (this.#silentSince === undefined) return;
+    const silence = Date.now() - this.#silentSince;
+    this.#silentSince = undefined;
+    const text = `${this.#words.noun} again after ${formatDuration(silence)}`;
+    await this.#output.notify("resumed", text, { silence });
+  }
+
+  /** Reports that the silence was too long. */
+  async reportStall(subject: string, elapsed: number) {
+    this.stop();
+    const { timeout } = this.#settings;
+    const text = `${subject} was silent for ${
+      formatDuration(timeout)
+    }: ${this.#words.outcome}`;
+    await this.#output.notify("stalled", text, { silence: elapsed, timeout });
+  }
+
+  #onSilence(silence: number) {
+    this.#silentSince = Date.now() - silence;
+    const { noun, warning } = this.#words;
+    const { timeout } = this.#settings;
+    const text = `no ${noun} for ${formatDuration(silence)}, ${warning} at ${
+      formatDuration(timeout)
+    }`;
+    this.#output.notify("silent", text, { silence, timeout });
+  }
+}
+
+/** Passes chunks on to this process's own output until they end, or `stop` aborts. */
+export async function forwardOutput(
+  chunks: ReadableStream<CommandOutput | Uint8Array>,
+  output: CliOutput,
+  silence: SilenceReporter,
+  stop: AbortSignal,
+) {
+  const reader = chunks.getReader();
+  function cancel() {
+    reader.cancel(stop.reason).catch(() => {});
+  }
+  if (stop.aborted) cancel();
+  stop.addEventListener("abort", cancel, { once: true });
+  silence.start();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      await silence.onOutput();
+      if (value instanceof Uint8Array) await output.forward("stdout", value);
+      else await output.forward(value.from, value.bytes);
+      silence.start();
+    }
+  } finally {
+    silence.stop();
+    stop.removeEventListener("abort", cancel);
+    cancel();
+  }
+}

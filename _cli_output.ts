@@ -1,0 +1,133 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** What the command line writes: bytes that it passes on, and lines of its own. */
+
+import type { Settings } from "./_cli_args.ts";
+
+/** The output cannot be written. The cause says why. */
+export class OutputError extends Error {}
+
+/** Standard output or standard error. */
+export interface OutputStream {
+  /** Writes some of the bytes; resolves to how many. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Whether a terminal shows it. */
+  isTerminal(): boolean;
+}
+
+/** The two output streams of a process, such as `Deno`. */
+export interface OutputStreams {
+  /** Standard output. */
+  readonly stdout: OutputStream;
+  /** Standard error. */
+  readonly stderr: OutputStream;
+}
+
+const LINE_FEED = 10;
+
+const encoder = new TextEncoder();
+
+/** The notices that `--quiet` leaves. */
+const ERRORS = ["stalled", "deadline", "error"];
+
+/**
+ * Writes all of the bytes.
+ *
+ * @throws {OutputError} If that fails.
+ */
+async function writeAll(stream: OutputStream, bytes: Uint8Array) {
+  try {
+    for (let rest = bytes; rest.length > 0;) {
+      rest = rest.subarray(await stream.write(rest));
+    }
+  } catch (cause) {
+    throw new OutputError(
+      `cannot write the output: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The output of the command line.
+ *
+ * Standard error has two writers: the notices, and the command whose bytes are
+ * passed on. A notice waits for what was written before it, and begins a line of
+ * its own, whatever the command left there.
+ */
+export class CliOutput {
+  /** How notices are written. */
+  format: Pick<Settings, "json" | "quiet"> = { json: false, quiet: false };
+  #streams: OutputStreams;
+  /** Whether the reader of standard error sees a line that is not complete. */
+  #isMidLine = false;
+  /** Resolves when the notices have been written. */
+  #notices = Promise.resolve();
+
+  constructor(streams: OutputStreams = Deno) {
+    this.#streams = streams;
+  }
+
+  /**
+   * Passes bytes on.
+   *
+   * @throws {OutputError} If they cannot be written.
+   */
+  async forward(from: keyof OutputStreams, bytes: Uint8Array) {
+    const { stdout, stderr } = this.#streams;
+    if (from === "stderr") await this.#notices;
+    await writeAll(this.#streams[from], bytes);
+    // a terminal shows both in the same lines
+    const isShared = from === "stderr" ||
+      (stdout.isTerminal() && stderr.isTerminal());
+    if (isShared) this.#isMidLine = bytes.at(-1) !== LINE_FEED;
+  }
+
+  /**
+   * Prints text on standard output.
+   *
+   * @throws {OutputError} If it cannot be written.
+   */
+  print(text: string): Promise<void> {
+    return writeAll(this.#streams.stdout, encoder.encode(text));
+  }
+
+  /** Reports on standard error what happens; resolves once it is written, or cannot be. */
+  notify(type: string, text: string, data: object = {}): Promise<void> {
+    const { json, quiet } = this.format;
+    if (quiet && !ERRORS.includes(type)) return this.#notices;
+    return this.writeNotice(
+      json
+        ? JSON.stringify({ type, time: Date.now(), ...data })
+        : `heartbeat: ${text}`,
+    );
+  }
+
+  /** Writes a line on standard error; resolves once it is written, or cannot be. */
+  writeNotice(line: string): Promise<void> {
+    return this.#notices = this.#notices.then(() => {
+      const start = this.#isMidLine ? "\n" : "";
+      this.#isMidLine = false;
+      return writeAll(
+        this.#streams.stderr,
+        encoder.encode(`${start}${line}\n`),
+      );
+    }).catch(() => {});
+  }
+}
+
+/** A duration as text: `250ms`, `1.5m`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  const [unit, length] = ms < 60_000
+    ? ["s", 1_000]
+    : ms < 3_600_000
+    ? ["m", 60_000]
+    : ["h", 3_600_000] as const;
+  return `${+(ms / length).toFixed(1)}${unit}`;
+}
+
+/** A number of things as text: `1 result`, `2 results`. */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
