@@ -1,0 +1,361 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals } from "@std/assert";
+import { EvidenceClock, SilenceEvidence } from "../_evidence.ts";
+import { mulberry32 } from "./_help.ts";
+import {
+  LAGS,
+  measure,
+  regularBeats,
+  type Scenario,
+  simulate,
+  stopCycles,
+  table,
+} from "./model/evidence_simulation.ts";
+
+/** `EVIDENCE_RUNS=400` simulates more; `deno run tests/model/evidence_simulation.ts` prints the table. */
+const RUNS = Number(Deno.env.get("EVIDENCE_RUNS") ?? 40);
+const WATCHERS = ["monitor", "fleet"] as const;
+/** What every timer may be late by, in ms, a few times. */
+const JITTER = 10;
+
+/** Checks a silence at given times, each as late as given, and returns the verdicts. */
+function check(evidence: SilenceEvidence, start: number, lateness: number[]) {
+  let now = start;
+  return lateness.map((late) => {
+    const due = now + evidence.plan();
+    now = due + late;
+    return `${evidence.check(due, now)} ${evidence.elapsed}`;
+  });
+}
+
+Deno.test("SilenceEvidence confirms a silence of the timeout before it is a stall", () => {
+  const evidence = new SilenceEvidence(1000, 5000);
+  assertEquals(check(evidence, 5000, [0, 0, 0, 0, 0]), [
+    ...["wait 250", "wait 500", "wait 750", "confirm 1000", "stalled 1000"],
+  ]);
+});
+
+Deno.test("SilenceEvidence starts anew at a heartbeat, and plans its checks by it", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(evidence.check(250, 250), "wait");
+  evidence.begin(300);
+  assertEquals(evidence.plan(), 250);
+  assertEquals(evidence.check(500, 500), "wait");
+  assertEquals(evidence.elapsed, 200);
+  assertEquals(check(evidence, 500, [0, 0, 0, 1, 2]), [
+    ...["wait 450", "wait 700", "wait 950", "confirm 1001", "stalled 1003"],
+  ]);
+});
+
+Deno.test("SilenceEvidence gives the whole timeout after one absence, whenever it was", () => {
+  for (const absence of [126, 1000, 3_600_000]) {
+    for (let before = 0; before < 4; before++) {
+      const evidence = new SilenceEvidence(1000, 0);
+      const late = [...Array(before).fill(0), absence, 0, 0, 0, 0, 0];
+      const verdicts = check(evidence, 0, late);
+      assertEquals(verdicts.slice(before), [
+        ...["wait 0", "wait 250", "wait 500", "wait 750"],
+        ...["confirm 1000", "stalled 1000"],
+      ]);
+    }
+  }
+});
+
+Deno.test("SilenceEvidence excuses a late last check only if that is longer than the timeout", () => {
+  const evidence = () => new SilenceEvidence(1000, 0);
+  const verdict = (late: number) =>
+    check(evidence(), 0, [0, 0, 0, 0, late]).at(-1);
+  assertEquals(verdict(1000), "stalled 1000");
+  assertEquals(verdict(1001), "wait 0");
+});
+
+Deno.test("SilenceEvidence counts lateness as it was before in this silence, and starts anew at twice as much", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(check(evidence, 0, [300, 300]), ["wait 0", "wait 550"]);
+  assertEquals(check(evidence, 1100, [600, 0]), [
+    "confirm 1400",
+    "stalled 1400",
+  ]);
+  const other = new SilenceEvidence(1000, 0);
+  assertEquals(check(other, 0, [300, 601, 0]), [
+    "wait 0",
+    "wait 0",
+    "wait 250",
+  ]);
+});
+
+Deno.test("SilenceEvidence knows lag of up to 2/5 of the timeout from before the silence, for two timeouts", () => {
+  for (
+    const [lag, beats, expected] of [
+      [300, 1, "wait 550"],
+      [401, 1, "wait 0"],
+      [300, 9, "wait 0"],
+    ] as const
+  ) {
+    const evidence = new SilenceEvidence(1000, 0);
+    let [now] = [250 + lag];
+    evidence.check(250, now);
+    for (let i = 0; i < beats; i++) {
+      evidence.begin(now);
+      if (i === 0) continue;
+      now += 250;
+      assertEquals(evidence.check(now, now), "wait");
+      evidence.begin(now);
+    }
+    evidence.check(now + 250, now + 250 + lag);
+    assertEquals(
+      `${evidence.elapsed > 0 ? "wait 550" : "wait 0"}`,
+      expected,
+      `${lag} ${beats}`,
+    );
+  }
+});
+
+Deno.test("SilenceEvidence counts too little lateness to know as it was planned", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(check(evidence, 0, [10, 11, 125, -100]), [
+    ...["wait 260", "wait 510", "wait 760", "confirm 1000"],
+  ]);
+});
+
+Deno.test("SilenceEvidence reports an overdue silence without waiting for a confirmation", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(check(evidence, 0, [5000, 5000]), ["wait 0", "stalled 5250"]);
+  // each delay is more than twice the one before
+  const growing = new SilenceEvidence(1000, 0);
+  assertEquals(check(growing, 0, [200, 500, 1200, 2500]), [
+    ...["wait 0", "wait 0", "wait 0", "stalled 2900"],
+  ]);
+});
+
+Deno.test("SilenceEvidence counts a wall clock that is set back as planned, and is not early for a heartbeat of about that time", () => {
+  const evidence = new SilenceEvidence(1000, 50_000);
+  assertEquals(evidence.check(50_250, 20_250), "wait");
+  assertEquals(evidence.elapsed, 250);
+  // before the step and after it
+  for (const beat of [20_300, 10_400]) {
+    const next = new SilenceEvidence(1000, 20_250);
+    next.begin(beat);
+    next.check(20_500, 10_500);
+    assertEquals(next.elapsed, 0);
+  }
+});
+
+Deno.test("SilenceEvidence stands still between pause and resume, and remembers its delays", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  evidence.check(250, 250);
+  evidence.pause(500, 400);
+  assertEquals(evidence.elapsed, 400);
+  evidence.resume(9000);
+  assertEquals(evidence.plan(), 250);
+  assertEquals(check(evidence, 9000, [0, 300, 0]), [
+    ...["wait 650", "wait 0", "wait 250"],
+  ]);
+  evidence.pause(10_050 + 250, 10_600);
+  evidence.resume(20_000);
+  assertEquals(check(evidence, 20_000, [300]), ["confirm 1300"]);
+});
+
+/** Checks each 10 ms, with a timeout of 100; returns the position of each and the limit there. */
+function limits(...lateness: number[]) {
+  const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
+  clock.start(1000);
+  return lateness.map((late) => {
+    const due = clock.checkedAt + 10;
+    clock.check(due, due + late);
+    return [clock.now, clock.limit(100)];
+  });
+}
+
+Deno.test("EvidenceClock.limit is the age while checks are on time", () => {
+  assertEquals(limits(...Array(12).fill(2)).slice(7), [
+    ...[[96, -4], [108, 8], [120, 20], [132, 32], [144, 44]],
+  ]);
+});
+
+Deno.test("EvidenceClock.limit leaves out a little lateness once, and counts it where it is usual", () => {
+  assertEquals(limits(8, 0, 0, 8, 0, ...Array(7).fill(0)).slice(9), [
+    ...[[108, 0], [118, 18], [128, 28]],
+  ]);
+});
+
+Deno.test("EvidenceClock.limit gives everybody the whole age after an absence", () => {
+  const all = limits(0, 0, 50, ...Array(11).fill(0));
+  assertEquals(all[2], [80, 80 - 50 - 290]);
+  assertEquals(all.slice(11), [[170, 170 - 50 - 290], [180, 80], [190, 90]]);
+});
+
+Deno.test("EvidenceClock.limit counts lag up to the check before the last", () => {
+  const lag = Array(6).fill(30);
+  // what is kept with a position may have come just before the next
+  assertEquals(limits(...lag).slice(4), [[200, 0], [240, 40]]);
+  assertEquals(limits(...lag, 0, 0).slice(6), [[250, 80], [260, 120]]);
+});
+
+Deno.test("EvidenceClock.limit is at most three timeouts less a period behind, the longest delay not counted", () => {
+  assertEquals(limits(500, 500, 1100), [
+    ...[[510, 10 - 290], [1020, 0], [2130, 510]],
+  ]);
+});
+
+Deno.test("EvidenceClock.restart gives everybody a whole new age", () => {
+  const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
+  clock.start(0);
+  const advance = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      clock.check(clock.checkedAt + 10, clock.checkedAt + 10);
+    }
+  };
+  advance(30);
+  assertEquals(clock.limit(100), 200);
+  clock.restart();
+  advance(9);
+  assertEquals(clock.limit(100), -Infinity);
+  advance(1);
+  assertEquals(clock.limit(100), 300);
+});
+
+Deno.test("EvidenceClock.present counts what was planned where a check was late", () => {
+  const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
+  clock.start(0);
+  for (const late of [0, 2, 3, 500, -80]) {
+    clock.check(clock.checkedAt + 10, clock.checkedAt + 10 + late);
+  }
+  assertEquals([clock.present, clock.now], [52, 552]);
+});
+
+/** Simulates `count` scenarios, and says of each what is wrong with it. */
+function simulateAll(
+  count: number,
+  create: (seed: number, random: () => number) => Scenario,
+  judge: (silence: number, lag: number, timeout: number) => boolean,
+) {
+  for (let seed = 1; seed <= count; seed++) {
+    const scenario = create(seed, mulberry32(seed));
+    const { verdict, lastRead, longestLag } = simulate(scenario);
+    const silence = (verdict ?? Infinity) - lastRead;
+    assert(
+      judge(silence, longestLag, scenario.timeout),
+      `seed ${seed}: ${silence} ms of silence, ${longestLag} ms late`,
+    );
+  }
+}
+
+const pick = <T>(random: () => number, from: readonly T[]) =>
+  from[Math.floor(from.length * random())]!;
+const neverFree = () => 0;
+
+for (const watcher of WATCHERS) {
+  // the fleet finds it a third of its resolution later at each of its checks
+  const resolution = watcher === "fleet" ? 0.1 : 0;
+
+  Deno.test(`simulation: a ${watcher} reports a stall within 1.5 timeouts and 2 lags where the loop is regularly late, of no healthy producer, and never early`, () => {
+    for (const timeout of [300, 3000]) {
+      for (const lag of LAGS) {
+        for (const pattern of ["constant", "alternating", "random", "bursty"]) {
+          const row = measure(watcher, pattern, lag, timeout, RUNS);
+          const isRegular = pattern === "constant" || pattern === "alternating";
+          const most = isRegular && lag <= 1 / 3 ? 1.5 : 3;
+          const limit = most + 2 * lag + resolution + JITTER / timeout;
+          assert(row.worst <= limit, JSON.stringify(row));
+          assertEquals(
+            [row.early, row.falseAlarms],
+            [0, 0],
+            JSON.stringify(row),
+          );
+        }
+      }
+    }
+  });
+
+  Deno.test(`simulation: a ${watcher} raises no alarm for one absence of any length, however late what waits is read`, () => {
+    simulateAll(50 * RUNS, (seed, random) => {
+      const timeout = pick(random, [100, 300, 3000]);
+      const from = 10 * timeout * random();
+      const length = timeout * 10 ** (4 * random() - 1);
+      return {
+        ...{ timeout, seed, watcher, lag: neverFree },
+        beats: regularBeats(timeout, from + length + 12 * timeout),
+        stops: [[from, from + length]],
+        latency: 0.3 * timeout * random(),
+        until: from + length + 10 * timeout,
+      };
+    }, (silence) => silence === Infinity);
+  });
+
+  Deno.test(`simulation: a ${watcher} raises no alarm in 10,000 stops and continuations`, () => {
+    const cycles = 250;
+    simulateAll(40, (seed, random) => {
+      const timeout = pick(random, [300, 1000, 3000]);
+      const stops = stopCycles(timeout, cycles, random);
+      const until = stops.at(-1)![1];
+      const beats = regularBeats(timeout, until + timeout);
+      const latency = 5;
+      return {
+        timeout,
+        seed,
+        watcher,
+        lag: neverFree,
+        beats,
+        stops,
+        latency,
+        until,
+      };
+    }, (silence) => silence === Infinity);
+  });
+
+  Deno.test(`simulation: a ${watcher} is never early and always in time, whatever the loop and the producer do`, () => {
+    const count = watcher === "fleet" ? 250 : 1250;
+    simulateAll(count * RUNS, (seed, random) => {
+      const timeout = pick(random, [30, 300, 3000]);
+      const end = 10 * timeout * random();
+      const late = () => timeout * (0.5 + 2 * random());
+      const most = timeout * pick(random, LAGS);
+      const isBusy = random() < 0.5;
+      const rate = random();
+      const lag = () => random() < rate ? most * random() ** 3 : 0;
+      return {
+        ...{ timeout, seed, watcher, until: 100 * (timeout + most) },
+        lag: isBusy ? lag : neverFree,
+        timerLag: isBusy ? neverFree : lag,
+        beats: regularBeats(timeout, end).concat(end + late()),
+        stops: stopCycles(timeout, Math.floor(3 * random()), random),
+      };
+    }, (silence, lag, timeout) =>
+      silence >= timeout - 1 &&
+      silence <= (3 + resolution) * timeout + 2 * lag + 2 * JITTER);
+  });
+
+  Deno.test(`simulation: a ${watcher} loses nothing by a wall clock that is set back, and a timeout at most by one that is set forward`, () => {
+    simulateAll(50 * RUNS, (seed, random) => {
+      const timeout = pick(random, [300, 3000]);
+      const by = (random() < 0.5 ? -1 : 1) * timeout * 10 ** (4 * random() - 1);
+      return {
+        ...{ timeout, seed, watcher, lag: neverFree, until: 30 * timeout },
+        beats: regularBeats(timeout, 5 * timeout),
+        wallSteps: [{ at: 8 * timeout * random(), by }],
+      };
+    }, (silence, _, timeout) =>
+      silence >= timeout - 1 &&
+      silence <= (2 + resolution) * timeout + 2 * JITTER);
+  });
+
+  Deno.test(`simulation: a ${watcher} reports a stall in time although the wall clock is set back`, () => {
+    simulateAll(50 * RUNS, (seed, random) => {
+      const timeout = pick(random, [300, 3000]);
+      const by = -timeout * 10 ** (4 * random() - 1);
+      return {
+        ...{ timeout, seed, watcher, lag: neverFree, until: 30 * timeout },
+        beats: regularBeats(timeout, 5 * timeout),
+        wallSteps: [{ at: timeout * (5.1 + random()), by }],
+      };
+    }, (silence, _, timeout) =>
+      silence >= timeout - 1 &&
+      silence <= (1 + resolution) * timeout + 2 * JITTER);
+  });
+}
+
+Deno.test("simulation: its table has a row for each watcher, timeout and lag", () => {
+  assertEquals([...table(1)].length, 2 + 2 * 3 * LAGS.length);
+});

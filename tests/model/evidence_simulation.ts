@@ -1,0 +1,304 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * The evidence policy on a virtual event loop: turns that block, a process that
+ * is stopped, a wall clock that is set, and a producer that beats from outside.
+ *
+ * `deno run tests/model/evidence_simulation.ts` prints the table of
+ * lag × timeout → verdict.
+ *
+ * @module
+ */
+
+import { EvidenceClock, SilenceEvidence } from "../../_evidence.ts";
+import { mulberry32 } from "../_help.ts";
+
+/** How long (ms) one turn of the loop blocks; it is asked once a turn. */
+export type Lag = (turn: number, random: () => number) => number;
+
+/** What happens. All times are in milliseconds from the start. */
+export interface Scenario {
+  timeout: number;
+  seed: number;
+  /** What is simulated: a monitor of one stream, or one worker of a fleet. */
+  watcher: "monitor" | "fleet";
+  lag: Lag;
+  /** How much later than planned each timer fires, although the loop is free. */
+  timerLag?: Lag;
+  /** When the producer beats. */
+  beats: number[];
+  /** When the process does not run: from, to; in order. */
+  stops?: [number, number][];
+  /** For how long a beat waits in a running process before it is read. */
+  latency?: number;
+  /** Adds to the wall clock, from a time on. */
+  wallSteps?: { at: number; by: number }[];
+  /** Ends without a verdict. */
+  until: number;
+}
+
+/** What came of it. */
+export interface Outcome {
+  /** When the stall was reported, if it was. */
+  verdict?: number;
+  /** When the last heartbeat was read before it; 0 if none was. */
+  lastRead: number;
+  /** The longest time for which the loop was blocked, or a timer late. */
+  longestLag: number;
+}
+
+/** The part of a watcher that the loop needs. */
+interface Watcher {
+  /** When its timer is due, by real time. */
+  due: number;
+  read(time: number): void;
+  /** Returns whether it reports a stall. */
+  fire(time: number): boolean;
+}
+
+function createMonitor(timeout: number, wall: (time: number) => number) {
+  const evidence = new SilenceEvidence(timeout, wall(0));
+  let due = 0;
+  const watcher: Watcher = {
+    due: 0,
+    read: (time) => evidence.begin(wall(time)),
+    fire(time) {
+      if (evidence.check(due, wall(time)) === "stalled") return true;
+      plan(time);
+      return false;
+    },
+  };
+  function plan(time: number) {
+    const delay = evidence.plan();
+    due = wall(time) + delay;
+    watcher.due = time + delay;
+  }
+  plan(0);
+  return watcher;
+}
+
+/** One worker of a fleet, as fleet.ts does it with the default resolution. */
+function createFleet(timeout: number, wall: (time: number) => number) {
+  const period = Math.max(Math.floor(timeout / 30), 1);
+  const jitter = Math.max(Math.min(period / 2, 10), 2);
+  const clock = new EvidenceClock({ timeout, period, jitter });
+  clock.start(wall(0));
+  let seen = 0;
+  const check = (time: number) =>
+    clock.check(clock.checkedAt + period, wall(time));
+  const watcher: Watcher = {
+    due: period,
+    read(time) {
+      const late = wall(time) - clock.checkedAt - period;
+      if (late > clock.tolerance) check(time);
+      seen = clock.now;
+    },
+    fire(time) {
+      check(time);
+      watcher.due = time + period;
+      return seen <= clock.limit(timeout + period + jitter);
+    },
+  };
+  return watcher;
+}
+
+/** Runs a scenario to its verdict, or to its end. */
+export function simulate(scenario: Scenario): Outcome {
+  const { timeout, lag, timerLag = () => 0, beats, until } = scenario;
+  const { stops = [], latency = 0, wallSteps = [] } = scenario;
+  const random = mulberry32(scenario.seed);
+  const wall = (time: number) =>
+    Math.floor(
+      wallSteps.reduce((sum, { at, by }) => at <= time ? sum + by : sum, time),
+    );
+  const create = scenario.watcher === "fleet" ? createFleet : createMonitor;
+  const watcher = create(timeout, wall);
+  const outcome: Outcome = { lastRead: 0, longestLag: 0 };
+  const late = (by: number) =>
+    outcome.longestLag = Math.max(outcome.longestLag, by);
+  let time = 0;
+  let stop = 0;
+  let next = 0;
+  let readableFrom = -Infinity;
+  let turn = 0;
+  let timers = 0;
+  let fires = 0;
+
+  /** Lets time pass to `to`, and further if the process is stopped meanwhile. */
+  function passTo(to: number) {
+    time = Math.max(time, to);
+    for (; stop < stops.length && stops[stop]![0] <= time; stop++) {
+      const [from, end] = stops[stop]!;
+      if (end <= time) continue;
+      late(end - from);
+      time = end;
+      // what came meanwhile waits for the loop
+      readableFrom = end + latency;
+    }
+  }
+
+  function readAll() {
+    if (time < readableFrom) return;
+    for (; next < beats.length && beats[next]! + latency <= time; next++) {
+      outcome.lastRead = time;
+      watcher.read(time);
+    }
+  }
+
+  function fire() {
+    if (time < fires) return false;
+    late(time - watcher.due);
+    if (watcher.fire(time)) return true;
+    plan();
+    return false;
+  }
+
+  /** Sets the timer; every timer is late by a little. */
+  function plan() {
+    const more = timerLag(timers++, random);
+    late(more);
+    fires = Math.max(watcher.due, time) + 1.5 * random() + more;
+  }
+
+  plan();
+  for (; time < until; turn++) {
+    const block = lag(turn, random);
+    late(block);
+    const arrival = next < beats.length
+      ? Math.max(beats[next]! + latency, readableFrom)
+      : Infinity;
+    passTo(block > 0 ? time + block : Math.min(fires, arrival));
+    const isTimerFirst = random() < 0.5;
+    if (!isTimerFirst) readAll();
+    if (fire()) return { ...outcome, verdict: time };
+    if (isTimerFirst) readAll();
+  }
+  return outcome;
+}
+
+/** Lags of up to `most`, by their pattern. */
+export const PATTERNS: Record<string, (most: number) => Lag> = {
+  constant: (most) => () => most,
+  alternating: (most) => (turn) => turn % 2 === 0 ? 0 : most,
+  bursty: (most) => (turn) => turn % 25 < 5 ? most : 0,
+  random: (most) => (_, random) => most * random(),
+  growing: (most) => (turn) => Math.min(most, most * 1.9 ** (turn - 10)),
+};
+
+/** A producer that beats five times a timeout from a thread or a process, until `end`. */
+export function regularBeats(timeout: number, end: number): number[] {
+  const every = timeout / 5;
+  const count = Math.max(Math.floor(end / every), 0);
+  return Array.from({ length: count }, (_, i) => (i + 1) * every);
+}
+
+/** When a process is stopped and continued, `count` times, each stop of another length. */
+export function stopCycles(
+  timeout: number,
+  count: number,
+  random: () => number,
+): [number, number][] {
+  let time = 0;
+  return Array.from({ length: count }, () => {
+    const from = time + 20 + 2 * timeout * random() ** 2;
+    time = from + timeout * 10 ** (2 * random() - 1);
+    return [from, time];
+  });
+}
+
+/** The lags that the table shows, in timeouts. */
+export const LAGS = [0, 0.05, 0.125, 0.2, 1 / 3, 0.5, 1, 2, 5, 10];
+/** The timeouts that the table shows, in milliseconds. */
+export const TIMEOUTS = [300, 3_000, 30_000];
+
+/** A row of the table: one lag, one timeout, one watcher, over many runs. */
+export interface Row {
+  watcher: Scenario["watcher"];
+  pattern: string;
+  lag: number;
+  timeout: number;
+  /** The latest verdict after the last heartbeat was read, in timeouts. */
+  worst: number;
+  /** How many verdicts came before the timeout. */
+  early: number;
+  verdicts: number;
+  falseAlarms: number;
+  /** How many runs with a healthy producer there were. */
+  healthy: number;
+}
+
+/** Simulates one cell of the table, `runs` times with and without a stall. */
+export function measure(
+  watcher: Scenario["watcher"],
+  pattern: string,
+  lag: number,
+  timeout: number,
+  runs: number,
+): Row {
+  const row: Row = {
+    ...{ watcher, pattern, lag, timeout, worst: 0, early: 0 },
+    ...{ verdicts: 0, falseAlarms: 0, healthy: 0 },
+  };
+  const random = mulberry32(runs + timeout);
+  for (let seed = 1; seed <= runs; seed++) {
+    const make = PATTERNS[pattern]!(lag * timeout);
+    const kind = random() < 0.5
+      ? { lag: make }
+      : { lag: () => 0, timerLag: make };
+    const base = { timeout, seed, watcher, ...kind };
+    const end = random() * 30 * timeout;
+    const until = 200 * timeout * Math.max(lag, 1);
+    const dead = simulate({
+      ...base,
+      beats: regularBeats(timeout, end).map((beat) => beat + seed % 7),
+      until,
+    });
+    row.verdicts++;
+    const silence = (dead.verdict ?? Infinity) - dead.lastRead;
+    row.worst = Math.max(row.worst, silence / timeout);
+    // Date.now() counts whole milliseconds
+    if (silence < timeout - 1) row.early++;
+    row.healthy++;
+    const length = 40 * timeout * Math.max(lag, 1);
+    const alive = simulate({
+      ...base,
+      beats: regularBeats(timeout, 2 * length),
+      until: length,
+    });
+    if (alive.verdict !== undefined) row.falseAlarms++;
+  }
+  return row;
+}
+
+/** The table in Markdown. */
+export function* table(runs: number): Generator<string> {
+  const patterns = Object.keys(PATTERNS);
+  yield `| watcher | timeout | lag / timeout | ${
+    patterns.join(" | ")
+  } | early | false alarms |`;
+  yield `| --- | ---: | ---: | ${
+    patterns.map(() => "---: |").join(" ")
+  } ---: | ---: |`;
+  for (const watcher of ["monitor", "fleet"] as const) {
+    for (const timeout of TIMEOUTS) {
+      for (const lag of LAGS) {
+        const rows = patterns.map((pattern) =>
+          measure(watcher, pattern, lag, timeout, runs)
+        );
+        const sum = (key: "early" | "verdicts" | "falseAlarms" | "healthy") =>
+          rows.reduce((total, row) => total + row[key], 0);
+        yield `| ${watcher} | ${timeout} ms | ${Number(lag.toFixed(3))} | ${
+          rows.map(({ worst }) => worst.toFixed(2)).join(" | ")
+        } | ${sum("early")} of ${sum("verdicts")} | ${sum("falseAlarms")} of ${
+          sum("healthy")
+        } |`;
+      }
+    }
+  }
+}
+
+if (import.meta.main) {
+  const runs = Number(Deno.args[0] ?? 100);
+  // deno-lint-ignore no-console -- the table is the product
+  for (const line of table(runs)) console.log(line);
+}
