@@ -308,14 +308,13 @@ async function measureVerdicts(size: number) {
 }
 
 /** Whether a row belongs in the table of all benches: the curve, and the extremes of the rest. */
-function isTelling({ per, name }: Row) {
+function belongsInTable({ per, name }: Row) {
   if (name === SCAN) return false;
   if (name === STREAM) return per.includes("10,000") && !/random/.test(per);
   return /^heartbeat, \d/.test(per) || per.includes("1,000,000");
 }
 
-/** Runs the bench. */
-export async function run(): Promise<Outcome> {
+function printHead() {
   const names = [HANDLE, NAMED, SCAN, STREAM];
   console.log(
     `ns a heartbeat, in turn / at random, and bytes a worker:
@@ -325,15 +324,10 @@ export async function run(): Promise<Outcome> {
     } |
 | ---: |${" ---: |".repeat(2 * names.length + 1)}`,
   );
-  const rows: Row[] = [];
-  let last!: Awaited<ReturnType<typeof measure>>;
-  for (const size of SIZES) {
-    last = await measure(size);
-    rows.push(...last.rows.filter(isTelling));
-  }
-  const { bytes, stream } = last;
-  const named = await measureBeats(LARGEST);
-  const targets = [
+}
+
+function judgeCosts(bytes: number, stream: number, named: number) {
+  return [
     judge(`${bytes.toFixed(0)} bytes a worker, at most 300`, bytes <= 300),
     judge(
       `${(1e3 / named).toFixed(1)} million beat() a second, at least 5`,
@@ -344,25 +338,48 @@ export async function run(): Promise<Outcome> {
       stream <= 1_000,
     ),
   ];
+}
+
+async function judgeIdle() {
   const watched = await measureIdle(LARGEST, TIMEOUT);
   const unwatched = await measureIdle(LARGEST, Infinity);
-  targets.push(judge(
+  return judge(
     `watching a million workers that beat once a second takes ${
       ((watched - unwatched) / 10).toFixed(1)
     } % of a core beyond the beats (${
       (unwatched / 10).toFixed(1)
     } %), below 10`,
     watched - unwatched < 100,
-  ));
+  );
+}
+
+async function judgeVerdicts() {
   const { reported, expected, wrong, earliest, latest } = await measureVerdicts(
     LARGEST,
   );
-  targets.push(judge(
+  return judge(
     `1 % silent at once: ${reported} of ${expected} reported and ${wrong} others, from ${
       earliest.toFixed(0)
     } to ${latest.toFixed(0)} ms after the timeout, from 0 to ${TIMEOUT / 10}`,
     reported === expected && wrong === 0 && earliest >= 0 &&
       latest <= TIMEOUT / 10,
-  ));
+  );
+}
+
+/** Runs the bench. */
+export async function run(): Promise<Outcome> {
+  printHead();
+  const rows: Row[] = [];
+  let last!: Awaited<ReturnType<typeof measure>>;
+  for (const size of SIZES) {
+    last = await measure(size);
+    rows.push(...last.rows.filter(belongsInTable));
+  }
+  const named = await measureBeats(LARGEST);
+  const targets = [
+    ...judgeCosts(last.bytes, last.stream, named),
+    await judgeIdle(),
+    await judgeVerdicts(),
+  ];
   return { rows, targets };
 }

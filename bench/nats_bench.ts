@@ -74,10 +74,8 @@ async function measure(connection: NatsConnection, broker: number) {
   };
 }
 
-type Costs = Awaited<ReturnType<typeof measure>>;
-
-/** Runs the bench; needs a `nats-server`. */
-export async function run(): Promise<Outcome> {
+/** Starts a broker, a connection to it, and a process that publishes. */
+async function startAll() {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -102,45 +100,48 @@ export async function run(): Promise<Outcome> {
       address,
     ],
   }).spawn();
+  return { broker, connection, publisher };
+}
 
-  // wait until the publisher listens
+async function waitForPublisher(connection: NatsConnection) {
   for (;;) {
     try {
       await connection.request("go", "", { timeout: 120_000 });
-      break;
+      return;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+}
 
-  const costs: { bare: Costs; watcher: Costs }[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const counter = connection.subscribe("heartbeats.>", { callback() {} });
-    await connection.flush();
-    const bare = await measure(connection, broker.pid);
-    counter.unsubscribe();
-    const fleet = new FleetMonitor({ timeout: 3_600_000 });
-    const events = subscribeHeartbeats(connection, "heartbeats.>")
-      .pipeThrough(fleet).getReader();
-    const reading = (async () => {
-      while (!(await events.read()).done);
-    })();
-    await connection.flush();
-    const watcher = await measure(connection, broker.pid);
-    if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
-    await events.cancel();
-    await reading;
-    costs.push({ bare, watcher });
-  }
-  publisher.kill();
-  await connection.close();
-  broker.kill();
-  await Promise.all([publisher.status, broker.status]);
+/** Measures a subscriber that only counts, then a watcher. */
+async function measureRound(connection: NatsConnection, broker: number) {
+  const counter = connection.subscribe("heartbeats.>", { callback() {} });
+  await connection.flush();
+  const bare = await measure(connection, broker);
+  counter.unsubscribe();
+  const fleet = new FleetMonitor({ timeout: 3_600_000 });
+  const events = subscribeHeartbeats(connection, "heartbeats.>")
+    .pipeThrough(fleet).getReader();
+  const reading = (async () => {
+    while (!(await events.read()).done);
+  })();
+  await connection.flush();
+  const watcher = await measure(connection, broker);
+  if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
+  await events.cancel();
+  await reading;
+  return { bare, watcher };
+}
 
-  const own = median(costs.map(({ watcher }) => watcher.own));
-  const bare = median(costs.map(({ bare }) => bare.own));
-  const brokers = median(costs.map(({ watcher }) => watcher.broker));
-  const bytes = median(costs.map(({ watcher }) => watcher.bytes));
+type Round = Awaited<ReturnType<typeof measureRound>>;
+
+/** Prints what a fleet of millions would take. */
+function printCosts(rounds: Round[]) {
+  const own = median(rounds.map(({ watcher }) => watcher.own));
+  const bare = median(rounds.map(({ bare }) => bare.own));
+  const brokers = median(rounds.map(({ watcher }) => watcher.broker));
+  const bytes = median(rounds.map(({ watcher }) => watcher.bytes));
   console.log(
     `Per heartbeat, ${WORKERS} workers, on loopback: ${
       bytes.toFixed(0)
@@ -162,12 +163,26 @@ ${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
       } |`,
     );
   }
-  const watched = costs.map(({ watcher, bare }) => watcher.own / bare.own);
+}
+
+/** Runs the bench; needs a `nats-server`. */
+export async function run(): Promise<Outcome> {
+  const { broker, connection, publisher } = await startAll();
+  await waitForPublisher(connection);
+  const rounds: Round[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    rounds.push(await measureRound(connection, broker.pid));
+  }
+  publisher.kill();
+  await connection.close();
+  broker.kill();
+  await Promise.all([publisher.status, broker.status]);
+  printCosts(rounds);
   return {
     rows: [{
       per: "heartbeat over NATS",
       name: "**`subscribeHeartbeats()` and `FleetMonitor`**",
-      ratio: median(watched),
+      ratio: median(rounds.map(({ watcher, bare }) => watcher.own / bare.own)),
       baseline: "a subscriber that only counts",
     }],
     targets: [],
