@@ -3,61 +3,144 @@
 
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 
-/** What can be cancelled: a stream, or its reader. */
+/** How an attempt ended; `cancelled` if `stop()` ended it. */
+export type Outcome =
+  | { type: "returned" }
+  | { type: "failed"; cause: unknown }
+  | { type: "cancelled" };
+
+/** Measures the silence of an attempt; it has a timer only while it runs. */
+export interface AttemptClock {
+  /** The silence begins. */
+  start(): void;
+  /** Throws what the user's `isHeartbeat` throws. */
+  onHeartbeat(heartbeat: Heartbeat): void;
+  onResult(): void;
+  stop(): void;
+}
+
+/** What the owner of an {@linkcode Attempt} is told, and gives it. */
+export interface AttemptHandlers<R> {
+  /** A result that was asked for. */
+  onResult(result: R): void;
+  /** Called until the attempt is stopped, also after it was given up. */
+  onHeartbeat(heartbeat: Heartbeat): void;
+  /** Makes the clock that calls `onStall` when the silence is too long. */
+  createClock(onStall: (error: unknown) => void): AttemptClock;
+}
+
+/** A stream or its reader. */
 interface Cancellable {
   cancel(reason: unknown): Promise<void>;
 }
 
-/** Cancels what can be cancelled; nobody waits for it, or hears that it failed. */
+/** Cancels without waiting; a failure of the cleanup is ignored. */
 function cancel(target: Cancellable | undefined, reason: unknown) {
   try {
     target?.cancel(reason).catch(() => {});
   } catch {
-    // it is no stream
+    // `start` returned something that is not a stream
   }
 }
 
-/** One run of a worker under a supervisor. */
-export class Attempt<R> {
-  readonly #aborter = new AbortController();
-  #worker: Partial<WorkerStreams<R>> = {};
-  #results: ReadableStreamDefaultReader<R> | undefined;
-  #heartbeats: ReadableStreamDefaultReader<Heartbeat> | undefined;
+/**
+ * Where an attempt is in its life.
+ *
+ * - `opening`: `start` has not returned yet.
+ * - `running`: the streams are read and the clock runs.
+ * - `given-up`: it failed. No result is taken any more; heartbeats still are,
+ *   while the work stops, because they may bring a later checkpoint.
+ * - `ended`: nothing is read any more. The work may still run.
+ */
+type Phase = "opening" | "running" | "given-up" | "ended";
 
-  /** For what is started: aborts when the attempt has to stop. */
+/**
+ * One run of a worker under a supervisor, from `start` to its outcome.
+ *
+ * | phase | a result | a heartbeat | `results` close | an error, or a stall | `abort()` | `stop()` |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `opening` | | | | → `given-up`: as below | signal aborts | → `ended`: signal aborts |
+ * | `running` | handed on | handed on | → `ended`: outcome `returned` | → `given-up`: outcome `failed`; cancel the streams, abort the signal | signal aborts | → `ended`: outcome `cancelled`; cancel the streams, abort the signal |
+ * | `given-up` | dropped | handed on | | | | → `ended`: cancel `heartbeats` |
+ * | `ended` | dropped | dropped | | | | |
+ *
+ * When an attempt is given up, `results` are cancelled at once. `heartbeats` are
+ * too if they stalled, but after an error of `results` not before `stop()`. A
+ * signal that has aborted keeps its first reason.
+ */
+export class Attempt<R> {
+  /** How it ended; never rejects. */
+  readonly outcome: Promise<Outcome>;
+  readonly #handlers: AttemptHandlers<R>;
+  readonly #aborter = new AbortController();
+  readonly #clock: AttemptClock;
+  #phase: Phase = "opening";
+  #resolve!: (outcome: Outcome) => void;
+  #finished: Promise<void> = Promise.resolve();
+  #hasFinished = false;
+  #results: ReadableStreamDefaultReader<R> | undefined;
+  /** Cancels the heartbeats, with its reason. */
+  readonly #heartbeats = new AbortController();
+  /** The last read of a result. */
+  #reading: Promise<void> | undefined;
+  // made once, because they are used for each result
+  readonly #onRead = (read: ReadableStreamReadResult<R>) => this.#take(read);
+  readonly #onReadFailed = () => {};
+
+  constructor(handlers: AttemptHandlers<R>) {
+    this.#handlers = handlers;
+    this.outcome = new Promise((resolve) => this.#resolve = resolve);
+    this.#clock = handlers.createClock((error) => this.#onStall(error));
+  }
+
+  /** For what is started: aborts when it has to stop. */
   get signal(): AbortSignal {
     return this.#aborter.signal;
   }
 
-  /** Resolves when the work has ended, as far as that is known. */
+  /** Resolves when the work has ended, as far as the worker knows. */
   get finished(): Promise<void> {
-    return Promise.resolve(this.#worker.finished).catch(() => {});
+    return this.#finished;
   }
 
-  get results(): ReadableStreamDefaultReader<R> {
-    return this.#results!;
+  /** Whether `finished` has resolved. */
+  get hasFinished(): boolean {
+    return this.#hasFinished;
   }
 
-  get heartbeats(): ReadableStreamDefaultReader<Heartbeat> {
-    return this.#heartbeats!;
+  /** Starts the worker and reads its streams. If it cannot, the outcome is `failed`. */
+  open(start: () => WorkerStreams<R>) {
+    let worker: Partial<WorkerStreams<R>> = {};
+    try {
+      worker = start() ?? worker;
+      this.#finished = Promise.resolve(worker.finished).catch(() => {});
+      this.#results = worker.results!.getReader();
+      // `start` may have cancelled the supervisor
+      if (this.#phase === "ended") throw this.signal.reason;
+      this.#run(worker.heartbeats!);
+    } catch (error) {
+      cancel(this.#results ?? worker.results, error);
+      cancel(worker.heartbeats, error);
+      this.#giveUp(error);
+    }
+    this.#finished.then(() => this.#hasFinished = true);
   }
 
-  /**
-   * Takes the streams of the worker.
-   *
-   * @param guard Watches over the heartbeats.
-   * @throws {TypeError} If the streams cannot be read. `stop()` then stops the
-   * worker as far as it can.
-   */
-  open(
-    worker: WorkerStreams<R>,
-    guard: (heartbeats: ReadableStream<Heartbeat>) => ReadableStream<Heartbeat>,
-  ) {
-    this.#worker = worker ?? {};
-    this.#results = worker.results.getReader();
-    // throws where the guard would be left half attached
-    worker.heartbeats.getReader().releaseLock();
-    this.#heartbeats = guard(worker.heartbeats).getReader();
+  #run(heartbeats: ReadableStream<Heartbeat>) {
+    this.#phase = "running";
+    this.#clock.start();
+    const heartbeatsEnded = this.#readHeartbeats(heartbeats);
+    this.#results!.closed.then(
+      () => this.#onResultsClosed(),
+      (cause) => this.#onResultsFailed(cause, heartbeatsEnded),
+    );
+  }
+
+  /** Asks for one result; not again until it came. */
+  pull() {
+    if (this.#phase !== "running") return;
+    this.#reading = this.#results!.read()
+      .then(this.#onRead, this.#onReadFailed);
   }
 
   /** Stops gracefully: the worker decides when its streams end. */
@@ -65,16 +148,84 @@ export class Attempt<R> {
     this.#aborter.abort(reason);
   }
 
-  /** Takes no result any more; heartbeats still come while the work stops. */
-  giveUp(cause: unknown) {
-    cancel(this.#results, cause);
-    this.abort(cause);
+  /** Stops at once, and reads nothing any more. */
+  stop(reason: unknown) {
+    this.#phase = "ended";
+    this.#clock.stop();
+    cancel(this.#results, reason);
+    this.#heartbeats.abort(reason);
+    this.#aborter.abort(reason);
+    this.#resolve({ type: "cancelled" });
   }
 
-  /** Cancels both streams and aborts the signal, all with the same reason. */
-  stop(reason: unknown) {
-    cancel(this.#results ?? this.#worker.results, reason);
-    cancel(this.#heartbeats ?? this.#worker.heartbeats, reason);
-    this.abort(reason);
+  #take({ done, value }: ReadableStreamReadResult<R>) {
+    if (done || this.#phase !== "running") return;
+    this.#clock.onResult();
+    this.#handlers.onResult(value);
+  }
+
+  async #onResultsClosed() {
+    // `closed` may resolve before the read of the last result
+    await this.#reading;
+    if (this.#phase !== "running") return;
+    this.#phase = "ended";
+    this.#clock.stop();
+    this.#heartbeats.abort();
+    this.#resolve({ type: "returned" });
+  }
+
+  #onResultsFailed(cause: unknown, heartbeatsEnded: Promise<void>) {
+    // the last heartbeat, with the checkpoint, may be some microtasks behind
+    const giveUp = () => {
+      clearTimeout(timer);
+      this.#giveUp(cause);
+    };
+    const timer = setTimeout(giveUp, 1);
+    heartbeatsEnded.then(giveUp);
+  }
+
+  /** Resolves when no heartbeat follows, for whatever reason. */
+  async #readHeartbeats(heartbeats: ReadableStream<Heartbeat>) {
+    const sink = new WritableStream<Heartbeat>({
+      write: (heartbeat) => this.#forwardHeartbeat(heartbeat),
+    }, {
+      highWaterMark: Infinity,
+      // called when a heartbeat is sent, some microtasks before write()
+      size: (heartbeat) => this.#countHeartbeat(heartbeat),
+    });
+    const { signal } = this.#heartbeats;
+    try {
+      await heartbeats.pipeTo(sink, { signal });
+      // without heartbeats, there is nothing to go by
+      this.#clock.stop();
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  #countHeartbeat(heartbeat: Heartbeat) {
+    if (this.#phase === "running") this.#clock.onHeartbeat(heartbeat);
+    return 1;
+  }
+
+  #forwardHeartbeat(heartbeat: Heartbeat) {
+    if (this.#phase !== "ended") this.#handlers.onHeartbeat(heartbeat);
+  }
+
+  #onStall(error: unknown) {
+    this.#heartbeats.abort(error);
+    this.#giveUp(error);
+  }
+
+  #giveUp(cause: unknown) {
+    switch (this.#phase) {
+      case "opening":
+      case "running":
+        this.#phase = "given-up";
+        this.#clock.stop();
+        cancel(this.#results, cause);
+        this.#aborter.abort(cause);
+        this.#resolve({ type: "failed", cause });
+    }
   }
 }

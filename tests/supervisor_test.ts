@@ -766,6 +766,36 @@ for (const [way, act] of Object.entries(WAYS)) {
   });
 }
 
+for (const way of ["results", "heartbeats"] as const) {
+  Deno.test(`supervise emits nothing more when the ${way} are cancelled in a hook`, async () => {
+    using time = new FakeTime(0);
+    for (const at of ["shouldRestart()", "gave-up", "ended"]) {
+      const act = (now: string) => {
+        if (now === at) seen[way].cancel(REASON);
+        return true;
+      };
+      const seen: ReturnType<typeof observe<number>> = observe<number>(
+        at === "ended" ? () => startWorker(() => [1]) : failing,
+        {
+          maxRestarts: at === "gave-up" ? 0 : 1,
+          onEvent: (event) => void act(event.type),
+          shouldRestart: () => act("shouldRestart()"),
+        },
+      );
+      await advance(time, 1000);
+      assertEquals(
+        seen.types(),
+        {
+          "shouldRestart()": "started failed ended",
+          "gave-up": "started failed gave-up",
+          "ended": "started ended",
+        }[at],
+      );
+      assertClean(time, seen);
+    }
+  });
+}
+
 Deno.test("supervise starts nothing when its signal was aborted before", async () => {
   using time = new FakeTime(0);
   const { signal, aborter, listeners } = countListeners();

@@ -1,0 +1,335 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import { Attempt, type AttemptClock, type Outcome } from "./_attempt.ts";
+import type { Decision, RestartPolicy } from "./_restart_policy.ts";
+import { StreamPair } from "./_stream_pair.ts";
+import type {
+  AttemptContext,
+  ErrorData,
+  SupervisorEvent,
+  SupervisorEventBase,
+} from "./_supervisor_types.ts";
+import { type CancelTimer, sleep, startTimer } from "./_timers.ts";
+import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
+import { HeartbeatTimeoutError } from "./monitor.ts";
+
+/** What a {@linkcode SupervisorRun} is given, checked; durations are in milliseconds. */
+export interface SupervisorRunOptions {
+  /** Says whether and when to restart. */
+  policy: RestartPolicy;
+  /** How long an attempt that was given up may take to stop. */
+  stopTimeout: number;
+  /** The user's veto. */
+  shouldRestart: (cause: unknown) => boolean;
+  /** Receives every event. */
+  onEvent: (event: SupervisorEvent) => void;
+  /** Stops gracefully. */
+  signal: AbortSignal | undefined;
+  /** The name that the heartbeats carry. */
+  name: string;
+  /** The time between two heartbeats while no attempt runs. */
+  interval: number;
+  /** The checkpoint to resume from. */
+  lastDetail: unknown;
+  /** Makes the clock of an attempt. */
+  createClock: (onStall: (error: unknown) => void) => AttemptClock;
+}
+
+/**
+ * Where a supervisor is in its life.
+ *
+ * - `deciding`: no attempt runs. The first one has not started yet, or the
+ *   outcome of the last one is judged.
+ * - `running`: an attempt runs.
+ * - `waiting`: the next attempt waits for its delay, and for the last one to
+ *   stop. `wake` ends the wait.
+ * - `ended`: no attempt follows.
+ */
+type Phase<R> =
+  | { type: "deciding" }
+  | { type: "running"; attempt: Attempt<R> }
+  | { type: "waiting"; wake: AbortController }
+  | { type: "ended" };
+
+/** A decision, or that there is nothing to decide any more. */
+type Next = Decision | { type: "cancelled" };
+
+/** An event without what all events have. */
+type EventData<E = SupervisorEvent> = E extends unknown
+  ? Omit<E, keyof SupervisorEventBase>
+  : never;
+
+/**
+ * The life of one supervisor: attempt, outcome, decision, wait, next attempt.
+ *
+ * | phase | what it does | `signal` aborts | the consumer cancels a stream | the consumer pulls | next |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `deciding` | calls the hooks, asks the policy | no attempt follows: → `ended`, close | → `ended` | the next attempt is asked | `running`, `waiting`, or `ended` if there is no restart: error |
+ * | `running` | hands on results and heartbeats | the attempt's signal aborts; it ends when it likes | → `ended`, the attempt is stopped | the attempt is asked | `ended` if the work returned: close; else `deciding` |
+ * | `waiting` | beats itself | → `ended`, close | → `ended`, the last attempt is stopped | the next attempt is asked | `running` |
+ * | `ended` | nothing | | | | |
+ *
+ * An attempt that fails after the abort is not restarted: both streams error.
+ * What a hook throws stops the attempt and errors both streams, in any phase.
+ * `finished` resolves when the run has ended and the work of every attempt has.
+ */
+export class SupervisorRun<R> {
+  readonly #start: (context: AttemptContext) => WorkerStreams<R>;
+  readonly #options: SupervisorRunOptions;
+  readonly #pair: StreamPair<R>;
+  #phase: Phase<R> = { type: "deciding" };
+  /** The last attempt that was started, and its number. */
+  #attempt: Attempt<R> | undefined;
+  #number = 0;
+  #delivered = 0;
+  #lastDetail: unknown;
+  #seq = 0;
+  /** Whether the consumer waits for a result. */
+  #isResultWanted = false;
+  /** What has not ended: this run, and the work of attempts. */
+  #unfinished = 1;
+
+  constructor(
+    start: (context: AttemptContext) => WorkerStreams<R>,
+    options: SupervisorRunOptions,
+  ) {
+    this.#start = start;
+    this.#options = options;
+    this.#lastDetail = options.lastDetail;
+    this.#pair = new StreamPair<R>({
+      onPull: () => this.#onPull(),
+      onCancel: (reason) => this.#onCancel(reason),
+    });
+  }
+
+  /** Starts the first attempt, but not before the caller has the streams. */
+  start(): WorkerStreams<R> {
+    this.#options.signal
+      ?.addEventListener("abort", this.#onAbort, { once: true });
+    Promise.resolve()
+      .then(() => this.#run())
+      .catch((error) => this.#onHookFailed(error))
+      .finally(() => this.#onFinished());
+    return this.#pair.streams;
+  }
+
+  async #run() {
+    let cause: unknown;
+    while (this.#canStart) {
+      const outcome = await this.#runAttempt(cause);
+      if (outcome.type === "cancelled") return;
+      if (outcome.type === "returned") break;
+      cause = outcome.cause;
+      const next = this.#decide(cause);
+      if (next.type === "cancelled") return;
+      if (next.type === "give-up") return this.#giveUp(next.error);
+      await this.#waitToRestart(next.delay, cause);
+    }
+    this.#close();
+  }
+
+  get #canStart(): boolean {
+    return !this.#hasEnded && !this.#options.signal?.aborted;
+  }
+
+  get #hasEnded(): boolean {
+    return this.#phase.type === "ended";
+  }
+
+  async #runAttempt(cause: unknown): Promise<Outcome> {
+    const attempt = new Attempt<R>({
+      onResult: (result) => this.#onResult(result),
+      onHeartbeat: (heartbeat) => this.#onHeartbeat(heartbeat),
+      createClock: this.#options.createClock,
+    });
+    this.#attempt = attempt;
+    this.#number++;
+    this.#phase = { type: "running", attempt };
+    this.#emit({ type: "started", lastDetail: this.#lastDetail });
+    if (!this.#hasEnded) this.#open(attempt, cause);
+    const outcome = await attempt.outcome;
+    if (this.#hasEnded) return { type: "cancelled" };
+    this.#phase = { type: "deciding" };
+    return outcome;
+  }
+
+  #open(attempt: Attempt<R>, cause: unknown) {
+    const context: AttemptContext = {
+      attempt: this.#number,
+      signal: attempt.signal,
+      lastDetail: this.#lastDetail,
+      delivered: this.#delivered,
+      cause,
+    };
+    const start = this.#start;
+    attempt.open(() => start(context));
+    this.#unfinished++;
+    attempt.finished.then(() => this.#onFinished());
+    if (this.#isResultWanted) attempt.pull();
+  }
+
+  #decide(cause: unknown): Next {
+    const { signal, shouldRestart, policy } = this.#options;
+    this.#emit(describeFailure(cause));
+    // each hook may have cancelled
+    if (this.#hasEnded) return { type: "cancelled" };
+    const isAllowed = !signal?.aborted && shouldRestart(cause);
+    if (this.#hasEnded) return { type: "cancelled" };
+    return isAllowed
+      ? policy.decide(cause, Date.now())
+      : { type: "give-up", error: cause };
+  }
+
+  /** Waits for the delay, and for the last attempt to stop; beats meanwhile. */
+  async #waitToRestart(delay: number, cause: unknown) {
+    this.#emit({ type: "restarting", delay });
+    if (!this.#canStart) return;
+    const attempt = this.#attempt!;
+    const wake = new AbortController();
+    this.#phase = { type: "waiting", wake };
+    const stopBeating = this.#startBeating();
+    await Promise.all([
+      sleep(delay, wake.signal),
+      this.#waitForStop(attempt, wake.signal),
+    ]);
+    stopBeating();
+    if (!attempt.hasFinished && !wake.signal.aborted) {
+      this.#emit({ type: "unstopped" });
+    }
+    if (this.#hasEnded) return;
+    this.#phase = { type: "deciding" };
+    attempt.stop(cause);
+  }
+
+  /** Resolves when the work has ended, or has had its time. */
+  async #waitForStop({ finished }: Attempt<R>, signal: AbortSignal) {
+    const wait = new AbortController();
+    const endWait = () => wait.abort();
+    finished.then(endWait);
+    signal.addEventListener("abort", endWait, { once: true });
+    await sleep(this.#options.stopTimeout, wait.signal);
+    signal.removeEventListener("abort", endWait);
+  }
+
+  /** Beats at once and then at each interval. */
+  #startBeating(): CancelTimer {
+    let cancelTimer: CancelTimer;
+    const beat = () => {
+      this.#beat(Date.now(), { attempt: this.#number + 1 });
+      cancelTimer = startTimer(beat, this.#options.interval);
+    };
+    beat();
+    return () => cancelTimer();
+  }
+
+  /** Sends a heartbeat. Each carries the last checkpoint of the work, whoever beats. */
+  #beat(time: number, restarting: Heartbeat["restarting"]) {
+    const { name } = this.#options;
+    const heartbeat: Heartbeat = { worker: name, seq: ++this.#seq, time };
+    if (this.#lastDetail !== undefined) heartbeat.detail = this.#lastDetail;
+    if (restarting !== undefined) heartbeat.restarting = restarting;
+    this.#pair.beat(heartbeat);
+  }
+
+  #onHeartbeat({ detail, time, restarting }: Heartbeat) {
+    if (detail !== undefined) this.#lastDetail = detail;
+    // a restart of an inner supervisor is not progress further out, either
+    this.#beat(time, restarting);
+  }
+
+  #onResult(result: R) {
+    this.#delivered++;
+    this.#isResultWanted = false;
+    this.#pair.enqueue(result);
+  }
+
+  #onPull() {
+    this.#isResultWanted = true;
+    if (this.#phase.type === "running") this.#phase.attempt.pull();
+  }
+
+  #onAbort = () => {
+    switch (this.#phase.type) {
+      case "running":
+        return this.#phase.attempt.abort(this.#options.signal!.reason);
+      case "waiting":
+        return this.#phase.wake.abort();
+    }
+  };
+
+  #onCancel(reason: unknown) {
+    if (this.#hasEnded) return;
+    this.#end();
+    this.#attempt?.stop(
+      reason ?? new DOMException("The worker was stopped", "AbortError"),
+    );
+    this.#emit({ type: "ended" });
+  }
+
+  /** The work returned, or the signal aborted. */
+  #close() {
+    if (this.#hasEnded) return;
+    this.#end();
+    this.#emit({ type: "ended" });
+    this.#pair.close();
+  }
+
+  #giveUp(error: unknown) {
+    this.#end();
+    this.#emit({ type: "gave-up", error: describeError(error) });
+    // its heartbeats were still read, while it stopped
+    this.#attempt!.stop(this.#attempt!.signal.reason);
+    this.#pair.error(error);
+  }
+
+  #onHookFailed(error: unknown) {
+    this.#end();
+    this.#attempt?.stop(error);
+    // the streams keep their end if the hook cancelled them before it threw
+    this.#pair.error(error);
+  }
+
+  #end() {
+    const phase = this.#phase;
+    this.#phase = { type: "ended" };
+    if (phase.type === "waiting") phase.wake.abort();
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #onFinished() {
+    if (--this.#unfinished === 0) this.#pair.finish();
+  }
+
+  #emit(event: EventData) {
+    const { type, ...data } = event;
+    const { onEvent } = this.#options;
+    onEvent(
+      {
+        type,
+        time: Date.now(),
+        attempt: this.#number,
+        ...data,
+      } as SupervisorEvent,
+    );
+  }
+}
+
+function describeFailure(cause: unknown): EventData {
+  if (!(cause instanceof HeartbeatTimeoutError)) {
+    return { type: "failed", error: describeError(cause) };
+  }
+  const { elapsed, timeout, count, last } = cause;
+  return { type: "stalled", elapsed, timeout, count, last } as EventData;
+}
+
+function describeError(error: unknown): ErrorData {
+  try {
+    return error instanceof Error
+      ? { name: String(error.name), message: String(error.message) }
+      : { name: typeof error, message: String(error) };
+  } catch {
+    // an object without a prototype, or with a getter that throws
+    return { name: typeof error, message: "what was thrown cannot be shown" };
+  }
+}
