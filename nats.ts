@@ -48,6 +48,7 @@ import {
   checkString,
   throwInvalid,
 } from "./_validate.ts";
+import { escapeText as escapeUnsafe } from "./_escape_text.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { hasWildcard, isSubject } from "./_nats_subject.ts";
 import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
@@ -55,7 +56,7 @@ import type {
   NatsConnection,
   SubscribeHeartbeatsOptions,
 } from "./_nats_types.ts";
-import type { Heartbeat } from "./_worker_types.ts";
+import type { Heartbeat } from "./worker.ts";
 
 export type {
   MalformedMessage,
@@ -238,4 +239,33 @@ export function subscribeHeartbeats(
     onMalformed,
   });
   return subscriber.readable;
+}
+
+/**
+ * Makes text from elsewhere safe to print: the result is one line without control
+ * characters, so it cannot move the cursor, hide or reorder text, or look like a
+ * line of its own. Whoever can publish a heartbeat chooses the name of a worker,
+ * for example.
+ *
+ * JSON stays JSON of the same value, because the escapes are those of JSON:
+ * `JSON.stringify()` leaves DEL, C1 and bidi characters as they are, so pass its
+ * result through this function, too.
+ *
+ * @param text Any text, or the result of `JSON.stringify()` without indentation.
+ * @returns The text with `\n`, `\r`, `\t` and `\uXXXX` in place of what is unsafe.
+ * @throws {TypeError} If `text` is not a string.
+ *
+ * @example Usage
+ * ```ts
+ * import { escapeText } from "@heartbeat/heartbeat/nats";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const worker = "alpha\n12:00:00  down  beta";
+ * assertEquals(escapeText(worker), "alpha\\n12:00:00  down  beta");
+ * assertEquals(escapeText(JSON.stringify({ worker: "\u202E" })), '{"worker":"\\u202e"}');
+ * ```
+ */
+export function escapeText(text: string): string {
+  checkString("escape text", "text", text);
+  return escapeUnsafe(text);
 }

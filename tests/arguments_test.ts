@@ -6,6 +6,7 @@ import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
 import { HeartbeatMonitor, watch } from "../monitor.ts";
 import {
+  escapeText,
   type NatsConnection,
   publishHeartbeats,
   subscribeHeartbeats,
@@ -333,6 +334,11 @@ const TABLE: Record<string, Entry> = {
         { wrongKinds: [], outOfRange: ["*", "a.*", "a.>", ">", "a.*.b"] },
       ),
     ],
+  },
+  escapeText: {
+    call: escapeText,
+    actions: ["escape text"],
+    rows: option((given) => [given], "text", "a string", STRING),
   },
   subscribeHeartbeats: {
     actions: ["subscribe to heartbeats"],

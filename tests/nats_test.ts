@@ -26,6 +26,7 @@ import {
   freePort,
   LONG,
   runExample,
+  startExample,
   startWatcher,
   testWithBroker as test,
   users,
@@ -515,3 +516,60 @@ Deno.test("publishHeartbeats refuses a name that is no part of a subject", async
   );
   assertEquals(sent.length, 6);
 });
+
+/** Names and texts that a terminal must not get as they are. */
+const HOSTILE = [
+  "\x1b[2J\x1b]0;title\x07",
+  "\x7f\x85\x9b31m",
+  "\u202ealpha\u2066",
+  "al\u200bpha\ufeff\xad",
+  "alpha\n12:00:00  down       beta  (1 known)",
+  "alpha\r\t\u2028\u2029",
+];
+
+/** Publishes heartbeats whose names, subjects and details are hostile. */
+async function publishHostile(broker: Broker) {
+  const connection = await broker.connect();
+  for (const text of HOSTILE) {
+    const beat = { ...BEAT, worker: text, detail: { [text]: text } };
+    // the names of this subject come from the payload
+    connection.publish("shared", JSON.stringify(beat));
+    connection.publish("shared", text);
+    // the server takes any subject without white space
+    const worker = text.replaceAll(/[ \t\r\n]/g, "");
+    connection.publish(`any.${worker}`, JSON.stringify({ ...beat, worker }));
+    connection.publish(`any.${worker}`, text);
+  }
+  await connection.drain();
+}
+
+for (const json of [true, false]) {
+  test(`the example watcher prints hostile text in one safe line per event, ${json ? "JSON" : "text"}`, async () => {
+    await using broker = await Broker.start();
+    for (const subject of ["shared", "any.*"]) {
+      await using watcher = startExample("watcher", [
+        ...["--server", broker.servers, "--subject", subject],
+        ...["--timeout", "500ms", ...json ? ["--json"] : []],
+      ]);
+      await waitUntil(() => watcher.lines.length > 0);
+      await publishHostile(broker);
+      // each name is up and goes down, and each bare text is malformed
+      const expected = 1 + 3 * HOSTILE.length;
+      await waitUntil(() => watcher.lines.length >= expected, "all events");
+      await delay(200);
+      for (const line of watcher.lines) {
+        assertMatch(line, /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u);
+        if (!json) assertMatch(line, /^\d\d:\d\d:\d\d {2}[a-z]+ /);
+      }
+      const types = watcher.lines.map((line) =>
+        json ? JSON.parse(line).type : line.slice(10).split(" ")[0]
+      );
+      const count = (type: string) => types.filter((it) => it === type).length;
+      assertEquals(
+        ["watching", "up", "down", "malformed"].map(count),
+        [1, HOSTILE.length, HOSTILE.length, HOSTILE.length],
+      );
+      assertEquals(types.length, expected);
+    }
+  });
+}

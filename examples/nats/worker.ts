@@ -1,6 +1,5 @@
 // Copyright 2026 the heartbeat authors. MIT license.
-
-// deno-lint-ignore-file no-console -- what it says is the example
+// deno-lint-ignore-file no-console -- its output is the example
 
 /**
  * Workers that publish their heartbeats over NATS.
@@ -8,13 +7,15 @@
  * ```sh
  * deno run -A examples/nats/worker.ts --server localhost:4222 --name alpha --count 1 --interval 1s
  * ```
+ *
+ * @module
  */
 
-import { delay } from "@std/async/delay";
-import { publishHeartbeats } from "@heartbeat/heartbeat/nats";
 import { startWorker } from "@heartbeat/heartbeat";
-import { parseCount, parseDuration } from "../../_cli_args.ts";
-import { connectTo, orFail, readOptions } from "./_connect.ts";
+import { escapeText, publishHeartbeats } from "@heartbeat/heartbeat/nats";
+import { delay } from "@std/async/delay";
+import { connectTo } from "./_connect.ts";
+import { orFail, parseCount, parseDuration, readOptions } from "./_options.ts";
 
 const options = readOptions({
   server: "localhost:4222",
@@ -23,26 +24,29 @@ const options = readOptions({
   count: "1",
   interval: "1s",
 });
-
-const { count, interval } = orFail(() => ({
-  count: parseCount("count", options.count),
-  interval: parseDuration("interval", options.interval, false),
-}));
+const count = parseCount("count", options.count);
+const interval = parseDuration("interval", options.interval);
 const connection = await connectTo(options.server, options.name);
 
-for (let index = 0; index < count; index++) {
-  const name = count === 1 ? options.name : `${options.name}-${index}`;
+function startOne(name: string) {
+  const subject = `${options.subject}.${name}`;
+  const published = orFail(() => publishHeartbeats(connection, subject));
   const { results, heartbeats } = startWorker(async function* () {
     for (let item = 1;; item++) {
-      await delay(interval / 2); // what is real work elsewhere
+      await delay(interval / 2); // real work, elsewhere
       yield item;
     }
   }, { name, interval });
-  heartbeats.pipeTo(
-    orFail(() => publishHeartbeats(connection, `${options.subject}.${name}`)),
-  );
-  results.pipeTo(new WritableStream());
+  // both streams error with the same reason: one line is enough
+  results.pipeTo(new WritableStream()).catch(() => {});
+  heartbeats.pipeTo(published).catch((error) => {
+    console.error(escapeText(`${name} stopped: ${error.message}`));
+  });
 }
-console.log(
+
+for (let index = 0; index < count; index++) {
+  startOne(count === 1 ? options.name : `${options.name}-${index}`);
+}
+console.log(escapeText(
   `${options.name}: ${count} on ${options.server}, a heartbeat every ${options.interval}`,
-);
+));

@@ -1,18 +1,16 @@
 // Copyright 2026 the heartbeat authors. MIT license.
-
-// deno-lint-ignore-file no-console -- a program
+// deno-lint-ignore-file no-console -- its output is the example
 
 /**
- * Reads tokens as LLM APIs stream them, and recovers: it closes a stream that
- * stalls and sends a new request, which continues after the last token that was
- * delivered.
+ * Reads tokens as LLM APIs stream them, and heals: a stream that stalls is
+ * closed and requested again, from behind the last token that was delivered.
  *
  * ```sh
  * deno run --allow-net examples/sse/client.ts --url "http://127.0.0.1:8099/?mode=silent&after=5"
  * ```
  *
  * `--timeout` is the longest silence between two tokens, `--first-timeout` the
- * longest before the first one, headers included. Both are in milliseconds.
+ * longest until the first one, headers included. Both are in milliseconds.
  *
  * @module
  */
@@ -22,14 +20,16 @@ import {
   startWorker,
   supervise,
   type SuperviseOptions,
+  type SupervisorEvent,
 } from "@heartbeat/heartbeat";
+import { escapeText } from "@heartbeat/heartbeat/nats";
 import { parseArgs } from "@std/cli/parse-args";
 import {
   type EventSourceMessage,
   EventSourceParserStream,
 } from "npm:eventsource-parser@4.1.3/stream";
 
-/** An answer that a retry would not change. */
+/** An answer that another attempt would not change. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
@@ -39,11 +39,11 @@ export interface ReadTokensOptions
   extends Omit<SuperviseOptions, "timeout" | "shouldRestart"> {
   /** The longest silence between two tokens, in milliseconds. */
   timeout: number;
-  /** The longest silence before the first token, connection and headers included, in milliseconds. */
+  /** The longest silence until the first token, from the connection on, in milliseconds. */
   firstTimeout: number;
 }
 
-/** Parses and guards a body. On silence it is cancelled, which ends the request. */
+/** Parses and monitors a body: on silence it is cancelled, which ends the request. */
 export function guard(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   timeout: number,
@@ -51,8 +51,8 @@ export function guard(
   return body
     .pipeThrough(new TextDecoderStream())
     .pipeThrough(new EventSourceParserStream())
-    // after the parser, which drops comments: there, an event is a token or a ping.
-    // Before it, a chunk of bytes may be a ping, half a token, or both.
+    // Behind the parser, which drops comments and separates events. Before it, a
+    // chunk of bytes may be a ping, half a token, or both.
     .pipeThrough(
       new HeartbeatMonitor({
         timeout,
@@ -62,7 +62,23 @@ export function guard(
     );
 }
 
-/** Reads the tokens of a stream, each once, over as many requests as needed. */
+/** Requests the stream from behind the event `lastEventId`. */
+async function request(
+  url: string | URL,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+) {
+  const response = await fetch(url, {
+    signal,
+    headers: lastEventId ? { "last-event-id": lastEventId } : {},
+  });
+  if (response.ok) return response.body!;
+  const message = `${response.status}: ${await response.text()}`;
+  const retry = response.status === 429 || response.status >= 500;
+  throw retry ? new Error(message) : new RefusedError(message);
+}
+
+/** Reads the tokens of a stream, over as many requests as it takes, each token once. */
 export function readTokens(
   url: string | URL,
   { timeout, firstTimeout, ...options }: ReadTokensOptions,
@@ -71,22 +87,12 @@ export function readTokens(
   const { results } = supervise(
     ({ signal }) =>
       startWorker(async function* tokens({ signal, beat }) {
-        const response = await fetch(url, {
-          signal,
-          headers: lastEventId ? { "last-event-id": lastEventId } : {},
-        });
-        if (!response.ok) {
-          const message = `${response.status}: ${await response.text()}`;
-          const retry = response.status === 429 || response.status >= 500;
-          throw retry ? new Error(message) : new RefusedError(message);
-        }
-        for await (
-          const { event, id, data } of guard(response.body!, timeout)
-        ) {
+        const body = await request(url, lastEventId, signal);
+        for await (const { event, id, data } of guard(body, timeout)) {
           if (event === "ping") continue;
           if (data === "[DONE]") return;
           yield JSON.parse(data).token;
-          // the code after a `yield` runs when its result was delivered: resume after it
+          // the code after a `yield` runs once its result was delivered: resume from here
           lastEventId = id ?? lastEventId;
           beat({ lastEventId });
         }
@@ -94,13 +100,32 @@ export function readTokens(
       }, { signal }),
     {
       ...options,
-      // before the headers there is no body that the monitor in guard() could watch
+      // guard() has no body to monitor before the headers: this covers the wait for them
       timeout: firstTimeout,
       shouldRestart: (cause) =>
         !(cause instanceof RefusedError || cause instanceof RangeError),
     },
   );
   return results;
+}
+
+/** Prints what is not a token in one line, on stderr. */
+function report(event: SupervisorEvent) {
+  const print = (text: string) => console.error(escapeText(text));
+  if (event.type === "stalled") {
+    console.error();
+    print(`[stalled: silent for ${event.elapsed} ms]`);
+  } else if (event.type === "failed") {
+    console.error();
+    print(`[failed: ${event.error.message}]`);
+  } else if (event.type === "started" && event.attempt > 1) {
+    print(`[attempt ${event.attempt}] ${Deno.inspect(event.lastDetail ?? "")}`);
+  }
+}
+
+/** Makes tokens safe to print. Their line breaks stay: they are the text. */
+function escapeLines(text: string) {
+  return text.split("\n").map(escapeText).join("\n");
 }
 
 async function main() {
@@ -115,26 +140,18 @@ async function main() {
   const tokens = readTokens(url, {
     timeout: Number(timeout),
     firstTimeout: Number(firstTimeout),
-    onEvent(event) {
-      if (event.type === "stalled") {
-        console.error(`\n[stalled: silent for ${event.elapsed} ms]`);
-      } else if (event.type === "failed") {
-        console.error(`\n[failed: ${event.error.message}]`);
-      } else if (event.type === "started" && event.attempt > 1) {
-        console.error(`[attempt ${event.attempt}]`, event.lastDetail ?? "");
-      }
-    },
+    onEvent: report,
   });
   const encoder = new TextEncoder();
   for await (const token of tokens) {
-    await Deno.stdout.write(encoder.encode(token));
+    await Deno.stdout.write(encoder.encode(escapeLines(token)));
   }
   console.log();
 }
 
 if (import.meta.main) {
   await main().catch((error) => {
-    console.error(`${error.name}: ${error.message}`);
+    console.error(escapeText(`${error.name}: ${error.message}`));
     Deno.exit(1);
   });
 }
