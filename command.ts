@@ -4,12 +4,21 @@
  * Child processes as workers: {@linkcode startCommand} runs a command, its
  * output is the results, and every chunk of it is a sign of life.
  *
- * Needs Deno and its `run` permission.
+ * Needs Deno and its `run` permission. Deno permits to signal a process group
+ * only with the permission to run all commands (`--allow-run`): with
+ * `--allow-run=make` only the command itself is asked to end and killed, not
+ * what it started.
  *
  * @module
  */
 
-import { MAX_DELAY_MS } from "./_timers.ts";
+import { openDenoProcesses } from "./_deno_process.ts";
+import {
+  ON_START,
+  ProcessTree,
+  type ProcessTreeHook,
+} from "./_process_tree.ts";
+import { startTimer } from "./_timers.ts";
 import {
   checkDuration,
   checkOptions,
@@ -131,45 +140,12 @@ export interface StartCommandOptions {
   interval?: number | undefined;
 }
 
-/** Sends a signal to a whole process tree; says whether anything of it was there. */
-function signalTree(pid: number, signal: Deno.Signal | 0): boolean {
-  try {
-    if (Deno.build.os !== "windows") {
-      Deno.kill(-pid, signal);
-    } else if (signal !== 0) {
-      const args = ["/T", "/F", "/PID", String(pid)];
-      new Deno.Command("taskkill", { args, stdout: "null", stderr: "null" })
-        .outputSync();
-    }
-    return Deno.build.os !== "windows";
-  } catch (error) {
-    // no such signal; anything else says that the tree has ended
-    if (error instanceof TypeError) throw error;
-    return false;
-  }
-}
-
-/** How often (ms) a tree that was asked to end is looked at. */
-const LOOK = 50;
-
-/** Kills what is left of a process tree after `grace` ms, or once `hurry` aborts; resolves when it has ended. */
-async function seeOff(
-  { pid, status }: Deno.ChildProcess,
-  grace: number,
-  hurry: AbortSignal,
-) {
-  const start = performance.now();
-  let gone = false;
-  status.then(() => gone = true);
-  while (!gone || signalTree(pid, 0)) {
-    if (hurry.aborted || performance.now() - start >= grace) {
-      signalTree(pid, "SIGKILL");
-      break;
-    }
-    await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK, grace)));
-  }
-  await status;
-}
+/** After an abort and the end of the tree, an escaped process may hold the output for this long (ms) … */
+const DRAIN_MS = 500;
+/** … and may print this many bytes, which are more than a pipe holds. */
+const DRAIN_BYTES = 2 ** 20;
+/** What one wait may count of those milliseconds: the process may have been stopped meanwhile. */
+const MAX_DRAIN_STEP_MS = 100;
 
 /** Feeds a command; throws what the input throws. */
 async function feed(
@@ -206,7 +182,7 @@ async function feed(
  * | another exit code, or a signal | error with a {@linkcode CommandError}, after all output | is left alone |
  * | it cannot be started | error with Deno's own error, such as `Deno.errors.NotFound` | |
  * | `stdin` errors | error with it, at once | is asked to end, and killed after `killAfter` |
- * | `signal` aborts | close, after all output | is asked to end, and killed after `killAfter` |
+ * | `signal` aborts | close, after all output, at most `killAfter` + 1 s later | is asked to end, and killed after `killAfter` |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | is asked to end, and killed after `killAfter` |
  * | `results` is cancelled | closed | is asked to end, and killed after `killAfter` |
  * | asked a second time, for another reason, such as by a stall after an abort | as above | is killed at once |
@@ -214,9 +190,20 @@ async function feed(
  * The tree is the command's process group, in a session of its own: it has no
  * terminal, so it cannot ask for a password. On Windows, where no process can be
  * asked, it is ended by `taskkill`. `finished` resolves when all of it has
- * ended; in a container whose first process reaps no orphans, those look alive
- * until `killAfter` has passed. A background process that keeps the output open after the command
- * ended is waited for `killAfter` milliseconds without output, and then left
+ * ended; it stays pending if the command cannot be killed, because it runs as
+ * another user. A group that was seen empty is never signalled again, since its
+ * id may belong to somebody else by then.
+ *
+ * Zombies count as ended: in a container whose first process reaps no orphans,
+ * a stop takes no longer than elsewhere. They are found by `sh` and `cat` on
+ * Linux, by `ps` elsewhere. Without these, or with the permission for some
+ * commands only, they look alive until `killAfter` has passed.
+ *
+ * A process that left the group (`setsid`) is not ended, and may keep the output
+ * open. After an abort, once the tree has ended, its output is read for half a
+ * second more, or 1 MiB; the time that a slow consumer takes is not counted. A
+ * background process that keeps the output open after the command ended by
+ * itself is waited for `killAfter` milliseconds without output, and then left
  * alone.
  *
  * @param command The command: a path, or a name that is looked up.
@@ -278,6 +265,16 @@ export function startCommand(
   checkDuration(action, "killAfter", killAfter);
   checkSignal(action, signal);
 
+  const onStart = (options as ProcessTreeHook)[ON_START];
+  let tree: ProcessTree | undefined;
+  let termination: Promise<void> | undefined;
+
+  async function waitForTree() {
+    if (!termination) return;
+    await termination;
+    await tree?.leaderEnded;
+  }
+
   async function* run(stopped: AbortSignal): AsyncGenerator<CommandOutput> {
     if (signal?.aborted) return;
     const child = new Deno.Command(command, {
@@ -290,32 +287,42 @@ export function startCommand(
       detached: true,
     }).spawn();
 
-    const hurry = new AbortController();
+    tree = new ProcessTree({
+      pid: child.pid,
+      exited: child.status,
+      kill: (signal) => child.kill(signal as Deno.Signal),
+    }, openDenoProcesses());
+    onStart?.(tree);
     let ending: Promise<void> | undefined;
     let asked: unknown;
     let failure: { error: unknown } | undefined;
     let exited = false;
+    let drain: { ms: number; bytes: number } | undefined;
     let open = 0;
     let wake = () => {};
     const waiting: { chunk: CommandOutput; taken: () => void }[] = [];
 
+    function terminate(signal: Deno.Signal) {
+      ending = tree!.terminate(signal, killAfter);
+      ending.then(() => {
+        drain = { ms: DRAIN_MS, bytes: DRAIN_BYTES };
+        wake();
+      });
+    }
     function end(reason: unknown) {
       if (ending) {
-        if (reason !== asked) hurry.abort();
+        if (reason !== asked) tree!.killNow();
         return;
       }
       asked = reason;
       try {
-        const signal = typeof killSignal === "function"
-          ? killSignal(reason)
-          : killSignal;
-        signalTree(child.pid, signal);
+        terminate(
+          typeof killSignal === "function" ? killSignal(reason) : killSignal,
+        );
       } catch (error) {
         failure ??= { error };
-        signalTree(child.pid, "SIGTERM");
+        terminate("SIGTERM");
       }
-      signalTree(child.pid, "SIGCONT");
-      ending = seeOff(child, killAfter, hurry.signal);
     }
     function onAbort(event: Event) {
       end((event.target as AbortSignal).reason);
@@ -365,23 +372,29 @@ export function startCommand(
         if (first) {
           yield first.chunk;
           first.taken();
-        } else if (open > 0) {
-          let timer: ReturnType<typeof setTimeout> | undefined;
-          let left = false;
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            if (!exited || killAfter === Infinity) return;
-            timer = setTimeout(
-              () => resolve(void (left = true)),
-              Math.min(killAfter, MAX_DELAY_MS),
-            );
-          });
-          clearTimeout(timer);
-          if (left) break;
-        } else break;
+          if (drain && (drain.bytes -= first.chunk.bytes.length) <= 0) break;
+          continue;
+        }
+        if (open === 0 && (exited || drain) || drain && drain.ms <= 0) break;
+        const limit = drain
+          ? Math.min(drain.ms, MAX_DRAIN_STEP_MS)
+          : exited && !ending && open > 0
+          ? killAfter
+          : Infinity;
+        const start = performance.now();
+        const isLeft = await new Promise<boolean>((resolve) => {
+          const cancelTimer = startTimer(() => resolve(true), limit);
+          wake = () => {
+            cancelTimer();
+            resolve(false);
+          };
+        });
+        if (drain && limit !== Infinity) {
+          drain.ms -= Math.min(performance.now() - start, limit);
+        } else if (isLeft) break;
       }
       if (failure) throw failure.error;
-      if (!stopped.aborted) {
+      if (!stopped.aborted && !ending) {
         const status = await child.status;
         if (!ending && !status.success) {
           throw new CommandError(String(command), status);
@@ -391,10 +404,17 @@ export function startCommand(
       for (const { taken } of waiting) taken();
       for (const reader of readers) reader.cancel().catch(() => {});
       input?.cancel().catch(() => {});
-      await ending;
-      signal?.removeEventListener("abort", onAbort);
+      const removeListener = () =>
+        signal?.removeEventListener("abort", onAbort);
+      // until then an abort kills the tree at once
+      if (ending) termination = ending.then(removeListener);
+      else removeListener();
     }
   }
 
-  return startWorker(({ signal: stopped }) => run(stopped), { name, interval });
+  const { results, heartbeats, finished } = startWorker(
+    ({ signal: stopped }) => run(stopped),
+    { name, interval },
+  );
+  return { results, heartbeats, finished: finished.then(waitForTree) };
 }

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
+import { FakeTime } from "@std/testing/time";
 import {
   CommandError,
   type CommandOutput,
@@ -17,14 +18,15 @@ import {
 } from "../command.ts";
 import { HeartbeatTimeoutError, watch } from "../monitor.ts";
 import type { WorkerStreams } from "../worker.ts";
-import { isRunning, randomBytes } from "./_help.ts";
+import { advance, isRunning, randomBytes, waitUntil } from "./_help.ts";
 
 const HANG = 60_000;
 
+const isWindows = Deno.build.os === "windows";
+
 /** A test that needs a POSIX shell, and fails if it hangs. */
 function test(name: string, fn: () => Promise<void>) {
-  const ignore = Deno.build.os === "windows";
-  Deno.test({ name, ignore, fn: () => deadline(fn(), HANG) });
+  Deno.test({ name, ignore: isWindows, fn: () => deadline(fn(), HANG) });
 }
 
 function startShell(script: string, options: StartCommandOptions = {}) {
@@ -404,6 +406,31 @@ test("startCommand kills at once when it is aborted after a stall", async () => 
   await delay(100);
   aborter.abort();
   await finished;
+});
+
+Deno.test({
+  name: "startCommand kills after five seconds by default",
+  ignore: isWindows,
+  async fn() {
+    using time = new FakeTime();
+    const aborter = new AbortController();
+    const { results, finished } = startShell(
+      "trap '' TERM; echo $$; while :; do read _ || exit; done",
+      { signal: aborter.signal, stdin: new ReadableStream() },
+    );
+    const { value } = await results.getReader().read();
+    const id = Number(text(value?.bytes));
+    aborter.abort();
+    await advance(time, 4_999);
+    assert(await isRunning(id), "killed early");
+    await advance(time, 1);
+    await FakeTime.restoreFor(() =>
+      waitUntil(async () => !await isRunning(id))
+    );
+    let hasFinished = false;
+    finished.then(() => hasFinished = true);
+    while (!hasFinished) await advance(time, 50);
+  },
 });
 
 test("startCommand asks with SIGTERM when killSignal throws, or is no signal", async () => {

@@ -1,0 +1,50 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { isGroupDefunct } from "./_process_table.ts";
+import type { ProcessSystem } from "./_process_tree.ts";
+
+/** Only with this permission may any process be signalled. It is queried, as a prompt would block. */
+function mayRunAll() {
+  return Deno.permissions.querySync({ name: "run" }).state === "granted";
+}
+
+async function run(command: string, args: string[]) {
+  const { stdout } = await new Deno.Command(command, {
+    args,
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+/** The processes of this machine, by Deno. */
+export function openDenoProcesses(): ProcessSystem {
+  const { os } = Deno.build;
+  return {
+    hasProcessGroups: os !== "windows",
+    kill(pid, signal) {
+      if (!mayRunAll()) return "denied";
+      try {
+        Deno.kill(pid, signal as Deno.Signal);
+        return "sent";
+      } catch (error) {
+        if (error instanceof TypeError) throw error;
+        return error instanceof Deno.errors.NotFound ? "missing" : "denied";
+      }
+    },
+    killTree(pid) {
+      if (!mayRunAll()) return "denied";
+      new Deno.Command("taskkill", {
+        args: ["/T", "/F", "/PID", String(pid)],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).outputSync();
+      return "sent";
+    },
+    async isGroupDefunct(pgid) {
+      if (!mayRunAll()) return undefined;
+      return await isGroupDefunct(pgid, os, run);
+    },
+  };
+}

@@ -1,0 +1,224 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { isGroupDefunct } from "../_process_table.ts";
+import {
+  type ProcessSystem,
+  ProcessTree,
+  type SendResult,
+} from "../_process_tree.ts";
+import { advance } from "./_help.ts";
+
+const PID = 7;
+const KILL_AFTER_MS = 1_000;
+
+/** A system with one process group, which a test fills and empties. */
+function createSystem(options: Partial<ProcessSystem> = {}) {
+  const sent: unknown[] = [];
+  let onExit = () => {};
+  const state = {
+    sent,
+    leader: "missing" as SendResult,
+    group: "sent" as SendResult,
+    isDefunct: undefined as boolean | undefined,
+    scans: 0,
+    exit: () => onExit(),
+  };
+  const system: ProcessSystem = {
+    hasProcessGroups: true,
+    kill(pid, signal) {
+      const result = pid < 0 ? state.group : state.leader;
+      if (signal === "SIGNONE") throw new TypeError("no such signal");
+      if (signal !== 0) sent.push(`${signal} ${pid}: ${result}`);
+      return result;
+    },
+    killTree: (pid) => (sent.push(`killTree ${pid}`), "sent"),
+    isGroupDefunct() {
+      state.scans++;
+      return Promise.resolve(state.isDefunct);
+    },
+    ...options,
+  };
+  const tree = new ProcessTree({
+    pid: PID,
+    exited: new Promise<void>((resolve) => onExit = resolve),
+    kill: (signal) => void sent.push(`${signal} to the leader`),
+  }, system);
+  return { state, tree };
+}
+
+/** How long (ms) a promise takes, in steps of 50 ms of fake time; `undefined` if longer than `limit`. */
+async function measure(time: FakeTime, promise: Promise<void>, limit: number) {
+  const start = time.now;
+  let end: number | undefined;
+  promise.then(() => end = time.now);
+  await time.runMicrotasks();
+  while (end === undefined && time.now < start + limit) {
+    await advance(time, 50);
+  }
+  return end === undefined ? undefined : end - start;
+}
+
+Deno.test("ProcessTree signals the group while the leader runs, and while others outlive it", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.leader = "sent";
+  tree.send("SIGHUP");
+  state.leader = "missing";
+  state.exit();
+  await advance(time, 1);
+  tree.send("SIGUSR1");
+  assertEquals(state.sent, ["SIGHUP -7: sent", "SIGUSR1 -7: sent"]);
+  await tree.leaderEnded;
+});
+
+Deno.test("ProcessTree never signals a group that was empty when the leader ended", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.group = "missing";
+  state.exit();
+  await advance(time, 1);
+  // a stranger's, with the same id
+  state.group = state.leader = "sent";
+  tree.send("SIGTERM");
+  assertEquals(await measure(time, tree.terminate("SIGTERM", 100), 200), 0);
+  assertEquals(state.sent, []);
+});
+
+Deno.test("ProcessTree sees a stranger by the process that has the leader's id", async () => {
+  for (const leader of ["sent", "denied"] as const) {
+    using time = new FakeTime();
+    const { state, tree } = createSystem();
+    state.exit();
+    await advance(time, 1);
+    state.leader = leader;
+    tree.send("SIGTERM");
+    state.leader = "missing";
+    tree.send("SIGTERM");
+    assertEquals(state.sent, []);
+  }
+});
+
+Deno.test("ProcessTree kills after killAfter, and gives up a moment later", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  const terminated = tree.terminate("SIGINT", KILL_AFTER_MS);
+  const asked = ["SIGINT -7: sent", "SIGCONT -7: sent"];
+  await advance(time, KILL_AFTER_MS - 1);
+  assertEquals(state.sent, asked);
+  await advance(time, 1);
+  assertEquals(state.sent, [...asked, "SIGKILL -7: sent"]);
+  assertEquals(await measure(time, terminated, 1_000), 300);
+  assertEquals(state.scans, 0);
+});
+
+Deno.test("ProcessTree kills at once on killNow()", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  const terminated = tree.terminate("SIGTERM", Infinity);
+  await advance(time, 1_000);
+  tree.killNow();
+  await advance(time, 1);
+  assertEquals(state.sent.slice(2), ["SIGKILL -7: sent"]);
+  state.exit();
+  state.group = "missing";
+  assertEquals(await measure(time, terminated, 100), 50);
+});
+
+Deno.test("ProcessTree waits for what outlives the leader, but not for zombies", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  const terminated = tree.terminate("SIGTERM", 100_000);
+  state.exit();
+  state.isDefunct = false;
+  assertEquals(await measure(time, terminated, 2_000), undefined);
+  // at the looks 1, 2, 4, and at every eighth of 40
+  assertEquals(state.scans, 3 + 40 / 8);
+  state.isDefunct = true;
+  const rest = await measure(time, terminated, 1_000);
+  assertEquals(rest! <= 400, true, `${rest}`);
+  assertEquals(state.sent.length, 2);
+});
+
+Deno.test("ProcessTree signals the leader alone when it may not signal the group", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.group = "denied";
+  const terminated = tree.terminate("SIGTERM", KILL_AFTER_MS);
+  await advance(time, KILL_AFTER_MS);
+  assertEquals(state.sent.filter((line) => /leader/.test(`${line}`)), [
+    "SIGTERM to the leader",
+    "SIGCONT to the leader",
+    "SIGKILL to the leader",
+  ]);
+  state.exit();
+  assertEquals(await measure(time, terminated, 100), 50);
+});
+
+Deno.test("ProcessTree kills the tree at once where there are no groups, while the leader runs", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem({ hasProcessGroups: false });
+  tree.send("SIGTERM");
+  const terminated = tree.terminate("SIGTERM", KILL_AFTER_MS);
+  await advance(time, 1);
+  assertEquals(state.sent, ["killTree 7"]);
+  state.exit();
+  assertEquals(await measure(time, terminated, 100), 50);
+  await tree.terminate("SIGTERM", KILL_AFTER_MS);
+  assertEquals(state.sent, ["killTree 7"]);
+});
+
+Deno.test("ProcessTree throws for a signal that does not exist", () => {
+  const { tree } = createSystem();
+  assertThrows(() => tree.terminate("SIGNONE", 1), TypeError, "no such signal");
+});
+
+const STAT_TAIL = Array(12).fill("0").join(" ");
+const TABLES: Record<
+  string,
+  [os: string, table: string, expected: boolean | undefined]
+> = {
+  "one lives": [
+    "linux",
+    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) S 1 7 ${STAT_TAIL} 0 0 1`,
+    false,
+  ],
+  "all are zombies": [
+    "linux",
+    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) X 1 7 ${STAT_TAIL} 0 0 1`,
+    true,
+  ],
+  "others live": [
+    "linux",
+    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) S 1 77 ${STAT_TAIL} 0 0 1`,
+    true,
+  ],
+  "threads outlive the first one": [
+    "linux",
+    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 2`,
+    false,
+  ],
+  "a name looks like a state": [
+    "android",
+    `5 (a) Z 1 7\n) S 1 7 ${STAT_TAIL} 0 0 1`,
+    false,
+  ],
+  "nobody is seen": ["linux", `5 (a) S 1 8 ${STAT_TAIL} 0 0 1`, undefined],
+  "nothing is printed": ["linux", "", undefined],
+  "ps shows a process": ["darwin", "    7 Z+\n  7 Ss\n", false],
+  "ps shows zombies": ["freebsd", "    7 Z+\n  77 Ss\n", true],
+  "ps prints something else": ["darwin", "usage: ps\n", undefined],
+};
+
+for (const [when, [os, table, expected]] of Object.entries(TABLES)) {
+  Deno.test(`isGroupDefunct is ${expected} when ${when}`, async () => {
+    const run = () => Promise.resolve(table);
+    assertEquals(await isGroupDefunct(PID, os, run), expected);
+  });
+}
+
+Deno.test("isGroupDefunct is undefined when the processes cannot be listed", async () => {
+  const run = () => Promise.reject(new Error("no ps"));
+  assertEquals(await isGroupDefunct(PID, "darwin", run), undefined);
+});
