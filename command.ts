@@ -209,7 +209,8 @@ async function feed(
  * @param command The command: a path, or a name that is looked up.
  * @param options Arguments, surroundings, and how to end it.
  * @returns The worker's streams.
- * @throws {TypeError} If an option is of the wrong kind.
+ * @throws {TypeError} If an option is of the wrong kind, or this runtime cannot
+ * run commands.
  * @throws {RangeError} If `killAfter` or `interval` is `NaN`, zero or negative.
  *
  * @example Usage
@@ -265,6 +266,11 @@ export function startCommand(
   checkDuration(action, "killAfter", killAfter);
   checkSignal(action, signal);
 
+  if (typeof Deno === "undefined" || !Deno.Command) {
+    throw new TypeError(
+      "Cannot start command as this runtime has no Deno.Command",
+    );
+  }
   const onStart = (options as ProcessTreeHook)[ON_START];
   let tree: ProcessTree | undefined;
   let termination: Promise<void> | undefined;

@@ -6,6 +6,7 @@ import {
   assertInstanceOf,
   assertRejects,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
@@ -431,6 +432,20 @@ Deno.test({
     finished.then(() => hasFinished = true);
     while (!hasFinished) await advance(time, 50);
   },
+});
+
+Deno.test("startCommand throws what is missing on another runtime", () => {
+  const property = Object.getOwnPropertyDescriptor(globalThis, "Deno")!;
+  try {
+    Object.defineProperty(globalThis, "Deno", { ...property, value: {} });
+    assertThrows(
+      () => startCommand("make"),
+      TypeError,
+      "Cannot start command as this runtime has no Deno.Command",
+    );
+  } finally {
+    Object.defineProperty(globalThis, "Deno", property);
+  }
 });
 
 test("startCommand asks with SIGTERM when killSignal throws, or is no signal", async () => {
