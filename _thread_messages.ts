@@ -3,23 +3,24 @@
 
 /**
  * The protocol between `startThread()`, the host, and `serveThread()`, the
- * thread. Every message is an object with a type in its `heartbeat` property.
+ * thread. Every message is an object with its type in the property `heartbeat`.
  *
- * | from | message | says |
+ * | from | message | meaning |
  * | --- | --- | --- |
- * | thread | `ready` | it listens; sent once, before anything else |
+ * | thread | `ready` | the thread listens; the first message |
  * | host | `start` | call the work |
- * | host | `pull` | the next result is asked for |
- * | thread | `result` | that result; exactly one for a `pull` |
  * | thread | `beat` | a heartbeat |
- * | host | `stop` | the signal aborted, or a stream was cancelled |
- * | thread | `end` | one of the two streams ended |
- * | thread | `finished` | the work has ended |
+ * | host | `pull` | the consumer asks for a result |
+ * | thread | `result` | that result; at most one for each `pull` |
+ * | host | `stop` | the signal aborted, or the consumer cancelled a stream |
+ * | thread | `end` | both streams end, after the result that it may carry |
+ * | thread | `finished` | the work has ended; the last message |
  *
- * The thread runs foreign code, which can post anything. What has no known type
- * is a message of its own and is ignored. What has one, but not its shape, breaks
- * the protocol, as does a result that was not asked for: the host terminates the
- * thread, and both streams error with a `TypeError` that says what was wrong.
+ * A thread runs foreign code, which can post anything. A message without one of
+ * these types is not of this protocol, and is ignored. One with such a type and
+ * another shape breaks the protocol, and so do a second `ready` and a `result`
+ * that was not asked for: the host terminates the thread, and both streams error
+ * with a `TypeError` that says what was wrong.
  */
 
 import {
@@ -27,94 +28,122 @@ import {
   isSerializedError,
   type SerializedError,
 } from "./_error_transfer.ts";
+import type { StreamName } from "./_stream_pair.ts";
 import { throwInvalid } from "./_validate.ts";
-import type { Heartbeat, StartWorkerOptions } from "./worker.ts";
-
-/** One of the two streams of a worker. */
-export type Side = "results" | "heartbeats";
+import type { Heartbeat } from "./_worker_types.ts";
 
 /** What the host posts. */
-export type HostMessage =
-  | { heartbeat: "start"; input: unknown; options: StartWorkerOptions }
-  | { heartbeat: "pull" }
-  | { heartbeat: "stop"; side: "signal" | Side; reason: SerializedError };
+export type HostMessage = StartMessage | { heartbeat: "pull" } | StopMessage;
+
+/** Calls the work. */
+export interface StartMessage {
+  heartbeat: "start";
+  /** The input of the work. */
+  input: unknown;
+  /** The name of the worker; by default that of the work. */
+  name: string | undefined;
+  /** Milliseconds between two heartbeats. */
+  interval: number;
+  /** The checkpoint to resume from. */
+  lastDetail: unknown;
+}
+
+/** Stops the work. */
+export interface StopMessage {
+  heartbeat: "stop";
+  /** What stops it. */
+  by: "signal" | StreamName;
+  /** The reason of the abort, or of the cancel. */
+  reason: SerializedError;
+}
 
 /** What the thread posts. */
 export type ThreadMessage =
   | { heartbeat: "ready" }
   | { heartbeat: "beat"; beat: Heartbeat }
   | { heartbeat: "result"; value: unknown }
-  | { heartbeat: "end"; side: Side; error?: SerializedError }
+  | {
+    heartbeat: "end";
+    result?: { value: unknown } | undefined;
+    error?: SerializedError | undefined;
+  }
   | { heartbeat: "finished" };
 
-/** A message of a thread that was checked. */
+/** A message of a thread, checked. */
 export type ThreadEvent =
   | { type: "ready" }
   | { type: "beat"; beat: Heartbeat }
   | { type: "result"; value: unknown }
-  | { type: "end"; side: Side; failure: { error: unknown } | undefined }
+  | {
+    type: "end";
+    result: { value: unknown } | undefined;
+    failure: { error: unknown } | undefined;
+  }
   | { type: "finished" };
 
 const ACTION = "read the message of a thread";
 
 /**
- * Reads what a thread posted; returns `undefined` for what is none of the
- * protocol's messages.
+ * Reads what a thread posted.
  *
- * @throws {TypeError} If it is one, but not of its shape.
+ * @returns The event; `undefined` for a message that is not of this protocol.
+ * @throws {TypeError} If it is of this protocol, but not of its shape.
  */
 export function readThreadMessage(message: unknown): ThreadEvent | undefined {
-  if (typeof message !== "object" || message === null) return;
-  const data = message as Record<string, unknown>;
-  const type = data.heartbeat;
+  if (!isRecord(message)) return;
+  const { heartbeat: type } = message;
   switch (type) {
     case "ready":
     case "finished":
       return { type };
     case "beat":
-      return { type, beat: readHeartbeat(data.beat) };
+      return { type, beat: readHeartbeat(message.beat) };
     case "result":
-      return { type, value: data.value };
+      return { type, value: message.value };
     case "end":
-      return readEnd(data);
+      return { type, ...readEnd(message) };
   }
 }
 
-/** Throws the error for a message of the right shape at the wrong time. */
+/** Throws the error for a message that comes at the wrong time. */
 export function throwUnexpected(what: string): never {
   throw new TypeError(`Cannot ${ACTION} as it is ${what}`);
 }
 
 function readHeartbeat(beat: unknown): Heartbeat {
-  const isObject = typeof beat === "object" && beat !== null;
-  check(isObject, "beat", "an object", beat);
-  const { worker, seq, time, detail } = beat as Heartbeat;
-  check(typeof worker === "string", "beat.worker", "a string", worker);
-  check(Number.isSafeInteger(seq), "beat.seq", "an integer", seq);
-  check(Number.isFinite(time), "beat.time", "a finite number", time);
+  if (!isRecord(beat)) throwBroken("beat", "an object", beat);
+  const { worker, seq, time, detail } = beat;
+  if (typeof worker !== "string") {
+    throwBroken("beat.worker", "a string", worker);
+  }
+  if (typeof seq !== "number" || !Number.isSafeInteger(seq)) {
+    throwBroken("beat.seq", "an integer", seq);
+  }
+  if (typeof time !== "number" || !Number.isFinite(time)) {
+    throwBroken("beat.time", "a finite number", time);
+  }
   return { worker, seq, time, ...(detail !== undefined && { detail }) };
 }
 
-function readEnd({ side, error }: Record<string, unknown>): ThreadEvent {
-  if (side !== "results" && side !== "heartbeats") {
-    fail("side", `"results" or "heartbeats"`, side);
+function readEnd({ result, error }: Record<string, unknown>) {
+  if (result !== undefined && !isRecord(result)) {
+    throwBroken("result", "an object", result);
   }
-  if (error === undefined) return { type: "end", side, failure: undefined };
-  if (!isSerializedError(error)) fail("error", "a serialized error", error);
-  return { type: "end", side, failure: { error: deserializeError(error) } };
+  if (error !== undefined && !isSerializedError(error)) {
+    throwBroken("error", "a serialized error", error);
+  }
+  return {
+    result: result && { value: result.value },
+    failure: error && { error: deserializeError(error) },
+  };
 }
 
-function check(
-  isAccepted: boolean,
-  option: string,
-  accepted: string,
-  value: unknown,
-) {
-  if (!isAccepted) fail(option, accepted, value);
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
-function fail(option: string, accepted: string, value: unknown): never {
-  // a number as it is, of all else the kind: it can be of any size
+function throwBroken(option: string, accepted: string, value: unknown): never {
+  // only a number is shown: anything else can be of any size
   const kind = value === null ? "null" : typeof value;
   const shown = kind === "number" ? String(value) : kind;
   throwInvalid(TypeError, ACTION, option, accepted, value, shown);

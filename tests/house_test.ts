@@ -8,14 +8,9 @@ const LIMITS = { functionLines: 50, moduleLines: 260, lets: 5 };
 
 /** Files that are being rebuilt: remove yours as it lands. Nothing may be left here. */
 const NOT_YET = new Set([
-  "_cli.ts",
-  "_demo.ts",
-  "_demo_thread.ts",
   "command.ts",
   "fleet.ts",
-  "main.ts",
   "supervisor.ts",
-  "thread.ts",
   "examples/nats/watcher.ts",
   "examples/nats/worker.ts",
   "tests/_fuzz_cli.ts",
@@ -23,7 +18,6 @@ const NOT_YET = new Set([
   "tests/fleet_realtime_test.ts",
   "tests/fleet_test.ts",
   "tests/fuzz_test.ts",
-  "tests/fuzz/thread_fuzz_test.ts",
   "tests/main_test.ts",
   "tests/model/evidence_simulation.ts",
   "tests/realtime_test.ts",

@@ -924,24 +924,29 @@ const BROKEN: [string, string, string][] = [
     "'beat.time' must be a finite number: current value is NaN",
   ],
   [
-    "the end of no stream",
-    `{ heartbeat: "end", side: "none" }`,
-    `'side' must be "results" or "heartbeats": current value is string`,
+    "an end with a number for a result",
+    `{ heartbeat: "end", result: 5 }`,
+    "'result' must be an object: current value is 5",
+  ],
+  [
+    "a 'finished' before the end",
+    `{ heartbeat: "finished" }`,
+    "it is 'finished' before the end of the streams",
   ],
   [
     "an end with a number for an error",
-    `{ heartbeat: "end", side: "results", error: 5 }`,
+    `{ heartbeat: "end", error: 5 }`,
     "'error' must be a serialized error: current value is 5",
   ],
   [
     "an end with an error of no shape",
-    `{ heartbeat: "end", side: "results", error: { error: {} } }`,
+    `{ heartbeat: "end", error: { error: {} } }`,
     "'error' must be a serialized error: current value is object",
   ],
   [
     "a second 'ready'",
     `{ heartbeat: "ready" }`,
-    "it is a second 'ready': it serves work twice",
+    "it is a second 'ready': the thread serves work twice",
   ],
   [
     "results that nobody asked for",

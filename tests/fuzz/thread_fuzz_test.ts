@@ -40,11 +40,10 @@ class FakeThread extends EventTarget {
   }
 }
 
-/** What `startThread()` must make of a step. */
+/** What happens to `startThread()`. */
 type Step =
   | { type: "read" }
-  | { type: "ready" | "result" | "beat" | "close" | "error" | "finished" }
-    & { message: Message }
+  | { type: keyof typeof right; message: Message }
   | { type: "broken" | "foreign"; message: unknown };
 
 type Message = { heartbeat: string; [key: string]: unknown };
@@ -57,7 +56,6 @@ const anything = fc.anything({
   withSparseArray: true,
   maxDepth: 2,
 });
-const side = fc.constantFrom("results", "heartbeats");
 
 const { serialized } = fc.letrec<{ serialized: unknown; object: unknown }>(
   (tie) => ({
@@ -99,10 +97,12 @@ const right = {
   ready: fc.constant({ heartbeat: "ready" }),
   result: fc.record({ heartbeat: fc.constant("result"), value: anything }),
   beat: fc.record({ heartbeat: fc.constant("beat"), beat }),
-  close: fc.record({ heartbeat: fc.constant("end"), side }),
+  close: fc.record({
+    heartbeat: fc.constant("end"),
+    result: fc.record({ value: anything }),
+  }, { requiredKeys: ["heartbeat"] }),
   error: fc.record({
     heartbeat: fc.constant("end"),
-    side,
     error: serialized,
   }),
   finished: fc.constant({ heartbeat: "finished" }),
@@ -124,13 +124,10 @@ const broken = fc.oneof(
   }),
   fc.record({
     heartbeat: fc.constant("end"),
-    side: fc.anything().filter((value) =>
-      value !== "results" && value !== "heartbeats"
-    ),
+    result: fc.constantFrom<unknown>(null, 5, "text", true),
   }),
   fc.record({
     heartbeat: fc.constant("end"),
-    side,
     error: fc.constantFrom<unknown>(
       ...[null, 5, "text", {}, [], { error: null }, cycle()],
       { error: {}, isDOMException: true, data: {} },
@@ -175,73 +172,104 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** How a stream ended: `end` is `"closed"` or its error. */
-function observe<T>(reader: ReadableStreamDefaultReader<T>) {
-  const seen: { end?: unknown } = {};
-  reader.closed.then(() => seen.end = "closed", (error) => seen.end = error);
-  return seen;
-}
+/** One thread's life, and what `startThread()` must make of it. */
+class Life {
+  #worker = startThread<unknown>("data:,", { stopTimeout: Infinity });
+  #thread = FakeThread.current;
+  #results = this.#worker.results.getReader();
+  #delivered: unknown[] = [];
+  #expected: unknown[] = [];
+  /** How each stream ended: `"closed"`, or its error. */
+  #ends: unknown[] = [];
+  #expectedEnd: "none" | "closed" | "error" | "broken" = "none";
+  #isReady = false;
+  /** Reads that wait for a result. */
+  #reads = 0;
 
-/** Microtasks enough for a stream to ask for more. */
-async function settle() {
-  for (let turn = 0; turn < 10; turn++) await undefined;
-}
+  constructor() {
+    const heartbeats = this.#worker.heartbeats.getReader();
+    (async () => {
+      while (!(await heartbeats.read()).done);
+    })().catch(() => {});
+    for (const { closed } of [this.#results, heartbeats]) {
+      closed.then(() => this.#ends.push("closed"), (e) => this.#ends.push(e));
+    }
+  }
 
-/** Plays one thread's life against what `startThread()` promises. */
-async function play(steps: Step[]) {
-  const worker = startThread<unknown>("data:,", { stopTimeout: Infinity });
-  const thread = FakeThread.current;
-  const results = worker.results.getReader();
-  const heartbeats = worker.heartbeats.getReader();
-  const seen = { results: observe(results), heartbeats: observe(heartbeats) };
-  (async () => {
-    while (!(await heartbeats.read()).done);
-  })().catch(() => {});
-  const delivered: unknown[] = [];
-  const expected: unknown[] = [];
-  const open = new Set(["results", "heartbeats"]);
-  let [isReady, isFinished, isBroken, reads] = [false, false, false, 0];
-
-  for (const step of steps) {
+  async play(step: Step) {
     if (step.type === "read") {
-      if (open.has("results")) reads++;
-      results.read().then(
-        ({ done, value }) => done || delivered.push(value),
-        () => {},
-      );
-      await settle();
-      continue;
+      this.#read();
+    } else {
+      messages++;
+      this.#thread.emit(step.message);
     }
-    const { type, message } = step;
-    thread.emit(message);
-    await settle();
-    messages++;
-    // what comes after the end changes nothing
-    if (isBroken || (thread.isTerminated && open.size === 0)) continue;
-    isBroken = type === "broken" || type === "ready" && isReady ||
-      type === "result" && open.has("results") && reads === 0;
-    if (isBroken) continue;
-    if (type === "ready") isReady = true;
-    if (type === "finished") isFinished = true;
-    if (type === "result" && open.has("results")) {
-      reads--;
-      expected.push(structuredClone(message.value));
+    // until the stream has asked for more
+    for (let turn = 0; turn < 10; turn++) await undefined;
+    if (!this.#thread.isTerminated || this.#expectedEnd === "none") {
+      this.#expect(step);
     }
-    if (type === "close" || type === "error") open.delete(String(message.side));
-    const isOver = isFinished || type === "ready";
-    if (isOver && !open.has("results")) open.clear();
-    if (open.size === 0 && isOver) assert(thread.isTerminated);
   }
-  assertEquals(delivered, expected);
-  for (const [side, { end }] of Object.entries(seen)) {
-    if (!open.has(side)) assert("end" in seen[side as "results"], side);
-    else if (!isBroken) assert(!("end" in seen[side as "results"]), side);
-    else assert(end instanceof TypeError && /thread/.test(end.message));
+
+  #read() {
+    if (this.#expectedEnd === "none") this.#reads++;
+    this.#results.read().then(
+      ({ done, value }) => done || this.#delivered.push(value),
+      () => {},
+    );
   }
-  await heartbeats.cancel().catch(() => {});
-  await results.cancel().catch(() => {});
-  if (isBroken) assert(thread.isTerminated);
-  if (thread.isTerminated) await worker.finished;
+
+  /** Works out what a step must do to a thread that is not terminated. */
+  #expect(step: Step) {
+    const isOpen = this.#expectedEnd === "none";
+    switch (step.type) {
+      case "ready":
+        if (this.#isReady) this.#expectEnd("broken");
+        this.#isReady = true;
+        break;
+      case "result":
+        if (isOpen && this.#reads-- === 0) this.#expectEnd("broken");
+        else if (isOpen) this.#expectResult(step.message.value);
+        break;
+      case "close":
+      case "error": {
+        const { result } = step.message as { result?: { value: unknown } };
+        if (isOpen && result) this.#expectResult(result.value);
+        this.#expectEnd(step.type === "close" ? "closed" : "error");
+        break;
+      }
+      case "finished":
+      case "broken":
+        if (step.type === "broken" || isOpen) this.#expectEnd("broken");
+        assert(this.#thread.isTerminated, step.type);
+    }
+  }
+
+  #expectResult(value: unknown) {
+    this.#expected.push(structuredClone(value));
+  }
+
+  #expectEnd(end: "closed" | "error" | "broken") {
+    if (this.#expectedEnd === "none") this.#expectedEnd = end;
+  }
+
+  /** Compares how it ended with what was expected. */
+  async check() {
+    if (this.#expectedEnd === "none") {
+      assertEquals(this.#ends, []);
+      await this.#results.cancel();
+    } else {
+      // what waits in the stream
+      this.#read();
+      await this.#results.closed.catch(() => {});
+      await undefined;
+      const [end, other, ...more] = this.#ends;
+      assert(Object.is(end, other) && more.length === 0);
+      if (this.#expectedEnd === "closed") assertEquals(end, "closed");
+      if (this.#expectedEnd === "broken") assert(end instanceof TypeError);
+    }
+    assertEquals(this.#delivered, this.#expected);
+    if (this.#thread.isTerminated) await this.#worker.finished;
+  }
 }
 
 Deno.test("startThread goes on, or errors its streams at worst, whatever 100,000 messages of a thread say", async () => {
@@ -256,7 +284,9 @@ Deno.test("startThread goes on, or errors its streams at worst, whatever 100,000
   try {
     const lives = fc.array(step, { maxLength: STEPS, size: "max" });
     const property = fc.asyncProperty(lives, async (steps) => {
-      await play(steps);
+      const life = new Life();
+      for (const step of steps) await life.play(step);
+      await life.check();
       assertEquals(uncaught, []);
     });
     while (messages < MESSAGES) await fc.assert(property, { numRuns: 1_000 });
