@@ -8,6 +8,7 @@
  * @module
  */
 
+import { EvidenceClock, TIMER_JITTER_MS } from "./_evidence.ts";
 import { MAX_DELAY_MS } from "./_timers.ts";
 import {
   checkDuration,
@@ -21,10 +22,14 @@ import type { Heartbeat } from "./worker.ts";
 const [FINEST, COARSEST] = [10, 10_000] as const;
 /** How many ticks there are in one `resolution`: the verdict needs three at most. */
 const TICKS = 3;
-/** How many absences in a row a fleet can be excused for. */
-const EXCUSES = 8;
-/** Lateness below this (ms) is what every timer has, now and then and at best. */
-const [USUAL_LATENESS, LEAST_LATENESS] = [10, 2] as const;
+/** Every timer is late by up to this (ms), if the ticks are so close that more cannot be told from it. */
+const MIN_JITTER_MS = 2;
+/** Added to the time of the last tick, for a heartbeat that came at any time before the next one. */
+const UNKNOWN = 0.5;
+/** For how many timeouts a loop is known for being late. */
+const LATE_TIMEOUTS = 2;
+/** What errors say. */
+const ACTION = "watch fleet";
 /** For how many workers there is room at first. */
 const ROOM = 64;
 /**
@@ -234,7 +239,7 @@ class Roll {
   /** The rows of the workers. */
   readonly rows = new Map<string, number>();
   /**
-   * SEEN: the tick before the last heartbeat, by `#clock`; Infinity for who is
+   * SEEN: the tick before the last heartbeat, by the evidence clock; Infinity for who is
    * not waited for. LAST_SEEN: when that was by the wall clock, NaN if none came.
    * SEQ: its number, NaN if it had none. ID: whose row it is.
    */
@@ -245,8 +250,12 @@ class Roll {
   #told = new Uint8Array(ROOM);
   #free: number[] = [];
   #ids = 0;
-  /** Milliseconds that this process was there to watch, as of the last tick. */
-  #clock = 0;
+  #clock: EvidenceClock;
+  /** The time of the heartbeats that arrive now, by the evidence clock. */
+  #position = UNKNOWN;
+  #isLoopLate = false;
+  /** Until here, by the evidence clock, the loop is known for being late. */
+  #lateUntil = -Infinity;
   /** The wall clock, as of the last tick or batch. */
   now = 0;
   /** No SEEN is less. */
@@ -255,11 +264,12 @@ class Roll {
   #awaited = 0;
   /** Who is down and to be forgotten, since when, the first first. */
   #fallen = new Map<number, number>();
-  #armed = 0;
+  /** When the next tick is due, by the wall clock. */
+  #due = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Until when, by `#clock`, nobody is declared down. */
-  #mercy = 0;
-  #excuses = EXCUSES;
+  #paused = false;
+  /** Nobody is forgotten before, by the time that this process was present. */
+  #forgetNotBefore = 0;
   #ended = false;
   /** By the row; `forgotten` by the name, as the row may be somebody else's already. */
   #pending = new Map<number | string | Refusals, FleetEvent>();
@@ -267,8 +277,6 @@ class Roll {
   /** How often `#pending` changed since `#unread` moved. */
   #changes = 0;
   #period: number;
-  /** By how much (ms) a tick may be late for all of its time to count. */
-  #tolerance: number;
   /** When a heartbeat is too old, from the tick before it: it came at any time before the next one. */
   #patience: number;
   #timeout: number;
@@ -283,18 +291,35 @@ class Roll {
     const { timeout, forgetAfter, resolution } = options;
     const period = Math.floor(resolution / TICKS);
     this.#period = Math.min(Math.max(period, 1), MAX_DELAY_MS);
-    this.#tolerance = Math.max(
-      Math.min(this.#period / 2, USUAL_LATENESS),
-      LEAST_LATENESS,
+    const jitter = Math.max(
+      Math.min(this.#period / 2, TIMER_JITTER_MS),
+      MIN_JITTER_MS,
     );
-    this.#patience = timeout + this.#period + this.#tolerance;
+    this.#clock = new EvidenceClock({ timeout, period: this.#period, jitter });
+    this.#patience = timeout + this.#period + jitter - UNKNOWN;
     this.#timeout = timeout;
     this.#forgetAfter = forgetAfter;
     this.#maxWorkers = Math.min(options.maxWorkers, WORKERS_LIMIT);
     this.#maxNameLength = options.maxNameLength;
   }
 
+  /** A heartbeat, of which nobody says when it arrived. */
   beat(worker: string, seq: number | undefined, detail: unknown) {
+    if (this.#isLoopLate) this.#readClock();
+    this.#take(worker, seq, detail);
+  }
+
+  /** Heartbeats that are there now. */
+  beatAll(beats: readonly Heartbeat[]) {
+    this.#readClock();
+    for (const beat of beats) {
+      checkString(ACTION, "worker", beat?.worker);
+      this.#take(beat.worker, beat.seq, beat.detail);
+    }
+    this.#position = this.#clock.now + UNKNOWN;
+  }
+
+  #take(worker: string, seq: number | undefined, detail: unknown) {
     if (this.#ended) return;
     const row = this.rows.get(worker) ?? this.#add(worker);
     if (row !== REFUSED) this.#beatAt(row, seq, detail);
@@ -303,6 +328,7 @@ class Roll {
   /** As `beat()`, for who knows the row; false if it is not that worker's any more. */
   beatBy(id: number, row: number, seq: number | undefined, detail: unknown) {
     if (this.#fields[row * FIELDS + ID] !== id || this.#ended) return false;
+    if (this.#isLoopLate) this.#readClock();
     this.#beatAt(row, seq, detail);
     return true;
   }
@@ -322,7 +348,7 @@ class Roll {
     ) {
       this.#rise(row, count, detail);
     }
-    fields[at + SEEN] = this.#clock;
+    fields[at + SEEN] = this.#position;
     fields[at + LAST_SEEN] = this.now;
     fields[at + SEQ] = count;
     if (detail !== undefined || row < this.#details.length) {
@@ -388,9 +414,9 @@ class Roll {
 
   #await(row: number) {
     this.#awaited++;
-    if (this.#timer === undefined && this.#needsTimer) this.#arm();
-    this.#fields[row * FIELDS + SEEN] = this.#clock;
-    this.#oldest = Math.min(this.#oldest, this.#clock);
+    if (this.#timer === undefined && this.#needsTimer) this.#start();
+    this.#fields[row * FIELDS + SEEN] = this.#position;
+    this.#oldest = Math.min(this.#oldest, this.#position);
   }
 
   #rise(row: number, seq: number, detail: unknown) {
@@ -419,7 +445,9 @@ class Roll {
   #fall(row: number) {
     this.#fields[row * FIELDS + SEEN] = Infinity;
     this.#awaited--;
-    if (this.#forgetAfter < Infinity) this.#fallen.set(row, this.#clock);
+    if (this.#forgetAfter < Infinity) {
+      this.#fallen.set(row, this.#clock.present);
+    }
     const worker = this.#names[row]!;
     const last = this.#last(row);
     this.#tell(row, { type: "down", worker, time: Date.now(), ...last });
@@ -513,13 +541,13 @@ class Roll {
   }
 
   pause() {
-    this.#mercy = Infinity;
+    this.#paused = true;
   }
 
   resume() {
-    this.#excuses = EXCUSES;
-    // as long as after a heartbeat: it is called at any time before the next tick
-    this.#mercy = this.#clock + this.#patience;
+    this.#paused = false;
+    this.#clock.restart();
+    this.#forgetNotBefore = this.#clock.present + this.#patience;
   }
 
   get #needsTimer() {
@@ -527,8 +555,14 @@ class Roll {
     return awaited + this.#fallen.size > 0;
   }
 
+  #start() {
+    this.now = Date.now();
+    this.#clock.start(this.now);
+    this.#arm();
+  }
+
   #arm() {
-    this.#armed = this.now = Date.now();
+    this.#due = this.now + this.#period;
     this.#timer = setTimeout(() => this.#tick(), this.#period);
   }
 
@@ -538,25 +572,46 @@ class Roll {
   }
 
   #tick() {
-    const period = this.#period;
-    const late = Date.now() - this.#armed - period;
-    // time in which this process was not there to watch does not count
-    const counts = Math.abs(late) <= this.#tolerance;
-    this.#clock += counts ? Math.max(period + late, 1) : period;
+    const clock = this.#clock;
+    this.now = Date.now();
+    this.#check();
     this.#arm();
-    const away = Math.abs(late) > Math.max(period / 2, USUAL_LATENESS);
-    // heartbeats may wait unread: a fresh window for all, but not for ever
-    if (away && this.#excuses-- > 0) {
-      this.#mercy = Math.max(this.#mercy, this.#clock + this.#timeout);
+    if (this.#paused) return clock.restart();
+    if (this.#timeout < Infinity) this.#scan(clock.limit(this.#patience));
+    else clock.restart();
+    this.#forgetOld();
+    if (!this.#needsTimer) this.#disarm();
+  }
+
+  #check() {
+    const clock = this.#clock;
+    const isLate = this.now - this.#due > clock.tolerance;
+    clock.check(this.#due, this.now);
+    if (isLate) this.#lateUntil = clock.now + LATE_TIMEOUTS * this.#timeout;
+    this.#isLoopLate = clock.now < this.#lateUntil;
+    this.#position = clock.now + UNKNOWN;
+  }
+
+  /** For heartbeats that are there now. */
+  #readClock() {
+    this.now = Date.now();
+    const late = this.now - this.#due;
+    if (this.#timer !== undefined && late > this.#clock.tolerance) {
+      // they came after this delay, not before it
+      this.#check();
+      // the tick comes at once: on time, then
+      this.#due = this.now;
     }
-    if (this.#clock < this.#mercy) return;
-    this.#excuses = EXCUSES;
-    this.#scan(this.#clock - this.#patience);
+    this.#position = this.#clock.now;
+  }
+
+  #forgetOld() {
+    const { present } = this.#clock;
+    if (present < this.#forgetNotBefore) return;
     for (const [row, since] of this.#fallen) {
-      if (this.#clock - since < this.#forgetAfter) break;
+      if (present - since < this.#forgetAfter) break;
       this.remove(this.#names[row]!);
     }
-    if (!this.#needsTimer) this.#disarm();
   }
 
   #scan(limit: number) {
@@ -625,12 +680,15 @@ class Handle implements FleetHandle {
  * 1. A worker is down no earlier than `timeout` after its last heartbeat and,
  *    while the event loop is free, no later than `timeout` + `resolution`.
  * 2. One timer for the whole fleet; none while there is nobody to wait for.
- * 3. No false alarm from this process's own absence: a tick that comes late says
- *    that it was blocked, stopped or asleep, so that time does not count and
- *    everybody gets a fresh window (at most 8 times before there are verdicts
- *    again, so that a process that is always late hides nothing). The same holds
- *    after the wall clock was set. {@linkcode FleetMonitor.pause} says that it
- *    is blind for another reason, such as a lost connection.
+ * 3. No false alarm from this process's own absence: a tick that is unusually
+ *    late says that it was blocked, stopped or asleep, so that time does not
+ *    count and everybody gets a fresh `timeout`. A loop that is late as a rule
+ *    is no absence: by up to `timeout` / 3 each time, a silent worker is down
+ *    within 1.5 `timeout` + `resolution` + twice that lag, by more within
+ *    3 `timeout` + `resolution` + twice the lag. A wall clock that is set back
+ *    costs nothing, one set forward at most one window.
+ *    {@linkcode FleetMonitor.pause} says that it is blind for another reason,
+ *    such as a lost connection.
  * 4. Events never delay heartbeats and never pile up. While nobody reads them,
  *    those of one worker collapse to what is still true: who was told that a
  *    worker is up hears nothing of an outage that is over, who was told that it
@@ -715,34 +773,28 @@ export class FleetMonitor
    * is not finite, or `maxWorkers` or `maxNameLength` is no integer.
    */
   constructor(options: FleetMonitorOptions) {
-    const action = "watch fleet";
     const { timeout, forgetAfter = Infinity } = options ?? {};
-    checkDuration(action, "timeout", timeout);
+    checkDuration(ACTION, "timeout", timeout);
     const usual = Math.min(Math.max(timeout / 10, FINEST), COARSEST);
     const { resolution = usual } = options;
-    checkDuration(action, "forgetAfter", forgetAfter);
+    checkDuration(ACTION, "forgetAfter", forgetAfter);
     checkNumber(
-      action,
+      ACTION,
       "resolution",
       resolution,
       "a finite positive number",
       (value) => value > 0 && value < Infinity,
     );
     const { maxWorkers = 1_000_000, maxNameLength = 256 } = options;
-    checkLimit(action, "maxWorkers", maxWorkers);
-    checkLimit(action, "maxNameLength", maxNameLength);
+    checkLimit(ACTION, "maxWorkers", maxWorkers);
+    checkLimit(ACTION, "maxNameLength", maxNameLength);
     const roll = new Roll({
       ...{ timeout, forgetAfter, resolution, maxWorkers, maxNameLength },
     });
     super(
       {
         transform(chunk) {
-          roll.now = Date.now();
-          const beats = Array.isArray(chunk) ? chunk : [chunk];
-          for (const beat of beats) {
-            checkString(action, "worker", beat?.worker);
-            roll.beat(beat.worker, beat.seq, beat.detail);
-          }
+          roll.beatAll(Array.isArray(chunk) ? chunk : [chunk]);
         },
       },
       undefined,

@@ -93,6 +93,63 @@ Deno.test("FleetMonitor raises no alarm when the event loop was blocked and hear
   });
 });
 
+/** Blocks the event loop for `lag` ms in each of its turns, until it is disposed of. */
+function keepBlocked(lag: number) {
+  let timer: ReturnType<typeof setTimeout>;
+  function block() {
+    const end = performance.now() + lag;
+    while (performance.now() < end);
+    timer = setTimeout(block, 0);
+  }
+  block();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
+for (const [lag, timeout] of [[100, 300], [300, 300], [100, 1000]] as const) {
+  Deno.test(`FleetMonitor finds the silent in time, and nobody else, when each turn of the loop takes ${lag} ms and the timeout is ${timeout} ms`, async () => {
+    await whileSteady(timeout / 2, async (sent) => {
+      const names = ["w1", "w2", "w3"];
+      const thread = startBeating(names, "w2");
+      const fleet = new FleetMonitor({ timeout });
+      const events: FleetEvent[] = [];
+      const read = fleet.readable.pipeTo(
+        new WritableStream({ write: (event) => void events.push(event) }),
+      );
+      let lastRead = 0;
+      thread.onmessage = ({ data }) => {
+        sent(data[0].time);
+        for (const { worker, seq } of data) {
+          fleet.beat(worker, seq);
+          if (worker === "w2") lastRead = Date.now();
+        }
+      };
+      try {
+        await waitUntil(() => fleet.size === names.length);
+        using _ = keepBlocked(lag);
+        await delay(10 * timeout);
+        assertEquals(events.map(({ type }) => type), ["up", "up", "up"]);
+        thread.postMessage("stop");
+        await waitUntil(() => events.length > names.length);
+        await delay(3 * timeout);
+        const down = events.slice(names.length);
+        assertEquals(
+          down.map(({ type, worker }) => `${worker} ${type}`),
+          ["w2 down"],
+        );
+        const silence = down[0]!.time - lastRead;
+        assert(silence >= timeout, `${silence}`);
+        // the machine may be busy with something else; it was 127 timeouts
+        const most = 2 * (3 * timeout + 2 * lag);
+        assert(silence <= most, `${silence} of ${most}`);
+      } finally {
+        thread.terminate();
+        await fleet.writable.close();
+        await read;
+      }
+    });
+  });
+}
+
 Deno.test({
   name:
     "FleetMonitor raises no alarm when its process was stopped and continued, and finds the silent after it",
