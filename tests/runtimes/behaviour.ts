@@ -678,8 +678,8 @@ const together: Behaviours = {
     let hear = (_data: Uint8Array) => {};
     const connection: NatsConnection = {
       publish: (_, payload) => hear(new TextEncoder().encode(payload)),
-      subscribe(subject, { callback }) {
-        hear = (data) => callback(null, { subject, data });
+      subscribe(_, { callback }) {
+        hear = (data) => callback(null, { subject: "heartbeats.a", data });
         return { closed: never(), unsubscribe() {} };
       },
       async *status() {
