@@ -4,6 +4,7 @@
 
 import type { Settings } from "./_cli_args.ts";
 import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
+import { escapeText } from "./_escape_text.ts";
 import { sleep } from "./_timers.ts";
 import type { Heartbeat, WorkContext } from "./_worker_types.ts";
 import type { SupervisorEvent } from "./supervisor.ts";
@@ -154,8 +155,8 @@ export class DemoReport {
     if (quiet && type !== "alarm" && type !== "end") return this.#printed;
     const elapsed = Math.round(performance.now() - this.#startTime);
     const line = json
-      ? JSON.stringify({ type, elapsed, ...data })
-      : this.#formatLine(type, elapsed, text);
+      ? escapeText(JSON.stringify({ type, elapsed, ...data }))
+      : this.#formatLine(type, elapsed, escapeText(text));
     return this.#printed = this.#printed
       .then(() => this.#output.print(`${line}\n`));
   }

@@ -3,6 +3,7 @@
 /** What the command line writes: bytes that it passes on, and lines of its own. */
 
 import type { Settings } from "./_cli_args.ts";
+import { escapeText } from "./_escape_text.ts";
 
 /** The output cannot be written. The cause says why. */
 export class OutputError extends Error {}
@@ -108,10 +109,9 @@ export class CliOutput {
     return this.#notices = this.#notices.then(() => {
       const start = this.#isMidLine ? "\n" : "";
       this.#isMidLine = false;
-      return writeAll(
-        this.#streams.stderr,
-        encoder.encode(`${start}${line}\n`),
-      );
+      // it can name a command or quote an error of the system
+      const text = `${start}${escapeText(line)}\n`;
+      return writeAll(this.#streams.stderr, encoder.encode(text));
     }).catch(() => {});
   }
 }

@@ -465,6 +465,21 @@ test("heartbeat passes a command's exit code on, or says why it cannot be run", 
   }]);
 });
 
+test("heartbeat escapes what a terminal would obey", async () => {
+  const command = "no\x1b[31m\u009b2J\u202esuch\nheartbeat: forged";
+  const shown = String.raw`no\u001b[31m\u009b2J\u202esuch\nheartbeat: forged`;
+  const [text, json] = await Promise.all(
+    [[], ["--json"]].map((more) => run([...more, "--", command])),
+  );
+  assertEquals(
+    text!.stderr,
+    `heartbeat: cannot find the command '${shown}'\n`,
+  );
+  assert(json!.stderr.includes(shown), json!.stderr);
+  const [{ message }] = parseLines(json!.stderr);
+  assertEquals(message, `cannot find the command '${command}'`);
+});
+
 Deno.test({
   name: "heartbeat says so when its own output cannot be written",
   ignore: Deno.build.os !== "linux",
