@@ -34,7 +34,8 @@ Options:
   --help, --version     print this, or the version
 
   What is ended for its silence, its runtime or by a signal has 5s to stop, then
-  it is killed. A DURATION is 250ms, 3s, 1.5m, 1h, 1m30s or 2d.
+  it is killed. SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the command, which
+  decides what they mean: heartbeat goes on until it ends. A DURATION is 250ms, 3s, 1.5m, 1h, 1m30s or 2d.
 
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code

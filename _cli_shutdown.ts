@@ -2,18 +2,18 @@
 
 /** How a run of the command line is ended from outside: by signals and by its deadline. */
 
+import type { ProcessTree } from "./_process_tree.ts";
 import { startTimer } from "./_timers.ts";
 
 /** The signals that end a run, by their numbers. */
 const ENDING = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 
-/** The signals that go to the command: it decides what they mean. */
+/** The signals that a running command gets: it decides what they mean. */
 const FORWARDED = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 type EndingSignal = keyof typeof ENDING;
 
-/** A signal that goes to the command, if there is one. */
-export type ForwardedSignal = typeof FORWARDED[number];
+type ForwardedSignal = typeof FORWARDED[number];
 
 /** The reason of an abort by a signal. */
 export interface Interruption {
@@ -26,12 +26,12 @@ export interface ShutdownOptions {
   runtime: number;
   /** How long the end may take (ms); `Infinity` for ever. */
   grace: number;
-  /**
-   * Sends a signal to the command; returns whether one runs. If it is absent,
-   * `SIGHUP` ends the run, and the other two are left to the platform.
-   */
-  forward?: ((signal: ForwardedSignal) => boolean) | undefined;
+  /** Whether a command runs: it gets the signals that do not end the run. */
+  hasCommand: boolean;
 }
+
+/** What a signal is forwarded to. */
+export type CommandTree = Pick<ProcessTree, "send">;
 
 /**
  * Ends a run by signals and by its deadline.
@@ -42,7 +42,9 @@ export interface ShutdownOptions {
  * | `expired` | → `interrupted` | | `killNow` aborts |
  * | `interrupted` | `killNow` aborts | | `killNow` aborts |
  *
- * A signal that the command gets is not in the table: it changes nothing here.
+ * `SIGHUP`, `SIGUSR1` and `SIGUSR2` are not in the table while a command runs: it
+ * gets them, and the run goes on until it ends. While none runs, `SIGHUP` is as
+ * any other signal, and the other two do nothing.
  */
 export class Shutdown {
   /** Aborts when the run is to end; the reason of a signal is an {@linkcode Interruption}. */
@@ -54,6 +56,7 @@ export class Shutdown {
   #asker = new AbortController();
   #killer = new AbortController();
   #exitCode: number | undefined;
+  #command: CommandTree | undefined;
 
   constructor(options: ShutdownOptions) {
     this.#options = options;
@@ -71,25 +74,34 @@ export class Shutdown {
     return this.#exitCode;
   }
 
+  /** A command was started, and gets signals until `ended` resolves. */
+  onCommandStarted(command: CommandTree, ended: Promise<void>) {
+    this.#command = command;
+    ended.then(() => {
+      if (this.#command === command) this.#command = undefined;
+    });
+  }
+
   /** Starts the clock, and listens to the signals of this process. */
   listen() {
     startTimer(() => this.#onDeadline(), this.#options.runtime);
-    const names: (EndingSignal | ForwardedSignal)[] =
-      Deno.build.os === "windows"
-        ? ["SIGINT"]
-        : Object.keys(ENDING) as EndingSignal[];
-    if (this.#options.forward && Deno.build.os !== "windows") {
-      names.push("SIGUSR1", "SIGUSR2");
-    }
-    for (const name of names) {
+    for (const name of this.#listSignals()) {
       Deno.addSignalListener(name, () => this.onSignal(name));
     }
   }
 
+  #listSignals(): (EndingSignal | ForwardedSignal)[] {
+    if (Deno.build.os === "windows") return ["SIGINT"];
+    const ending = Object.keys(ENDING) as EndingSignal[];
+    return this.#options.hasCommand
+      ? [...new Set([...ending, ...FORWARDED])]
+      : ending;
+  }
+
   /** A signal came. */
   onSignal(name: EndingSignal | ForwardedSignal) {
-    const forwarded = FORWARDED.find((signal) => signal === name);
-    if (forwarded && this.#options.forward?.(forwarded)) return;
+    const isForwarded = FORWARDED.some((forwarded) => forwarded === name);
+    if (isForwarded && this.#command) return this.#command.send(name);
     if (name === "SIGUSR1" || name === "SIGUSR2") return;
     if (this.#phase === "interrupted") {
       return this.#killer.abort(new Error(`a second ${name}`));

@@ -29,7 +29,12 @@ import {
 import { forwardOutput, SilenceReporter } from "./_cli_guard.ts";
 import { CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
 import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
-import { CommandError, startCommand } from "./command.ts";
+import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
+import {
+  CommandError,
+  startCommand,
+  type StartCommandOptions,
+} from "./command.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "./monitor.ts";
 import {
   type AttemptContext,
@@ -95,9 +100,12 @@ async function guardCommand(
 }
 
 /** Starts the command once. */
-function startGuarded(settings: Settings, { signal }: Shutdown) {
+function startGuarded(settings: Settings, shutdown: Shutdown) {
   const { command: [command = "", ...args], timeout } = settings;
-  return startCommand(command, {
+  const { signal } = shutdown;
+  const ended = Promise.withResolvers<void>();
+  const options: StartCommandOptions & ProcessTreeHook = {
+    [ON_START]: (tree) => shutdown.onCommandStarted(tree, ended.promise),
     args,
     stdin: "inherit",
     // not the attempt's own signal: this one also hurries up an attempt that was given up
@@ -106,7 +114,10 @@ function startGuarded(settings: Settings, { signal }: Shutdown) {
     killSignal: (reason) =>
       (reason as Partial<Interruption> | undefined)?.signal ?? "SIGTERM",
     interval: Math.max(Math.min(timeout / 20, 1_000), 1),
-  });
+  };
+  const worker = startCommand(command, options);
+  worker.finished.then(ended.resolve);
+  return worker;
 }
 
 /** The exit code for what ended a guarded command; reports what could not be run. */
@@ -233,6 +244,7 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
   const { mode, runtime } = settings;
   const shutdown = new Shutdown({
     runtime,
+    hasCommand: mode === "command",
     // output that nobody takes is not waited for, longer than it takes to kill a command
     grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
   });

@@ -661,6 +661,41 @@ test("heartbeat passes SIGINT, SIGTERM and SIGHUP on, and ends by them", async (
   );
 });
 
+test("heartbeat forwards SIGHUP, SIGUSR1 and SIGUSR2 to the command, and goes on", async () => {
+  const names = ["USR1", "HUP", "USR2"];
+  const traps = names.map((name) => `trap "echo got ${name}" ${name}`);
+  const script = [
+    "exec 2>/dev/null",
+    ...traps,
+    "echo ready",
+    "while :; do sleep 0.05; done",
+  ].join("; ");
+  const command = start(["--", "sh", "-c", script]);
+  await command.said("stdout", "ready");
+  for (const name of names) {
+    command.kill(`SIG${name}` as Deno.Signal);
+    await command.said("stdout", `got ${name}`);
+  }
+  command.kill("SIGTERM");
+  const { code, stdout, stderr } = await command.ended;
+  assertEquals([code, stderr], [143, ""]);
+  assertEquals(stdout, "ready\ngot USR1\ngot HUP\ngot USR2\n");
+});
+
+test("heartbeat ends as the command does that a forwarded signal ends", async () => {
+  const signals = [["HUP", 129], ["USR1", 138], ["USR2", 140]] as const;
+  await each([...signals], async ([name, expected]) => {
+    const { said, kill, ended } = start(
+      ["--", "sh", "-c", "echo $$; exec sleep 50"],
+    );
+    await said("stdout", "\n");
+    kill(`SIG${name}`);
+    const { code, stdout, stderr } = await ended;
+    assertEquals([code, stderr], [expected, ""]);
+    await assertEnds(Number(stdout));
+  });
+});
+
 test("heartbeat ends at once by a second SIGINT", async () => {
   const script =
     "exec 2>/dev/null; trap '' TERM; trap 'echo first' INT; echo $$; while :; do sleep 0.05; done";
