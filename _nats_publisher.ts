@@ -2,8 +2,12 @@
 // This module is browser compatible.
 
 import { isSubjectPart } from "./_nats_subject.ts";
+import type {
+  DroppedHeartbeat,
+  NatsConnection,
+  NatsStatus,
+} from "./_nats_types.ts";
 import { checkString, throwInvalid } from "./_validate.ts";
-import type { NatsConnection } from "./_nats_types.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
 /** Throws unless a watcher can recognize the worker by the subject. */
@@ -20,42 +24,70 @@ function checkWorker(worker: string, subject: string) {
 /**
  * Publishes heartbeats to one subject.
  *
- * | phase | a heartbeat | `disconnect` | `reconnect` | the stream ends |
- * | --- | --- | --- | --- | --- |
- * | `connected` | is sent, unless the client is closing | → `disconnected` | | → `ended` |
- * | `disconnected` | is dropped | | → `connected` | → `ended` |
- * | `ended` | | | | |
+ * | phase | a heartbeat | `disconnect` | `reconnect` | not permitted | the stream ends |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `connected` | is sent, unless the client is closing | → `disconnected` | | errors, → `ended` | → `ended` |
+ * | `disconnected` | is dropped | | → `connected` | errors, → `ended` | → `ended` |
+ * | `ended` | | | | | |
+ *
+ * The client refuses a heartbeat that is larger than the broker takes. That must not
+ * stop the work: it is sent without its detail, or dropped if that is not enough.
  */
 export class HeartbeatPublisher {
   /** The stream to write the heartbeats to. */
   readonly writable: WritableStream<Heartbeat>;
   readonly #connection: NatsConnection;
   readonly #subject: string;
-  readonly #statuses: AsyncIterable<{ type: string }>;
+  readonly #onDropped: (dropped: DroppedHeartbeat) => void;
+  readonly #dropCounts = { detail: 0, heartbeat: 0 };
+  readonly #statuses: AsyncIterable<NatsStatus>;
+  #phase: "connected" | "disconnected" | "ended" = "connected";
+  #controller!: WritableStreamDefaultController;
   /** The last name that was checked: a worker has one. */
   #checkedWorker: string | undefined;
-  #phase: "connected" | "disconnected" | "ended" = "connected";
 
-  constructor(connection: NatsConnection, subject: string) {
+  constructor(
+    connection: NatsConnection,
+    subject: string,
+    onDropped: (dropped: DroppedHeartbeat) => void,
+  ) {
     this.#connection = connection;
     this.#subject = subject;
+    this.#onDropped = onDropped;
     this.#statuses = connection.status();
     this.writable = new WritableStream<Heartbeat>({
-      start: () => void this.#readStatuses().catch(() => {}),
-      write: (beat) => this.#onHeartbeat(beat),
+      start: (controller) => {
+        this.#controller = controller;
+        this.#readStatuses().catch(() => {});
+      },
+      write: (beat) => {
+        try {
+          this.#onHeartbeat(beat);
+        } catch (error) {
+          this.#onEnd();
+          throw error;
+        }
+      },
       close: () => this.#onEnd(),
       abort: () => this.#onEnd(),
     });
   }
 
   async #readStatuses() {
-    for await (const { type } of this.#statuses) this.#onStatus(type);
+    for await (const status of this.#statuses) this.#onStatus(status);
   }
 
-  #onStatus(type: string) {
+  #onStatus({ type, error }: NatsStatus) {
     if (this.#phase === "ended") return;
     if (type === "disconnect") this.#phase = "disconnected";
     else if (type === "reconnect") this.#phase = "connected";
+    else if (
+      error?.name === "PermissionViolationError" &&
+      error.operation === "publish" && error.subject === this.#subject
+    ) {
+      this.#onEnd();
+      this.#controller.error(error);
+    }
   }
 
   #onHeartbeat(beat: Heartbeat) {
@@ -63,16 +95,42 @@ export class HeartbeatPublisher {
       this.#phase !== "connected" || this.#connection.isClosed() ||
       this.#connection.isDraining()
     ) return;
+    if (beat.worker !== this.#checkedWorker) {
+      checkWorker(beat.worker, this.#subject);
+      this.#checkedWorker = beat.worker;
+    }
+    const refusal = this.#publish(beat);
+    if (!refusal) return;
+    const { detail, ...rest } = beat;
+    const isSent = detail !== undefined && !this.#publish(rest);
+    this.#report(isSent ? "detail" : "heartbeat", beat, refusal.error);
+  }
+
+  /** Returns why it was not sent, if it was not. */
+  #publish(beat: Heartbeat): { error: unknown } | undefined {
+    let payload: string;
     try {
-      if (beat.worker !== this.#checkedWorker) {
-        checkWorker(beat.worker, this.#subject);
-        this.#checkedWorker = beat.worker;
-      }
-      this.#connection.publish(this.#subject, JSON.stringify(beat));
+      payload = JSON.stringify(beat);
     } catch (error) {
-      this.#onEnd();
+      // too long for a string, or nested too deeply; all else is a mistake in the work
+      if (error instanceof RangeError) return { error };
       throw error;
     }
+    try {
+      this.#connection.publish(this.#subject, payload);
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #report(
+    dropped: "detail" | "heartbeat",
+    { worker, seq }: Heartbeat,
+    error: unknown,
+  ) {
+    const problem = error instanceof Error ? error.message : String(error);
+    const count = ++this.#dropCounts[dropped];
+    this.#onDropped({ dropped, count, worker, seq, problem });
   }
 
   #onEnd() {

@@ -23,6 +23,14 @@ export interface NatsSubscription {
   unsubscribe(): void;
 }
 
+/** What is used of a status of the official client. */
+export interface NatsStatus {
+  /** Such as `"disconnect"`, `"reconnect"` and `"error"`. */
+  type: string;
+  /** What the server refused: the operation, such as `"publish"`, on a subject. */
+  error?: Error & { operation?: string; subject?: string };
+}
+
 /** What is used of a connection of the official client, `@nats-io/nats-core`. */
 export interface NatsConnection {
   /** Sends a message. */
@@ -35,8 +43,8 @@ export interface NatsConnection {
       callback: (error: Error | null, message: NatsMessage) => void;
     },
   ): NatsSubscription;
-  /** Reports when the connection is lost and made again. */
-  status(): AsyncIterable<{ type: string }>;
+  /** Reports when the connection is lost and made again, and what the server refuses. */
+  status(): AsyncIterable<NatsStatus>;
   /** Whether it was closed for good. */
   isClosed(): boolean;
   /** Whether it is being closed. */
@@ -58,6 +66,31 @@ export interface MalformedMessage {
   data: Uint8Array;
   /** What is wrong with it. */
   problem: string;
+}
+
+/** A heartbeat that was dropped, or went on without its detail. */
+export interface DroppedHeartbeat {
+  /** What was dropped: only the detail, or the whole heartbeat. */
+  dropped: "detail" | "heartbeat";
+  /** How many of this kind were dropped, this one included. */
+  count: number;
+  /** The name of the worker. */
+  worker: string;
+  /** The `seq` of the heartbeat. */
+  seq: number;
+  /** Why it was dropped. */
+  problem: string;
+}
+
+/** Options of {@linkcode publishHeartbeats}. */
+export interface PublishHeartbeatsOptions {
+  /**
+   * Called with every heartbeat that the client refuses to send, above all one that
+   * is larger than the broker's `max_payload`. It is sent without its detail; one
+   * that is refused even so is dropped. What it throws errors the stream. What is
+   * dropped because the connection is lost or closed is not reported.
+   */
+  onDropped?: ((dropped: DroppedHeartbeat) => void) | undefined;
 }
 
 /** Options of {@linkcode subscribeHeartbeats}. */

@@ -54,15 +54,19 @@ import { hasWildcard, isSubject } from "./_nats_subject.ts";
 import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
 import type {
   NatsConnection,
+  PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
 } from "./_nats_types.ts";
 import type { Heartbeat } from "./worker.ts";
 
 export type {
+  DroppedHeartbeat,
   MalformedMessage,
   NatsConnection,
   NatsMessage,
+  NatsStatus,
   NatsSubscription,
+  PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
 } from "./_nats_types.ts";
 
@@ -101,12 +105,21 @@ function checkConnection(
  * wildcards, or dots (unless the subject ends with the whole name, as
  * `heartbeats.build.alpha` does with `build.alpha`).
  *
+ * A detail that makes a heartbeat larger than the broker's `max_payload` is
+ * dropped, and the heartbeat is sent without it; `onDropped` counts them.
+ *
+ * A worker that may not publish to its subject could never be heard, so the stream
+ * errors with the client's `PermissionViolationError`. `heartbeats.pipeTo()` then
+ * stops the worker, unless you pass `{ preventCancel: true }`.
+ *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject Where to publish, without wildcards.
+ * @param options A callback for what is dropped.
  * @returns The stream. It errors with a `RangeError` if the name of the worker
  * cannot be a part of a subject, with a `TypeError` if a `detail` has no form in
- * JSON, and with the client's own error if it refuses the message.
- * @throws {TypeError} If `connection` is no connection, or `subject` no string.
+ * JSON, and with the client's error if the server does not permit the subject.
+ * @throws {TypeError} If `connection` is no connection, `subject` no string, or
+ * an option is of the wrong kind.
  * @throws {RangeError} If `subject` is empty or has an empty part, white space or
  * wildcards.
  *
@@ -137,6 +150,7 @@ function checkConnection(
 export function publishHeartbeats(
   connection: NatsConnection,
   subject: string,
+  options: PublishHeartbeatsOptions = {},
 ): WritableStream<Heartbeat> {
   const action = "publish heartbeats";
   checkConnection(action, connection, subject);
@@ -144,7 +158,10 @@ export function publishHeartbeats(
     const accepted = "a subject without wildcards";
     throwInvalid(RangeError, action, "subject", accepted, subject);
   }
-  return new HeartbeatPublisher(connection, subject).writable;
+  checkOptions(action, options);
+  const { onDropped = () => {} } = options;
+  checkFunction(action, "onDropped", onDropped);
+  return new HeartbeatPublisher(connection, subject, onDropped).writable;
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   connect,
   type ConnectionOptions,
 } from "npm:@nats-io/transport-node@3.4.0";
-import type { NatsConnection } from "../nats.ts";
+import type { NatsConnection, NatsStatus } from "../nats.ts";
 import type { Heartbeat } from "../worker.ts";
 import { NPM_FLAGS, waitUntil } from "./_help.ts";
 
@@ -223,13 +223,13 @@ export function createConnection() {
   const closing = Promise.withResolvers<void | Error>();
   const encoder = new TextEncoder();
   let callback: Parameters<NatsConnection["subscribe"]>[1]["callback"];
-  let statuses!: ReadableStreamDefaultController<{ type: string }>;
+  let statuses!: ReadableStreamDefaultController<NatsStatus>;
   const fake = {
     sent: [] as string[],
     unsubscribed: 0,
     /** Ends the subscription. */
     close: closing.resolve,
-    status: (status: { type: string }) => statuses.enqueue(status),
+    status: (status: NatsStatus) => statuses.enqueue(status),
     receive: (payload: string, subject = "heartbeats") =>
       callback(null, { subject, data: encoder.encode(payload) }),
     connection: {
@@ -242,7 +242,7 @@ export function createConnection() {
         };
       },
       status: () =>
-        new ReadableStream<{ type: string }>({
+        new ReadableStream<NatsStatus>({
           start: (controller) => void (statuses = controller),
         }),
       isClosed: () => false,

@@ -328,6 +328,18 @@ const TABLE: Record<string, Entry> = {
     rows: [
       ...natsRows(),
       ...option(
+        (given) => [connection, "a", given],
+        "options",
+        "an object",
+        OBJECT,
+      ),
+      ...options(
+        (given) => [connection, "a", given],
+        ["onDropped"],
+        "a function",
+        FUNCTION,
+      ),
+      ...option(
         (given) => [connection, given],
         "subject",
         "a subject without wildcards",

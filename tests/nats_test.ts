@@ -12,6 +12,7 @@ import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import type { ConnectionOptions } from "npm:@nats-io/transport-node@3.4.0";
 import {
+  type DroppedHeartbeat,
   type MalformedMessage,
   publishHeartbeats,
   subscribeHeartbeats,
@@ -573,3 +574,140 @@ for (const json of [true, false]) {
     }
   });
 }
+
+test("a detail past the broker's max_payload is dropped and counted, and the work goes on", async () => {
+  await using broker = await Broker.start("max_payload: 512");
+  const [near, far] = [await broker.connect(), await broker.connect()];
+  const heard: Heartbeat[] = [];
+  const listening = subscribeHeartbeats(far, "heartbeats.*").pipeTo(
+    new WritableStream({ write: (beats) => void heard.push(...beats) }),
+  );
+  await far.flush();
+  const dropped: DroppedHeartbeat[] = [];
+  const { results, heartbeats } = startWorker(async function* ({ beat }) {
+    for (let unit = 1; unit <= 99; unit++) {
+      // large from the 14th on, but for the last
+      beat(
+        unit < 14 || unit === 99 ? { unit } : { unit, text: "x".repeat(512) },
+      );
+      await delay(5);
+      yield unit;
+    }
+  }, { name: "alpha", interval: 5 });
+  const published = heartbeats.pipeTo(
+    publishHeartbeats(near, "heartbeats.alpha", {
+      onDropped: (it) => void dropped.push(it),
+    }),
+  );
+  assertEquals((await Array.fromAsync(results)).length, 99);
+  await published;
+  await near.drain();
+  await far.drain();
+  await listening;
+  assert(dropped.length > 0);
+  for (const [i, { problem, seq, ...rest }] of dropped.entries()) {
+    assertEquals(rest, { dropped: "detail", count: i + 1, worker: "alpha" });
+    assertMatch(problem, /max_payload/);
+    const beat = heard.find((beat) => beat.seq === seq);
+    if (beat) assertEquals(Object.keys(beat), ["worker", "seq", "time"]);
+  }
+  assert(heard.some(({ detail }) => detail !== undefined), "small ones stay");
+});
+
+Deno.test("publishHeartbeats never ends for what the client throws", async () => {
+  const { connection, sent } = createConnection();
+  const dropped: string[] = [];
+  const refused = (text: string) => /"seq":2\b/.test(text) ? "bare" : "long";
+  const writer = publishHeartbeats(
+    {
+      ...connection,
+      publish(subject, payload) {
+        // whatever it throws
+        if (/"seq":2\b/.test(payload)) throw undefined;
+        if (payload.length > 99) throw new Error(refused(payload));
+        connection.publish(subject, payload);
+      },
+    },
+    "heartbeats.alpha",
+    {
+      onDropped: ({ dropped: what, count, seq, problem }) =>
+        void dropped.push(`${seq}: ${what} ${count}, ${problem}`),
+    },
+  ).getWriter();
+  const detail = "x".repeat(99);
+  await writer.write({ ...BEAT, seq: 1, detail });
+  await writer.write({ ...BEAT, seq: 2, detail });
+  await writer.write({ ...BEAT, seq: 2 });
+  await writer.write({ ...BEAT, seq: 3, detail: "x" });
+  await writer.write({ ...BEAT, seq: 4, detail, restarting: { attempt: 2 } });
+  // as of a detail whose JSON is longer than any string
+  const tooLong = {
+    toJSON() {
+      throw new RangeError("Invalid string length");
+    },
+  };
+  await writer.write({ ...BEAT, seq: 5, detail: tooLong });
+  await writer.close();
+  assertEquals(sent.map((text) => JSON.parse(text)), [
+    { ...BEAT, seq: 1 },
+    { ...BEAT, seq: 3, detail: "x" },
+    { ...BEAT, seq: 4, restarting: { attempt: 2 } },
+    { ...BEAT, seq: 5 },
+  ]);
+  assertEquals(dropped, [
+    "1: detail 1, long",
+    "2: heartbeat 1, undefined",
+    "2: heartbeat 2, undefined",
+    "4: detail 2, long",
+    "5: detail 3, Invalid string length",
+  ]);
+});
+
+Deno.test("publishHeartbeats errors with what onDropped throws", async () => {
+  const { connection } = createConnection();
+  const thrown = new Error("enough");
+  const writer = publishHeartbeats(
+    {
+      ...connection,
+      publish() {
+        throw new Error("refused");
+      },
+    },
+    "heartbeats.alpha",
+    {
+      onDropped() {
+        throw thrown;
+      },
+    },
+  ).getWriter();
+  const error = await assertRejects(() => writer.write(BEAT));
+  assertStrictEquals(error, thrown);
+});
+
+test("publishHeartbeats errors where the server does not permit it, and only there", async () => {
+  await using broker = await Broker.start(`
+    authorization {
+      users = [
+        { user: "build", password: "b", permissions: { publish: "heartbeats.build.*" } }
+      ]
+    }`);
+  const build = await broker.connect({ user: "build", pass: "b" });
+  const own = publishHeartbeats(build, "heartbeats.build.alpha").getWriter();
+  const { results, heartbeats } = startWorker(async function* () {
+    for (;;) {
+      yield 1;
+      await delay(10);
+    }
+  }, { name: "beta", interval: 10 });
+  const published = heartbeats.pipeTo(
+    publishHeartbeats(build, "heartbeats.beta"),
+  );
+  const error = await deadline(assertRejects(() => published, Error), LONG);
+  assertEquals(error.name, "PermissionViolationError");
+  assertMatch(error.message, /publish to "heartbeats\.beta"/i);
+  const ended = await assertRejects(() => Array.fromAsync(results));
+  assertStrictEquals(ended, error);
+  await own.write(BEAT);
+  await own.close();
+  await build.close();
+});
