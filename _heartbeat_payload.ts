@@ -12,13 +12,21 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  */
 export function parseHeartbeat(data: Uint8Array): Heartbeat {
   const value: Partial<Heartbeat> | null = JSON.parse(decoder.decode(data));
-  const { worker, seq, time, detail } = Object(value) as Partial<Heartbeat>;
+  const { worker, seq, time, detail, restarting } = Object(value) as Partial<
+    Heartbeat
+  >;
   if (typeof worker !== "string") throw new TypeError("'worker' is no string");
   if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
   // 1e999 is valid JSON and is parsed as Infinity
   if (!Number.isFinite(time)) throw new TypeError("'time' is no number");
-  return {
-    ...{ worker, seq: seq!, time: time! },
-    ...(detail !== undefined && { detail }),
-  };
+  const beat: Heartbeat = { worker, seq: seq!, time: time! };
+  if (detail !== undefined) beat.detail = detail;
+  if (restarting !== undefined) {
+    const attempt = restarting?.attempt;
+    if (!Number.isSafeInteger(attempt) || attempt < 1) {
+      throw new TypeError("'restarting' names no attempt");
+    }
+    beat.restarting = { attempt };
+  }
+  return beat;
 }

@@ -4,6 +4,7 @@
 import { parseHeartbeat } from "./_heartbeat_payload.ts";
 import { createNameReader, isNameOf } from "./_nats_subject.ts";
 import type {
+  DroppedHeartbeat,
   MalformedMessage,
   NatsConnection,
   NatsMessage,
@@ -15,6 +16,8 @@ import type { Heartbeat } from "./_worker_types.ts";
 export interface HeartbeatSubscriberOptions {
   queue: string | undefined;
   workerOf: ((subject: string) => string) | undefined;
+  maxDetailSize: number;
+  onDropped: (dropped: DroppedHeartbeat) => void;
   onMalformed: (message: MalformedMessage) => void;
 }
 
@@ -69,20 +72,22 @@ export class HeartbeatSubscriber {
   /** The batches. */
   readonly readable: ReadableStream<Heartbeat[]>;
   readonly #parse: (message: NatsMessage) => Heartbeat;
-  readonly #onMalformed: (message: MalformedMessage) => void;
+  readonly #options: HeartbeatSubscriberOptions;
   readonly #unread = new Map<string, Heartbeat>();
   #phase: "idle" | "waiting" | "scheduled" | "closing" | "ended" = "idle";
   #malformedCount = 0;
+  #droppedCount = 0;
   #controller!: ReadableStreamDefaultController<Heartbeat[]>;
   #subscription!: NatsSubscription;
 
   constructor(
     connection: NatsConnection,
     subject: string,
-    { queue, workerOf, onMalformed }: HeartbeatSubscriberOptions,
+    options: HeartbeatSubscriberOptions,
   ) {
+    const { queue, workerOf } = options;
     this.#parse = createParser(subject, workerOf);
-    this.#onMalformed = onMalformed;
+    this.#options = options;
     this.readable = new ReadableStream<Heartbeat[]>({
       start: (controller) => {
         this.#controller = controller;
@@ -102,26 +107,51 @@ export class HeartbeatSubscriber {
     }, { highWaterMark: 0 });
   }
 
+  #hasEnded() {
+    return this.#phase === "closing" || this.#phase === "ended";
+  }
+
   #onMessage(message: NatsMessage) {
-    if (this.#phase === "closing" || this.#phase === "ended") return;
+    if (this.#hasEnded()) return;
     let beat: Heartbeat;
     try {
       beat = this.#parse(message);
     } catch (error) {
-      return this.#reportMalformed(message, error);
+      return this.#onMalformed(message, error);
     }
+    this.#boundDetail(beat, message.data.length);
+    if (this.#hasEnded()) return;
     this.#unread.set(beat.worker, beat);
     if (this.#phase === "waiting") this.#schedule();
   }
 
-  #reportMalformed({ subject, data }: NatsMessage, error: unknown) {
+  #onMalformed({ subject, data }: NatsMessage, error: unknown) {
     const problem = error instanceof Error ? error.message : String(error);
     const count = ++this.#malformedCount;
+    this.#call(() =>
+      this.#options.onMalformed({ count, subject, data, problem })
+    );
+  }
+
+  /** Drops the detail of a heartbeat if it came in too large a payload. */
+  #boundDetail(beat: Heartbeat, size: number) {
+    const { maxDetailSize, onDropped } = this.#options;
+    if (size <= maxDetailSize || beat.detail === undefined) return;
+    delete beat.detail;
+    const { worker, seq } = beat;
+    const problem = `its payload has ${size} bytes, more than ${maxDetailSize}`;
+    const count = ++this.#droppedCount;
+    this.#call(() =>
+      onDropped({ dropped: "detail", count, worker, seq, problem })
+    );
+  }
+
+  /** Calls the user; what that throws errors the stream, even `undefined`. */
+  #call(callback: () => void) {
     try {
-      this.#onMalformed({ count, subject, data, problem });
+      callback();
     } catch (error) {
       this.#unsubscribe();
-      // whatever it threw, even undefined
       this.#controller.error(error);
     }
   }

@@ -109,6 +109,19 @@ export interface SubscribeHeartbeatsOptions {
    */
   workerOf?: ((subject: string) => string) | undefined;
   /**
+   * The largest payload, in bytes, whose detail is kept: a positive number,
+   * `Infinity` for no limit. A heartbeat with a larger one goes on without its
+   * detail. A fleet keeps a detail of each worker, and they come from a network.
+   *
+   * @default {4_096}
+   */
+  maxDetailSize?: number | undefined;
+  /**
+   * Called with every heartbeat whose detail is dropped for its size. What it throws
+   * errors the stream.
+   */
+  onDropped?: ((dropped: DroppedHeartbeat) => void) | undefined;
+  /**
    * Called with every message that is not a heartbeat; such a message is
    * skipped. What it throws errors the stream.
    */

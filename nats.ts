@@ -44,6 +44,7 @@
 
 import {
   checkFunction,
+  checkNumber,
   checkOptions,
   checkString,
   throwInvalid,
@@ -238,7 +239,13 @@ export function subscribeHeartbeats(
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
   checkOptions(action, options);
-  const { queue, workerOf, onMalformed = () => {} } = options;
+  const {
+    queue,
+    workerOf,
+    maxDetailSize = 4_096,
+    onDropped = () => {},
+    onMalformed = () => {},
+  } = options;
   if (queue !== undefined) {
     checkString(action, "queue", queue);
     // white space breaks the protocol: the server hangs up, at each reconnect again
@@ -248,11 +255,21 @@ export function subscribeHeartbeats(
     }
   }
   if (workerOf !== undefined) checkFunction(action, "workerOf", workerOf);
+  checkNumber(
+    action,
+    "maxDetailSize",
+    maxDetailSize,
+    "a positive number",
+    (value) => value > 0,
+  );
+  checkFunction(action, "onDropped", onDropped);
   checkFunction(action, "onMalformed", onMalformed);
 
   const subscriber = new HeartbeatSubscriber(connection, subject, {
     queue,
     workerOf,
+    maxDetailSize,
+    onDropped,
     onMalformed,
   });
   return subscriber.readable;

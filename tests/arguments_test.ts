@@ -377,9 +377,15 @@ const TABLE: Record<string, Entry> = {
       ),
       ...options(
         (given) => [connection, "a", given],
-        ["onMalformed", "workerOf"],
+        ["onMalformed", "onDropped", "workerOf"],
         "a function",
         FUNCTION,
+      ),
+      ...options(
+        (given) => [connection, "a", given],
+        ["maxDetailSize"],
+        positive,
+        DURATION,
       ),
     ],
   },

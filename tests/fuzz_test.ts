@@ -233,10 +233,11 @@ Deno.test("subscribeHeartbeats makes a well-formed heartbeat of a message or tel
   };
   const told: MalformedMessage[] = [];
   const reader = subscribeHeartbeats(connection, "heartbeats", {
+    maxDetailSize: Infinity,
     onMalformed: (message) => void told.push(message),
   }).getReader();
   const up = Array.fromAsync(
-    subscribeHeartbeats(connection, "heartbeats")
+    subscribeHeartbeats(connection, "heartbeats", { maxDetailSize: Infinity })
       .pipeThrough(
         new FleetMonitor({ timeout: LONG, maxNameLength: Infinity }),
       ),

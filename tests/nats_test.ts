@@ -711,3 +711,75 @@ test("publishHeartbeats errors where the server does not permit it, and only the
   await own.close();
   await build.close();
 });
+
+Deno.test("subscribeHeartbeats drops a detail whose payload is too large, and counts it", async () => {
+  const fake = createConnection();
+  const dropped: DroppedHeartbeat[] = [];
+  const listen = (options: SubscribeHeartbeatsOptions) =>
+    subscribeHeartbeats(fake.connection, "heartbeats.*", {
+      onDropped: (it) => void dropped.push(it),
+      ...options,
+    }).getReader();
+  const receive = (seq: number, size: number) => {
+    const beat = { ...BEAT, seq, detail: "" };
+    // one character of two bytes
+    beat.detail = `ü${"x".repeat(size - JSON.stringify(beat).length - 2)}`;
+    fake.receive(JSON.stringify(beat), "heartbeats.alpha");
+    return beat;
+  };
+  const bySize = listen({});
+  const kept = receive(1, 4_096);
+  assertEquals((await bySize.read()).value, [kept]);
+  receive(2, 4_097);
+  assertEquals((await bySize.read()).value, [{ ...BEAT, seq: 2 }]);
+  const problem = "its payload has 4097 bytes, more than 4096";
+  const of = { dropped: "detail", worker: "alpha", seq: 2, problem } as const;
+  assertEquals(dropped.splice(0), [{ ...of, count: 1 }]);
+  receive(2, 4_097);
+  assertEquals(dropped.splice(0), [{ ...of, count: 2 }]);
+
+  const own = listen({ maxDetailSize: 100 });
+  receive(3, 102);
+  assertEquals((await own.read()).value, [{ ...BEAT, seq: 3 }]);
+  assertEquals(dropped.length, 1);
+  const all = listen({ maxDetailSize: Infinity });
+  const large = receive(4, 1_000_000);
+  assertEquals((await all.read()).value, [large]);
+  // a large payload without a detail has nothing to drop
+  const text = JSON.stringify({ ...BEAT, more: "x".repeat(200) });
+  const small = listen({ maxDetailSize: 100 });
+  fake.receive(text, "heartbeats.alpha");
+  assertEquals((await small.read()).value, [BEAT]);
+  assertEquals(dropped.length, 1);
+});
+
+Deno.test("subscribeHeartbeats errors with what onDropped throws", async () => {
+  const fake = createConnection();
+  const thrown = new Error("enough");
+  const reader = subscribeHeartbeats(fake.connection, "heartbeats", {
+    maxDetailSize: 1,
+    onDropped() {
+      throw thrown;
+    },
+  }).getReader();
+  fake.receive(JSON.stringify({ ...BEAT, detail: 1 }));
+  assertStrictEquals(await assertRejects(() => reader.read()), thrown);
+  assertEquals(fake.unsubscribed, 1);
+});
+
+Deno.test("subscribeHeartbeats keeps what a supervisor says of its restart", async () => {
+  const fake = createConnection();
+  const problems: string[] = [];
+  const reader = subscribeHeartbeats(fake.connection, "heartbeats", {
+    onMalformed: ({ problem }) => void problems.push(problem),
+  }).getReader();
+  const receive = (restarting: unknown) =>
+    fake.receive(JSON.stringify({ ...BEAT, restarting }));
+  const wrong = [null, 1, "2", [], {}, { attempt: "2" }, { attempt: 0 }];
+  for (const restarting of [...wrong, { attempt: 1.5 }]) receive(restarting);
+  assertEquals([...new Set(problems)], ["'restarting' names no attempt"]);
+  assertEquals(problems.length, wrong.length + 1);
+  receive({ attempt: 2, more: 1 });
+  const { value } = await reader.read();
+  assertEquals(value, [{ ...BEAT, restarting: { attempt: 2 } }]);
+});

@@ -80,6 +80,12 @@ watchConnection();
 
 const beats = orFail(() =>
   subscribeHeartbeats(connection, options.subject, {
+    onDropped({ count, worker, problem }) {
+      // a worker may do so with each heartbeat
+      if (!/^10*$/.test(`${count}`)) return;
+      const event = { time: Date.now(), count, worker, problem };
+      print("dropped", event, `${worker}: ${problem} (${count} so far)`);
+    },
     onMalformed({ count, subject, problem }) {
       const event = { time: Date.now(), count, subject, problem };
       print("malformed", event, `${subject}: ${problem} (${count} so far)`);
