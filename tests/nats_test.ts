@@ -783,3 +783,55 @@ Deno.test("subscribeHeartbeats keeps what a supervisor says of its restart", asy
   const { value } = await reader.read();
   assertEquals(value, [{ ...BEAT, restarting: { attempt: 2 } }]);
 });
+
+test("the members of a queue group share the messages: each goes to one", async () => {
+  await using broker = await Broker.start();
+  const connections = [await broker.connect(), await broker.connect()];
+  const seen = connections.map(() => new Set<number>());
+  const reading = connections.map((connection, i) =>
+    subscribeHeartbeats(connection, "heartbeats.*", { queue: "watchers" })
+      .pipeTo(
+        new WritableStream({
+          write: (beats) => beats.forEach(({ seq }) => seen[i]!.add(seq)),
+        }),
+      )
+  );
+  await Promise.all(connections.map((connection) => connection.flush()));
+  const near = await broker.connect();
+  for (let seq = 1; seq <= 200; seq++) {
+    // a worker each, so that none replaces another one
+    const beat = { worker: `w${seq}`, seq, time: 0 };
+    near.publish(`heartbeats.w${seq}`, JSON.stringify(beat));
+  }
+  await near.drain();
+  await Promise.all(connections.map((connection) => connection.drain()));
+  await Promise.all(reading);
+  const [one, other] = seen as [Set<number>, Set<number>];
+  assertEquals(one.size + other.size, 200);
+  assertEquals(one.union(other).size, 200);
+  assert(Math.min(one.size, other.size) > 20, `${one.size} of 200`);
+});
+
+Deno.test("subscribeHeartbeats delivers the last batch before it closes, and no empty one", async () => {
+  const late = createConnection();
+  const reader = subscribeHeartbeats(late.connection, "heartbeats").getReader();
+  late.receive(JSON.stringify(BEAT));
+  late.close();
+  await delay(0);
+  assertEquals(await reader.read(), { done: false, value: [BEAT] });
+  assertEquals((await reader.read()).done, true);
+
+  const empty = createConnection();
+  const stream = subscribeHeartbeats(empty.connection, "heartbeats");
+  empty.close();
+  assertEquals(await Array.fromAsync(stream), []);
+
+  // the close comes before the microtask that delivers
+  const soon = createConnection();
+  const waiting = subscribeHeartbeats(soon.connection, "heartbeats");
+  const batches = Array.fromAsync(waiting);
+  await delay(0);
+  soon.close();
+  soon.receive(JSON.stringify(BEAT));
+  assertEquals(await batches, [[BEAT]]);
+});
