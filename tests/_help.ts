@@ -1,5 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
+import { setImmediate } from "node:timers";
 import type { FakeTime } from "@std/testing/time";
 
 /** Flags for child processes, so that they resolve @std as this one does. */
@@ -11,9 +12,15 @@ export const NPM_FLAGS =
 /** Advances the time in steps and runs the microtasks between and after them. */
 export async function advance(time: FakeTime, ms: number, step = 50) {
   for (let rest = ms; rest > 0; rest -= step) {
-    await time.tickAsync(Math.min(step, rest));
+    await runMicrotasks();
+    time.tick(Math.min(step, rest));
   }
-  await time.runMicrotasks();
+  await runMicrotasks();
+}
+
+/** A turn of the real event loop, before which all microtasks have run. */
+function runMicrotasks() {
+  return new Promise<void>((resolve) => void setImmediate(resolve));
 }
 
 /** A stream whose controller the test holds, with the reason of its cancellation. */
