@@ -1,5 +1,10 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
+import type {
+  ProcessRuntime,
+  RunningProcess,
+  SpawnOptions,
+} from "./_command_types.ts";
 import { isGroupDefunct } from "./_process_table.ts";
 import type { ProcessSystem } from "./_process_tree.ts";
 
@@ -17,8 +22,7 @@ async function run(command: string, args: string[]) {
   return new TextDecoder().decode(stdout);
 }
 
-/** The processes of this machine, by Deno. */
-export function openDenoProcesses(): ProcessSystem {
+function openSystem(): ProcessSystem {
   const { os } = Deno.build;
   return {
     hasProcessGroups: os !== "windows",
@@ -46,5 +50,38 @@ export function openDenoProcesses(): ProcessSystem {
       if (!mayRunAll()) return undefined;
       return await isGroupDefunct(pgid, os, run);
     },
+  };
+}
+
+function spawn(
+  command: string | URL,
+  { args, cwd, env, stdin }: SpawnOptions,
+): RunningProcess {
+  const child = new Deno.Command(command, {
+    args,
+    ...(cwd !== undefined && { cwd }),
+    ...(env !== undefined && { env }),
+    stdin,
+    stdout: "piped",
+    stderr: "piped",
+    detached: true,
+  }).spawn();
+  return {
+    pid: child.pid,
+    exited: child.status,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    stdin: stdin === "piped" ? child.stdin : undefined,
+    kill: (signal) => child.kill(signal as Deno.Signal),
+  };
+}
+
+/** Processes by Deno. */
+export function openDenoRuntime(): ProcessRuntime {
+  return {
+    // a promise that rejects with what spawn() throws
+    spawn: (command, options) =>
+      new Promise((resolve) => resolve(spawn(command, options))),
+    system: openSystem(),
   };
 }

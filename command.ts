@@ -12,13 +12,19 @@
  * @module
  */
 
-import { openDenoProcesses } from "./_deno_process.ts";
+import { CommandError, type CommandErrorOptions } from "./_command_error.ts";
+import { CommandRun } from "./_command_run.ts";
+import type {
+  CommandOutput,
+  CommandSignal,
+  ProcessRuntime,
+} from "./_command_types.ts";
+import { openDenoRuntime } from "./_deno_process.ts";
 import {
   ON_START,
   ProcessTree,
   type ProcessTreeHook,
 } from "./_process_tree.ts";
-import { startTimer } from "./_timers.ts";
 import {
   checkDuration,
   checkOptions,
@@ -27,64 +33,10 @@ import {
   checkString,
   throwInvalid,
 } from "./_validate.ts";
-import { startWorker, type WorkerStreams } from "./worker.ts";
+import { startWorker, type WorkContext, type WorkerStreams } from "./worker.ts";
 
-/** A chunk of a command's output. */
-export interface CommandOutput {
-  /** Where the command wrote it. */
-  from: "stdout" | "stderr";
-  /** What it wrote. */
-  bytes: Uint8Array<ArrayBuffer>;
-}
-
-/** What is known when a {@linkcode CommandError} is made. */
-export interface CommandErrorOptions extends ErrorOptions {
-  /** The exit code; 128 + n if a signal n ended it. */
-  code: number;
-  /** The signal that ended it, if one did. */
-  signal?: Deno.Signal | null | undefined;
-}
-
-/**
- * A command ended by itself with an exit code other than 0, or by a signal.
- *
- * @example Usage
- * ```ts
- * import { CommandError } from "@heartbeat/heartbeat/command";
- * import { assertEquals } from "@std/assert";
- *
- * const error = new CommandError("make", { code: 2 });
- *
- * assertEquals(error.message, "Command 'make' ended with exit code 2");
- * assertEquals(error.signal, null);
- * ```
- */
-export class CommandError extends Error {
-  /** The name of the error, `"CommandError"`. */
-  override readonly name = "CommandError";
-  /** The exit code; 128 + n if a signal n ended the command. */
-  readonly code: number;
-  /** The signal that ended the command, `null` if none did. */
-  readonly signal: Deno.Signal | null;
-
-  /**
-   * Constructs a new instance.
-   *
-   * @param command The command that was run.
-   * @param options How it ended.
-   */
-  constructor(command: string, options: CommandErrorOptions) {
-    const { code, signal = null } = options;
-    super(
-      `Command '${command}' ended ${
-        signal ? `by ${signal}` : `with exit code ${code}`
-      }`,
-      options,
-    );
-    this.code = code;
-    this.signal = signal;
-  }
-}
+export { CommandError };
+export type { CommandErrorOptions, CommandOutput, CommandSignal };
 
 /** Options of {@linkcode startCommand}. */
 export interface StartCommandOptions {
@@ -116,7 +68,7 @@ export interface StartCommandOptions {
    *
    * @default {"SIGTERM"}
    */
-  killSignal?: Deno.Signal | ((reason: unknown) => Deno.Signal) | undefined;
+  killSignal?: CommandSignal | ((reason: unknown) => CommandSignal) | undefined;
   /**
    * How long the command's processes may take to end after they were asked,
    * before they are killed, in milliseconds: a positive number, `Infinity` for
@@ -132,42 +84,76 @@ export interface StartCommandOptions {
    */
   name?: string | undefined;
   /**
-   * The time between two heartbeats, in milliseconds: a positive number. Output
-   * is told by the next heartbeat.
+   * The time between two heartbeats, in milliseconds: a positive number. The
+   * next heartbeat stands for all output since the last one.
    *
    * @default {1000}
    */
   interval?: number | undefined;
 }
 
-/** After an abort and the end of the tree, an escaped process may hold the output for this long (ms) … */
-const DRAIN_MS = 500;
-/** … and may print this many bytes, which are more than a pipe holds. */
-const DRAIN_BYTES = 2 ** 20;
-/** What one wait may count of those milliseconds: the process may have been stopped meanwhile. */
-const MAX_DRAIN_STEP_MS = 100;
-
-/** Feeds a command; throws what the input throws. */
-async function feed(
-  input: ReadableStreamDefaultReader<Uint8Array>,
-  output: WritableStreamDefaultWriter<Uint8Array>,
-) {
-  try {
-    for (;;) {
-      const { done, value } = await input.read();
-      if (done) break;
-      try {
-        await output.write(value);
-      } catch (error) {
-        // what is no bytes; anything else says that the command has stopped reading
-        if (error instanceof TypeError) throw error;
-        break;
-      }
-    }
-  } finally {
-    input.cancel().catch(() => {});
-    output.close().catch(() => {});
+/** Checks the arguments of {@linkcode startCommand}, and adds the defaults. */
+function checkSettings(command: string | URL, options: StartCommandOptions) {
+  const action = "start command";
+  if (!(command instanceof URL)) checkString(action, "command", command);
+  checkOptions(action, options);
+  const { args = [], cwd, env, stdin = "null", killSignal = "SIGTERM" } =
+    options;
+  const { killAfter = 5000, signal } = options;
+  if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string")) {
+    throwInvalid(TypeError, action, "args", "an array of strings", args);
   }
+  if (cwd !== undefined && !(cwd instanceof URL)) {
+    checkString(action, "cwd", cwd);
+  }
+  if (
+    env !== undefined && (typeof env !== "object" || env === null ||
+      !Object.values(env).every((value) => typeof value === "string"))
+  ) throwInvalid(TypeError, action, "env", "an object of strings", env);
+  if (stdin !== "inherit" && stdin !== "null") {
+    const accepted = `"inherit", "null" or an unlocked ReadableStream`;
+    checkStream(action, "stdin", stdin, accepted);
+  }
+  if (typeof killSignal !== "function") {
+    checkString(action, "killSignal", killSignal);
+  }
+  checkDuration(action, "killAfter", killAfter);
+  checkSignal(action, signal);
+  const { name = String(command), interval } = options;
+  const { [ON_START]: onStart } = options as ProcessTreeHook;
+  return {
+    ...{ command, args, cwd, env, stdin, killSignal, killAfter, signal },
+    ...{ name, interval, onStart },
+  };
+}
+
+function openRuntime(): ProcessRuntime {
+  if (typeof Deno !== "undefined" && Deno.Command) return openDenoRuntime();
+  throw new TypeError(
+    "Cannot start command as this runtime has no Deno.Command",
+  );
+}
+
+async function startRun(
+  runtime: ProcessRuntime,
+  settings: ReturnType<typeof checkSettings>,
+  stopped: AbortSignal,
+) {
+  const { command, args, cwd, env, stdin, onStart } = settings;
+  const { signal, killSignal, killAfter } = settings;
+  const input = typeof stdin === "string" ? undefined : stdin;
+  const process = await runtime.spawn(command, {
+    args: [...args],
+    cwd,
+    env,
+    stdin: typeof stdin === "string" ? stdin : "piped",
+  });
+  const tree = new ProcessTree(process, runtime.system);
+  onStart?.(tree);
+  return new CommandRun(process, tree, {
+    command: String(command),
+    ...{ input, signal, stopped, killSignal, killAfter },
+  });
 }
 
 /**
@@ -232,195 +218,21 @@ export function startCommand(
   command: string | URL,
   options: StartCommandOptions = {},
 ): WorkerStreams<CommandOutput> {
-  const action = "start command";
-  if (!(command instanceof URL)) checkString(action, "command", command);
-  checkOptions(action, options);
-  const {
-    args = [],
-    cwd,
-    env,
-    stdin = "null",
-    signal,
-    killSignal = "SIGTERM",
-    killAfter = 5000,
-    name = String(command),
-    interval,
-  } = options;
-  if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string")) {
-    throwInvalid(TypeError, action, "args", "an array of strings", args);
-  }
-  if (cwd !== undefined && !(cwd instanceof URL)) {
-    checkString(action, "cwd", cwd);
-  }
-  if (
-    env !== undefined && (typeof env !== "object" || env === null ||
-      !Object.values(env).every((value) => typeof value === "string"))
-  ) throwInvalid(TypeError, action, "env", "an object of strings", env);
-  if (stdin !== "inherit" && stdin !== "null") {
-    const accepted = `"inherit", "null" or an unlocked ReadableStream`;
-    checkStream(action, "stdin", stdin, accepted);
-  }
-  if (typeof killSignal !== "function") {
-    checkString(action, "killSignal", killSignal);
-  }
-  checkDuration(action, "killAfter", killAfter);
-  checkSignal(action, signal);
+  const settings = checkSettings(command, options);
+  const { signal, name, interval } = settings;
+  const runtime = openRuntime();
+  let run: CommandRun | undefined;
 
-  if (typeof Deno === "undefined" || !Deno.Command) {
-    throw new TypeError(
-      "Cannot start command as this runtime has no Deno.Command",
-    );
-  }
-  const onStart = (options as ProcessTreeHook)[ON_START];
-  let tree: ProcessTree | undefined;
-  let termination: Promise<void> | undefined;
-
-  async function waitForTree() {
-    if (!termination) return;
-    await termination;
-    await tree?.leaderEnded;
-  }
-
-  async function* run(stopped: AbortSignal): AsyncGenerator<CommandOutput> {
+  async function* work({ signal: stopped }: WorkContext) {
     if (signal?.aborted) return;
-    const child = new Deno.Command(command, {
-      args: [...args],
-      ...(cwd !== undefined && { cwd }),
-      ...(env !== undefined && { env }),
-      stdin: typeof stdin === "string" ? stdin : "piped",
-      stdout: "piped",
-      stderr: "piped",
-      detached: true,
-    }).spawn();
-
-    tree = new ProcessTree({
-      pid: child.pid,
-      exited: child.status,
-      kill: (signal) => child.kill(signal as Deno.Signal),
-    }, openDenoProcesses());
-    onStart?.(tree);
-    let ending: Promise<void> | undefined;
-    let asked: unknown;
-    let failure: { error: unknown } | undefined;
-    let exited = false;
-    let drain: { ms: number; bytes: number } | undefined;
-    let open = 0;
-    let wake = () => {};
-    const waiting: { chunk: CommandOutput; taken: () => void }[] = [];
-
-    function terminate(signal: Deno.Signal) {
-      ending = tree!.terminate(signal, killAfter);
-      ending.then(() => {
-        drain = { ms: DRAIN_MS, bytes: DRAIN_BYTES };
-        wake();
-      });
-    }
-    function end(reason: unknown) {
-      if (ending) {
-        if (reason !== asked) tree!.killNow();
-        return;
-      }
-      asked = reason;
-      try {
-        terminate(
-          typeof killSignal === "function" ? killSignal(reason) : killSignal,
-        );
-      } catch (error) {
-        failure ??= { error };
-        terminate("SIGTERM");
-      }
-    }
-    function onAbort(event: Event) {
-      end((event.target as AbortSignal).reason);
-      wake();
-    }
-    async function pump(
-      from: CommandOutput["from"],
-      reader: ReadableStreamDefaultReader,
-    ) {
-      open++;
-      for (;;) {
-        const { done, value: bytes } = await reader.read();
-        if (done) break;
-        await new Promise<void>((taken) => {
-          waiting.push({ chunk: { from, bytes }, taken });
-          wake();
-        });
-      }
-      open--;
-      wake();
-    }
-    function fail(error: unknown) {
-      failure ??= { error };
-      end(error);
-      wake();
-    }
-
-    const readers = [
-      child.stdout.getReader(),
-      child.stderr.getReader(),
-    ] as const;
-    const input = typeof stdin === "string" ? undefined : stdin.getReader();
-    child.status.then(() => {
-      exited = true;
-      wake();
-    });
-    signal?.addEventListener("abort", onAbort, { once: true });
-    stopped.addEventListener("abort", onAbort, { once: true });
-    pump("stdout", readers[0]).catch(fail);
-    pump("stderr", readers[1]).catch(fail);
-    if (input) feed(input, child.stdin.getWriter()).catch(fail);
-
-    try {
-      for (;;) {
-        if (stopped.aborted || failure) break;
-        const first = waiting.shift();
-        if (first) {
-          yield first.chunk;
-          first.taken();
-          if (drain && (drain.bytes -= first.chunk.bytes.length) <= 0) break;
-          continue;
-        }
-        if (open === 0 && (exited || drain) || drain && drain.ms <= 0) break;
-        const limit = drain
-          ? Math.min(drain.ms, MAX_DRAIN_STEP_MS)
-          : exited && !ending && open > 0
-          ? killAfter
-          : Infinity;
-        const start = performance.now();
-        const isLeft = await new Promise<boolean>((resolve) => {
-          const cancelTimer = startTimer(() => resolve(true), limit);
-          wake = () => {
-            cancelTimer();
-            resolve(false);
-          };
-        });
-        if (drain && limit !== Infinity) {
-          drain.ms -= Math.min(performance.now() - start, limit);
-        } else if (isLeft) break;
-      }
-      if (failure) throw failure.error;
-      if (!stopped.aborted && !ending) {
-        const status = await child.status;
-        if (!ending && !status.success) {
-          throw new CommandError(String(command), status);
-        }
-      }
-    } finally {
-      for (const { taken } of waiting) taken();
-      for (const reader of readers) reader.cancel().catch(() => {});
-      input?.cancel().catch(() => {});
-      const removeListener = () =>
-        signal?.removeEventListener("abort", onAbort);
-      // until then an abort kills the tree at once
-      if (ending) termination = ending.then(removeListener);
-      else removeListener();
-    }
+    run = await startRun(runtime, settings, stopped);
+    yield* run.deliver();
   }
 
-  const { results, heartbeats, finished } = startWorker(
-    ({ signal: stopped }) => run(stopped),
-    { name, interval },
-  );
+  const { results, heartbeats, finished } = startWorker(work, {
+    name,
+    interval,
+  });
+  const waitForTree = () => run?.waitForTree();
   return { results, heartbeats, finished: finished.then(waitForTree) };
 }
