@@ -125,3 +125,21 @@ export async function forwardOutput(
     cancel();
   }
 }
+
+/** Why a command could not be started, and the exit code for that. */
+export function describeStartFailure(error: unknown, command: string) {
+  if (error instanceof Deno.errors.NotFound) {
+    return { code: 127, message: `cannot find the command '${command}'` };
+  }
+  const { message } = error as Error;
+  if (error instanceof Deno.errors.NotCapable) {
+    return {
+      code: 125,
+      message: `cannot run a command without --allow-run: ${message}`,
+    };
+  }
+  return {
+    code: 126,
+    message: `cannot run the command '${command}': ${message}`,
+  };
+}

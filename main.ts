@@ -26,7 +26,11 @@ import {
   produceItems,
   STOP_TIMEOUT_MS,
 } from "./_cli_demo.ts";
-import { forwardOutput, SilenceReporter } from "./_cli_guard.ts";
+import {
+  describeStartFailure,
+  forwardOutput,
+  SilenceReporter,
+} from "./_cli_guard.ts";
 import { CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
 import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
@@ -135,23 +139,6 @@ async function toExitCode(
   const failure = describeStartFailure(error, command);
   await output.notify("error", failure.message, failure);
   return failure.code;
-}
-
-function describeStartFailure(error: unknown, command: string) {
-  if (error instanceof Deno.errors.NotFound) {
-    return { code: 127, message: `cannot find the command '${command}'` };
-  }
-  const { message } = error as Error;
-  if (error instanceof Deno.errors.NotCapable) {
-    return {
-      code: 125,
-      message: `cannot run a command without --allow-run: ${message}`,
-    };
-  }
-  return {
-    code: 126,
-    message: `cannot run the command '${command}': ${message}`,
-  };
 }
 
 /** Passes standard input on, and fails when it is silent. */

@@ -18,7 +18,6 @@ const NOT_YET = new Set([
   "tests/fleet_realtime_test.ts",
   "tests/fleet_test.ts",
   "tests/fuzz_test.ts",
-  "tests/main_test.ts",
   "tests/model/evidence_simulation.ts",
   "tests/realtime_test.ts",
   "tests/realtime/nats_test.ts",

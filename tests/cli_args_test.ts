@@ -1,0 +1,173 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { parseArguments, type Settings, UsageError } from "../_cli_args.ts";
+import { forEachRow, parseLines, runCli } from "./_cli_process.ts";
+
+const DEFAULTS: Settings = {
+  mode: "demo",
+  command: [],
+  timeout: 3_000,
+  runtime: 10_000,
+  retries: 0,
+  interval: 1_000,
+  work: 500,
+  hangAfter: Infinity,
+  cpu: false,
+  quiet: false,
+  json: false,
+};
+const GUARD = { ...DEFAULTS, timeout: 600_000, runtime: Infinity };
+
+Deno.test("parseArguments() knows the three modes, and their defaults", () => {
+  const rows: [string[], Settings][] = [
+    [[], DEFAULTS],
+    [["-"], { ...GUARD, mode: "pipe" }],
+    [["--", "make", "--timeout", "-"], {
+      ...GUARD,
+      mode: "command",
+      command: ["make", "--timeout", "-"],
+    }],
+    [["--json", "-", "--quiet"], {
+      ...GUARD,
+      mode: "pipe",
+      json: true,
+      quiet: true,
+    }],
+    [["--cpu", "--hang-after=2", "--retries", "1"], {
+      ...DEFAULTS,
+      cpu: true,
+      hangAfter: 2,
+      retries: 1,
+    }],
+  ];
+  for (const [args, expected] of rows) {
+    assertEquals<unknown>(parseArguments(args), expected, args.join(" "));
+  }
+  for (const args of [["--help"], ["-h"], ["--version", "-h", "--quiet"]]) {
+    assertEquals(parseArguments(args), "help");
+  }
+  assertEquals(parseArguments(["--version"]), "version");
+});
+
+const DURATIONS: [string, number][] = [
+  ["250ms", 250],
+  ["0.5s", 500],
+  [".01m", 600],
+  ["1.5h", 5_400_000],
+  ["300ms", 300],
+  ["1m30s", 90_000],
+  ["1h2m3s4ms", 3_723_004],
+  ["2d", 172_800_000],
+  ["1d.5h", 88_200_000],
+  ["596h", 2_145_600_000],
+  ["0", Infinity],
+  ["0s", Infinity],
+  ["none", Infinity],
+];
+
+Deno.test("parseArguments() takes durations in every form", () => {
+  for (const [text, ms] of DURATIONS) {
+    for (const args of [["--timeout", text], [`--timeout=${text}`]]) {
+      const { timeout } = parseArguments(args) as Settings;
+      assertEquals(timeout, ms, text);
+    }
+  }
+});
+
+const OPTIONS =
+  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --cpu, --quiet, --json, --help, --version";
+const LIMITED = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
+const COUNTED = ["whole number"];
+
+/** Arguments, and what the error must say. */
+const REFUSED: [string[], ...string[]][] = [
+  [["--bogus"], "'--bogus'", OPTIONS],
+  [["--no-quiet"], "'--no-quiet'", OPTIONS],
+  [["--no-cpu=1"], "'--no-cpu=1'", OPTIONS],
+  [["--_=1"], "'--_=1'", OPTIONS],
+  [["-x"], "'-x'", OPTIONS],
+  [["--_=x"], "'--_=x'", OPTIONS],
+  [["--timeout"], "--timeout", "''", ...LIMITED],
+  [["--timeout="], "--timeout", "''", ...LIMITED],
+  [["--timeout", "3 s"], "--timeout", "'3 s'", ...LIMITED],
+  [["--timeout", "-5s"], "--timeout", "'-5s'", ...LIMITED],
+  [["--timeout", "--json"], "--timeout", "'--json'", ...LIMITED],
+  [["--retries", "-1", "--", "true"], "--retries", "'-1'", ...COUNTED],
+  [["--timeout=-5s"], "--timeout", "'-5s'", ...LIMITED],
+  [["--timeout", "597h"], "--timeout", "'597h'", ...LIMITED],
+  [["--timeout=Infinity", "-"], "--timeout", "'Infinity'", ...LIMITED],
+  [["--timeout=1e3", "--", "true"], "--timeout", "'1e3'", ...LIMITED],
+  [["--runtime=5w"], "--runtime", "'5w'", ...LIMITED],
+  [["--runtime=25d"], "--runtime", "'25d'", ...LIMITED],
+  [["--runtime=30s1m"], "--runtime", "'30s1m'", ...LIMITED],
+  [["--runtime=1s1s"], "--runtime", "'1s1s'", ...LIMITED],
+  [["--runtime=1m30"], "--runtime", "'1m30'", ...LIMITED],
+  [["--timeout", "90"], "--timeout", "'90'", ": 90s or 90ms?"],
+  [["--timeout=90", "--", "true"], "--timeout", "'90'", ": 90s or 90ms?"],
+  [["--interval", "0.5"], "--interval", "'0.5'", ": 0.5s or 0.5ms?"],
+  [["--runtime", ".", "--", "true"], "--runtime", "'.'", ...LIMITED],
+  [["--retries", "", "--", "true"], "--retries", "''", ...COUNTED],
+  [["--interval", "0"], "--interval", "'0'", "1.5m", "more than 0"],
+  [["--interval", "none"], "--interval", "'none'", "1.5m", "more than 0"],
+  [["--work", "0s"], "--work", "'0s'", "1.5m", "more than 0"],
+  [["--work", "soon"], "--work", "'soon'", "1.5m", "more than 0"],
+  [["--hang-after", "1.5"], "--hang-after", "'1.5'", ...COUNTED],
+  [["--hang-after=-1"], "--hang-after", "'-1'", ...COUNTED],
+  [["--retries=x", "--", "true"], "--retries", "'x'", ...COUNTED],
+  [["--quiet=1"], "--quiet", "'1'", "no value"],
+  [["--json=false"], "--json", "'false'", "no value"],
+  [["--help=me"], "--help", "'me'", "no value"],
+  [["--version="], "--version", "''", "no value"],
+  [["--quiet", "false"], "--quiet", "'false'", "no value"],
+  [["-h", "false"], "--help", "'false'", "no value"],
+  [["0x10"], "'0x10'"],
+  [["--timeout", "1\n2"], "--timeout", "'1 2'", ...LIMITED],
+  [["--"], "missing command after --", "heartbeat -- make test"],
+  [["--quiet", "--", ""], "missing command after --"],
+  [["make", "test"], "'make'", "heartbeat -- make test"],
+  [["-", "make"], "'-'", "given after --"],
+  [["make", "--", "true"], "'make'", "heartbeat -- make true"],
+  [["--retries", "2", "-"], "--retries", "'2'", "-- COMMAND only"],
+  [["--retries=2", "-"], "--retries", "'2'", "-- COMMAND only"],
+  [["--interval=1s", "--", "true"], "--interval", "'1s'", "the demo only"],
+  [["--work=1s", "-"], "--work", "'1s'", "the demo only"],
+  [["--cpu", "-"], "--cpu", "the demo only"],
+  [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
+];
+
+Deno.test("parseArguments() refuses what it does not know, in one line", () => {
+  for (const [args, ...parts] of REFUSED) {
+    const { message } = assertThrows(
+      () => parseArguments(args),
+      UsageError,
+      undefined,
+      args.join(" "),
+    );
+    assertMatch(message, /^[^\r\n]+$/);
+    for (const part of parts) {
+      assert(message.includes(part), `${args}: no '${part}' in ${message}`);
+    }
+  }
+});
+
+Deno.test("the command line says how its arguments are wrong, and exits with 2", async () => {
+  const rows = ["--bogus", "--timeout=90", "--=", "make"]
+    .map((flag) => REFUSED.find(([args]) => args[0] === flag) ?? [[flag]]);
+  await forEachRow(
+    [...rows, ...REFUSED.slice(-3)],
+    async ([args, ...parts]) => {
+      const { code, stdout, stderr } = await runCli(args as string[]);
+      assertEquals([code, stdout], [2, ""], `${args}`);
+      assertMatch(stderr, /^heartbeat: [^\n]+ \(see --help\)\n$/);
+      for (const part of parts) assert(stderr.includes(part as string), stderr);
+    },
+  );
+});
+
+Deno.test("the command line hands the durations on", async () => {
+  const args = ["--json", "--timeout", "1m30s", "--runtime", "50ms"];
+  const { stdout, stderr } = await runCli(args);
+  const [{ timeout, runtime }] = parseLines(stdout);
+  assertEquals([timeout, runtime, stderr], [90_000, 50, ""]);
+});
