@@ -65,6 +65,9 @@ const KNOWN_LAG_SHARE = 2 / 5;
 /** For how many timeouts before a silence lag is remembered. */
 const KNOWN_LAG_TIMEOUTS = 2;
 
+/** How many delays are kept apart within one timeout. */
+const DELAYS_PER_TIMEOUT = 64;
+
 /** A stretch of time between two checks, the second of which was late. */
 interface Delay {
   /** Where it starts, by the evidence clock. */
@@ -164,7 +167,19 @@ export class EvidenceClock {
     this.#settled = lateness > tolerance ? start : this.now;
     if (lateness <= this.#jitter) return;
     const uncounted = isCounted ? 0 : lateness;
-    this.#delays.push({ start, end: this.now, lateness, tolerance, uncounted });
+    this.#add({ start, end: this.now, lateness, tolerance, uncounted });
+  }
+
+  /** Remembers a delay. Those that are close together are kept as one, so that there are few. */
+  #add(delay: Delay) {
+    const last = this.#delays.at(-1);
+    const most = this.#timeout / DELAYS_PER_TIMEOUT;
+    const isClose = last !== undefined && delay.end - last.start <= most &&
+      (last.uncounted === 0) === (delay.uncounted === 0);
+    if (!isClose) return this.#delays.push(delay);
+    last.end = delay.end;
+    last.lateness = Math.max(last.lateness, delay.lateness);
+    last.uncounted += delay.uncounted;
   }
 
   /** Whether so little lateness is known: what every timer has, or from a delay that was counted. */
@@ -335,9 +350,11 @@ export class SilenceEvidence {
     const clock = this.#clock;
     const { now, checkedAt } = clock;
     const began = this.#beganAt;
-    const isSetBack = clock.isSetBack(due, wall);
+    // a check that was planned before the silence was interrupted
+    const from = Math.max(due, checkedAt);
+    const isSetBack = clock.isSetBack(from, wall);
     const isLast = this.#isConfirming && began === undefined;
-    clock.check(due, wall, isLast ? this.#timeout : clock.tolerance);
+    clock.check(from, wall, isLast ? this.#timeout : clock.tolerance);
     if (began === undefined) return;
     const sinceCheck = Math.max(began - checkedAt, 0);
     this.#since = isSetBack ? clock.now : Math.min(now + sinceCheck, clock.now);

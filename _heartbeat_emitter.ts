@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { markResultBeat } from "./_result_beats.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
@@ -26,7 +27,10 @@ export class HeartbeatEmitter {
   #options: HeartbeatEmitterOptions;
   #detail: unknown;
   #hasUnsentDetail = false;
-  #hasProgress = false;
+  /** Whether a unit settled since the last tick. */
+  #hasSettled = false;
+  /** Whether `beat()` was called since the last tick. */
+  #hasBeaten = false;
   #seq = 0;
   #cancelTimer: CancelTimer = () => {};
 
@@ -38,7 +42,7 @@ export class HeartbeatEmitter {
 
   /** Emits the first heartbeat, and starts the timer. */
   start() {
-    this.#emit();
+    this.#emit(false);
     this.#arm();
   }
 
@@ -49,12 +53,12 @@ export class HeartbeatEmitter {
 
   /** Notes that a unit settled. */
   recordProgress() {
-    this.#hasProgress = true;
+    this.#hasSettled = true;
   }
 
   /** Notes progress inside a unit, with a detail if one is given. */
   recordDetail(detail: unknown) {
-    this.#hasProgress = true;
+    this.#hasBeaten = true;
     if (detail === undefined) return;
     this.#detail = detail;
     this.#hasUnsentDetail = true;
@@ -62,7 +66,7 @@ export class HeartbeatEmitter {
 
   /** Emits the last detail now, if no heartbeat has carried it yet. */
   flushDetail() {
-    if (this.#hasUnsentDetail) this.#emit();
+    if (this.#hasUnsentDetail) this.#emit(false);
   }
 
   #arm() {
@@ -74,15 +78,18 @@ export class HeartbeatEmitter {
 
   #onTick() {
     this.#arm();
-    if (this.#hasProgress || this.#options.isIdle()) this.#emit();
-    this.#hasProgress = false;
+    const isIdle = this.#options.isIdle();
+    if (this.#hasBeaten || isIdle) this.#emit(false);
+    else if (this.#hasSettled) this.#emit(true);
+    this.#hasBeaten = this.#hasSettled = false;
   }
 
-  #emit() {
+  #emit(isOfResults: boolean) {
     const { worker, emit } = this.#options;
     const heartbeat: Heartbeat = { worker, seq: ++this.#seq, time: Date.now() };
     if (this.#detail !== undefined) heartbeat.detail = this.#detail;
     this.#hasUnsentDetail = false;
+    if (isOfResults) markResultBeat(heartbeat);
     emit(heartbeat);
   }
 }

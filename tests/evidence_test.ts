@@ -359,3 +359,18 @@ for (const watcher of WATCHERS) {
 Deno.test("simulation: its table has a row for each watcher, timeout and lag", () => {
   assertEquals([...table(1)].length, 2 + 2 * 3 * LAGS.length);
 });
+
+Deno.test("EvidenceClock keeps few delays, however long the timeout and however often it is late", () => {
+  const timeout = 3_600_000;
+  const clock = new EvidenceClock({ timeout, period: 10, jitter: 5 });
+  clock.start(0);
+  let limit = -Infinity;
+  for (let i = 0; i < 300_000; i++) {
+    const due = clock.checkedAt + 10;
+    clock.check(due, due + 10 + i % 7);
+    limit = clock.limit(timeout);
+  }
+  // one that began at the start is found, and one of the last hour is not
+  assert(limit > 0 && clock.now - limit >= timeout, `${clock.now - limit}`);
+  assert(clock.now - limit <= timeout * 1.05, `${clock.now - limit}`);
+});

@@ -84,17 +84,21 @@ function createFleet(timeout: number, wall: (time: number) => number) {
   const clock = new EvidenceClock({ timeout, period, jitter });
   clock.start(wall(0));
   let seen = 0;
-  const check = (time: number) =>
-    clock.check(clock.checkedAt + period, wall(time));
+  let due = wall(0) + period;
   const watcher: Watcher = {
     due: period,
     read(time) {
-      const late = wall(time) - clock.checkedAt - period;
-      if (late > clock.tolerance) check(time);
+      const now = wall(time);
+      if (now - due > clock.tolerance) {
+        clock.check(due, now);
+        // the timer, which is overdue, fires soon
+        due = now;
+      }
       seen = clock.now;
     },
     fire(time) {
-      check(time);
+      clock.check(due, wall(time));
+      due = wall(time) + period;
       watcher.due = time + period;
       return seen <= clock.limit(timeout + period + jitter);
     },

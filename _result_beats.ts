@@ -1,0 +1,21 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import type { Heartbeat } from "./_worker_types.ts";
+
+/**
+ * Heartbeats that only say that results were made. Whoever has read these
+ * results knows better when that was: up to one interval earlier. It is no part
+ * of a heartbeat, as it is worth nothing to anybody else.
+ */
+const resultBeats = new WeakSet<Heartbeat>();
+
+/** Notes that a heartbeat only says that results were made. */
+export function markResultBeat(heartbeat: Heartbeat) {
+  resultBeats.add(heartbeat);
+}
+
+/** Whether a heartbeat only says that results were made. */
+export function isResultBeat(heartbeat: Heartbeat): boolean {
+  return resultBeats.has(heartbeat);
+}

@@ -1,0 +1,179 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * One silence, one timer: the clock that runs while it is the producer's turn,
+ * and reports a stall. It knows no streams; its owner calls it at each event.
+ *
+ * | phase | `attach()` | `detach()` | `onChunkArrived()` | `onChunkForwarded()`, the last that waits | a check | `stop()` |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `detached`: there is no producer, and no timer | → `listening`, a new silence | | counts it | counts it | | → `ended` |
+ * | `listening`: the producer's turn | a new silence | → `detached`, no timer | → `holding` | | `wait` or `confirm`: sets the timer; `stalled`: → `ended`, reports it; without a producer: → `detached` | → `ended`, no timer |
+ * | `holding`: a chunk waits for the consumer | a new silence | → `detached`, no timer | counts it | → `listening`, the silence is new or goes on | sets no timer | → `ended`, no timer |
+ * | `ended` | | | | | | |
+ *
+ * `attach()` while a chunk waits leads to `holding`. In all phases but `ended`,
+ * `onProgress()` ends the first window: from then on `timeout` is the limit.
+ * `beat()` is a sign of life that never waits: it begins a new silence, and
+ * changes no phase.
+ *
+ * The timer is neither set nor cleared at a chunk or a beat: a check finds the
+ * silence that runs, and plans the next one by it.
+ *
+ * @module
+ */
+
+import { SilenceEvidence } from "./_evidence.ts";
+import { MAX_DELAY_MS } from "./_timers.ts";
+
+/** A silence that was too long. All durations are in milliseconds. */
+export interface Stall {
+  /** Which of the limits it passed. */
+  limit: "first" | "silence";
+  /** The limit. */
+  timeout: number;
+  /** How much of the silence counts. */
+  elapsed: number;
+}
+
+/** Options of a {@linkcode SilenceClock}. */
+export interface SilenceClockOptions {
+  /** The limit of a silence, in milliseconds. */
+  timeout: number;
+  /** The limit of a silence before the first progress, in milliseconds. */
+  firstTimeout: number;
+  /** Whether some chunks are no heartbeats: a silence goes on after them. */
+  isSelective?: boolean;
+  /** Asked at each check whether there is still a producer; by default there always is. */
+  isAttached?: () => boolean;
+  /** Called when a check finds that there is no producer any more. */
+  onDetached?: () => void;
+  /** Called once, when the silence is too long. The clock has ended then. */
+  onStall: (stall: Stall) => void;
+}
+
+type Phase = "detached" | "listening" | "holding" | "ended";
+
+/** The clock. Its limits are checked by who takes them from a user. */
+export class SilenceClock {
+  #options: SilenceClockOptions;
+  #phase: Phase = "detached";
+  #limit: "first" | "silence" = "first";
+  #evidence: SilenceEvidence;
+  /** Chunks that arrived and were not forwarded yet. */
+  #waiting = 0;
+  /** Whether there was a heartbeat among those that were forwarded in this `holding`. */
+  #hasHeartbeat = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer is due. */
+  #due = 0;
+
+  constructor(options: SilenceClockOptions) {
+    this.#options = options;
+    this.#evidence = new SilenceEvidence(options.firstTimeout, Date.now());
+  }
+
+  /** The limit of the silence that runs, in milliseconds. */
+  get timeout(): number {
+    const { firstTimeout, timeout } = this.#options;
+    return this.#limit === "first" ? firstTimeout : timeout;
+  }
+
+  /** Whether the clock has ended: by a stall, or because it was stopped. */
+  get isEnded(): boolean {
+    return this.#phase === "ended";
+  }
+
+  /** Whether the timer is set. */
+  get isTimed(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** A producer is there, since `now` by the wall clock: its silence begins. */
+  attach(now = Date.now()) {
+    if (this.#phase === "ended") return;
+    this.#evidence.begin(now);
+    this.#hasHeartbeat = true;
+    this.#phase = this.#waiting > 0 ? "holding" : "listening";
+    this.#clearTimer();
+    if (this.#phase === "listening") this.#plan(Date.now());
+  }
+
+  /** The producer is gone; another one may follow. */
+  detach() {
+    if (this.#phase === "ended") return;
+    this.#phase = "detached";
+    this.#clearTimer();
+  }
+
+  /** A chunk arrived, and waits for the consumer: the producer need not send another one. */
+  onChunkArrived() {
+    if (this.#waiting++ > 0 || this.#phase !== "listening") return;
+    this.#phase = "holding";
+    this.#hasHeartbeat = false;
+    if (this.#options.isSelective) this.#evidence.pause(this.#due, Date.now());
+  }
+
+  /** The first of the chunks that wait was forwarded to the consumer. */
+  onChunkForwarded(isHeartbeat: boolean) {
+    if (isHeartbeat) this.#hasHeartbeat = true;
+    if (--this.#waiting > 0 || this.#phase !== "holding") return;
+    this.#phase = "listening";
+    const now = Date.now();
+    if (this.#options.isSelective) this.#evidence.resume(now);
+    if (this.#hasHeartbeat) this.#evidence.begin(now);
+    if (this.#timer === undefined) this.#plan(now);
+  }
+
+  /** A sign of life that waits for nobody. It costs one look at the wall clock. */
+  beat() {
+    this.#evidence.begin(Date.now());
+  }
+
+  /** The work has made progress: the first window is over. */
+  onProgress() {
+    if (this.#limit === "silence") return;
+    this.#limit = "silence";
+    const { firstTimeout, timeout } = this.#options;
+    if (firstTimeout === timeout) return;
+    const now = Date.now();
+    this.#evidence = new SilenceEvidence(timeout, now);
+    this.#clearTimer();
+    if (this.#phase === "listening") this.#plan(now);
+  }
+
+  /** Ends the clock; no timer is left. */
+  stop() {
+    this.#phase = "ended";
+    this.#clearTimer();
+  }
+
+  #clearTimer() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #plan(now: number) {
+    if (this.timeout === Infinity) return;
+    const delay = Math.min(this.#evidence.plan(), MAX_DELAY_MS);
+    this.#due = now + delay;
+    this.#timer = setTimeout(() => this.#onCheck(), delay);
+  }
+
+  #onCheck() {
+    this.#timer = undefined;
+    if (this.#phase !== "listening") return;
+    const { isAttached, onDetached, onStall } = this.#options;
+    if (isAttached?.() === false) {
+      this.detach();
+      return onDetached?.();
+    }
+    const now = Date.now();
+    if (this.#evidence.check(this.#due, now) !== "stalled") {
+      return this.#plan(now);
+    }
+    const { timeout } = this;
+    this.stop();
+    onStall({ limit: this.#limit, timeout, elapsed: this.#evidence.elapsed });
+  }
+}
