@@ -14,7 +14,7 @@ const MOST_USERS = 3;
 
 /** Tests that bear another name than what they test. */
 const EXTRA: Record<string, RegExp> = {
-  monitor: /\b(conformance|leak)/,
+  monitor: /\/(conformance\/|leak_test)/,
   worker: /\bleak/,
 };
 
