@@ -1,0 +1,285 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Who is in a fleet, and when their last heartbeats came. There are no timers,
+ * no streams and no events in it. A worker is a row in an array of numbers: at a
+ * million, objects and their garbage collection would cost more than the work.
+ *
+ * What a worker is follows from its row:
+ *
+ * | position | last seen | the worker is |
+ * | --- | --- | --- |
+ * | finite | none | expected: no heartbeat came yet |
+ * | finite | a time | up |
+ * | infinite | either | down, or new: nobody waits for it |
+ *
+ * Each of these changes it:
+ *
+ * | | new | expected | up | down |
+ * | --- | --- | --- | --- | --- |
+ * | `startWaiting()` | → expected | | | → expected or up |
+ * | `record()` | | → up | up | |
+ * | `markDown()` | | → down | → down | |
+ * | `remove()` | | gone | gone | gone |
+ *
+ * @module
+ */
+
+import type { RefusalReason } from "./_fleet_events.ts";
+import type { FleetWorker, LastBeat } from "./fleet.ts";
+
+/**
+ * The fields of a row, side by side, so that a heartbeat touches one line of the
+ * memory. POSITION: when the last heartbeat came, or since when one is expected,
+ * by the clock of the fleet. LAST_SEEN: the same by the wall clock, NaN if none
+ * came. SEQ: its number, NaN if it had none. ID: which worker the row belongs
+ * to, as rows are used again.
+ */
+const [POSITION, LAST_SEEN, SEQ, ID, FIELDS] = [0, 1, 2, 3, 4] as const;
+/** For how many workers there is room at first. */
+const INITIAL_ROWS = 64;
+/**
+ * The most workers in any case. A `Map` throws at 2^24 entries, with many
+ * deletions at half of that, and there may be two unread events for a worker.
+ */
+export const MAX_WORKERS = 2 ** 22;
+/** The most characters of a detail, as JSON, that is kept of a worker that is down. */
+const MAX_KEPT_DETAIL = 4_096;
+
+/** Limits of a {@linkcode FleetTable}. */
+export interface FleetTableLimits {
+  /** The most workers. */
+  maxWorkers: number;
+  /** The longest name. */
+  maxNameLength: number;
+}
+
+/** Subtracts from a budget of characters what a value takes as JSON or so; negative if it takes more, or is no plain data. */
+function spend(budget: number, value: unknown): number {
+  if (typeof value === "bigint" || typeof value === "function") return -1;
+  if (typeof value === "string") return budget - value.length - 2;
+  if (typeof value !== "object" || value === null) return budget - 8;
+  const proto = Object.getPrototypeOf(value);
+  // anything else may hold any amount of data in a private place
+  if (proto !== Object.prototype && proto !== null && !Array.isArray(value)) {
+    return -1;
+  }
+  budget -= 8;
+  for (const key in value) {
+    if (budget < 0) break;
+    budget = spend(budget - key.length - 4, value[key as never]);
+  }
+  return budget;
+}
+
+/** Whether a detail is plain data of up to `limit` characters; looks at no more of it than that. */
+export function isSmallDetail(detail: unknown, limit: number): boolean {
+  try {
+    return spend(limit, detail) >= 0;
+  } catch {
+    return false; // a getter threw
+  }
+}
+
+/** The workers of a fleet. */
+export class FleetTable {
+  #rows = new Map<string, number>();
+  #fields = new Float64Array(INITIAL_ROWS * FIELDS);
+  #names: (string | undefined)[] = [];
+  /** Has no more entries than are needed: most fleets have no details. */
+  #details: unknown[] = [];
+  #freeRows: number[] = [];
+  #lastId = 0;
+  #waiting = 0;
+  /** No position is less. */
+  #oldest = Infinity;
+  /** Who is down and will be forgotten, and since when; who is down for longest comes first. */
+  #downSince = new Map<number, number>();
+  #maxWorkers: number;
+  #maxNameLength: number;
+
+  constructor({ maxWorkers, maxNameLength }: FleetTableLimits) {
+    this.#maxWorkers = Math.min(maxWorkers, MAX_WORKERS);
+    this.#maxNameLength = maxNameLength;
+  }
+
+  /** How many workers there are. */
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  /** How many workers are waited for: who is expected or up. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** How many workers are down and will be forgotten. */
+  get toForget(): number {
+    return this.#downSince.size;
+  }
+
+  rowOf(worker: string): number | undefined {
+    return this.#rows.get(worker);
+  }
+
+  nameOf(row: number): string {
+    return this.#names[row]!;
+  }
+
+  /** Identifies the worker in a row; no other worker ever has the same. */
+  idOf(row: number): number {
+    return this.#fields[row * FIELDS + ID]!;
+  }
+
+  /** Why a new worker of this name cannot be added, if that is so. */
+  refusalOf(worker: string): RefusalReason | undefined {
+    if (worker.length > this.#maxNameLength) return "name";
+    return this.#rows.size >= this.#maxWorkers ? "full" : undefined;
+  }
+
+  /** The part of a name that may be kept. */
+  shorten(worker: string): string {
+    if (worker.length <= this.#maxNameLength) return worker;
+    const part = worker.slice(0, this.#maxNameLength);
+    // a copy, as a slice would keep the whole name alive
+    return JSON.parse(JSON.stringify(part));
+  }
+
+  /** Adds a worker, for which nobody waits yet, and returns its row. */
+  add(worker: string): number {
+    const row = this.#freeRows.pop() ?? this.#names.length;
+    if (row * FIELDS === this.#fields.length) {
+      const old = this.#fields;
+      this.#fields = new Float64Array(2 * old.length);
+      this.#fields.set(old);
+    }
+    this.#rows.set(worker, row);
+    this.#names[row] = worker;
+    this.#fields.set([Infinity, NaN, NaN, ++this.#lastId], row * FIELDS);
+    return row;
+  }
+
+  /** Removes the worker in a row, with all that is known of it. */
+  remove(row: number) {
+    const at = row * FIELDS;
+    if (this.isWaitedFor(row)) this.#waiting--;
+    this.#fields[at + POSITION] = Infinity;
+    this.#fields[at + ID] = 0;
+    this.#rows.delete(this.nameOf(row));
+    this.#downSince.delete(row);
+    this.#names[row] = undefined;
+    this.#setDetail(row, undefined);
+    this.#freeRows.push(row);
+  }
+
+  isWaitedFor(row: number): boolean {
+    return this.#fields[row * FIELDS + POSITION]! < Infinity;
+  }
+
+  /** Whether a heartbeat of this worker is news: its first one, or the first since it is down. */
+  isBeatNews(row: number): boolean {
+    const at = row * FIELDS;
+    return this.#fields[at + POSITION] === Infinity ||
+      Number.isNaN(this.#fields[at + LAST_SEEN]);
+  }
+
+  /** From now on the worker is expected to beat. */
+  startWaiting(row: number, position: number) {
+    if (!this.isWaitedFor(row)) this.#waiting++;
+    this.#fields[row * FIELDS + POSITION] = position;
+    this.#oldest = Math.min(this.#oldest, position);
+    this.#downSince.delete(row);
+  }
+
+  /** Records a heartbeat of a worker that is waited for; `seq` is NaN if it has none. */
+  record(
+    row: number,
+    position: number,
+    lastSeen: number,
+    seq: number,
+    detail: unknown,
+  ) {
+    const fields = this.#fields;
+    const at = row * FIELDS;
+    fields[at + POSITION] = position;
+    fields[at + LAST_SEEN] = lastSeen;
+    fields[at + SEQ] = seq;
+    if (detail !== undefined || row < this.#details.length) {
+      this.#setDetail(row, detail);
+    }
+  }
+
+  #setDetail(row: number, detail: unknown) {
+    const details = this.#details;
+    if (detail === undefined && row >= details.length) return;
+    while (details.length < row) details.push(undefined);
+    details[row] = detail;
+  }
+
+  /**
+   * Nobody waits for the worker any more. A large detail is dropped, as the
+   * worker may be down for ever.
+   *
+   * @param since When that is, for `rowsToForget()`; `Infinity` if it is never
+   * forgotten.
+   */
+  markDown(row: number, since: number) {
+    this.#fields[row * FIELDS + POSITION] = Infinity;
+    this.#waiting--;
+    if (since < Infinity) this.#downSince.set(row, since);
+    if (!isSmallDetail(this.#details[row], MAX_KEPT_DETAIL)) {
+      this.#setDetail(row, undefined);
+    }
+  }
+
+  /** The rows of those who are down since `limit`, or longer. */
+  *rowsToForget(limit: number): Generator<number> {
+    for (const [row, since] of this.#downSince) {
+      if (since > limit) return;
+      yield row;
+    }
+  }
+
+  /** The rows of those who are waited for since `limit`, or longer. */
+  silentRows(limit: number): number[] {
+    const silent: number[] = [];
+    if (this.#oldest > limit) return silent;
+    const fields = this.#fields;
+    const end = this.#names.length * FIELDS;
+    let oldest = Infinity;
+    for (let at = POSITION; at < end; at += FIELDS) {
+      const position = fields[at]!;
+      if (position <= limit) silent.push((at - POSITION) / FIELDS);
+      if (position < oldest) oldest = position;
+    }
+    this.#oldest = oldest;
+    return silent;
+  }
+
+  /** What is known of the last heartbeat of the worker in a row. */
+  lastBeat(row: number): LastBeat {
+    const at = row * FIELDS;
+    const lastSeen = this.#fields[at + LAST_SEEN]!;
+    const seq = this.#fields[at + SEQ]!;
+    const detail = this.#details[row];
+    return {
+      ...(!Number.isNaN(lastSeen) && { lastSeen }),
+      ...(!Number.isNaN(seq) && { seq }),
+      ...(detail !== undefined && { detail }),
+    };
+  }
+
+  /** The workers, in the order in which they were added. */
+  *[Symbol.iterator](): Generator<FleetWorker> {
+    for (const [worker, row] of this.#rows) {
+      const last = this.lastBeat(row);
+      const state = !this.isWaitedFor(row)
+        ? "down"
+        : last.lastSeen === undefined
+        ? "expected"
+        : "up";
+      yield { worker, state, ...last };
+    }
+  }
+}

@@ -1,0 +1,255 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Watches the workers of a fleet: takes their heartbeats, looks for those who
+ * are silent at each tick of its one timer, and reports what happens to them.
+ *
+ * | phase | heartbeat, `expect()` | a tick | `pause()` | `resume()` | `end()` |
+ * | --- | --- | --- | --- | --- | --- |
+ * | watching | is taken | who is silent is down; who was down for long is forgotten | → paused | a fresh window for all | → ended |
+ * | paused | is taken | nobody is down | | → watching, a fresh window for all | → ended |
+ * | ended | is ignored | | | | |
+ *
+ * The timer runs while somebody is waited for, or is down and will be forgotten.
+ *
+ * @module
+ */
+
+import { FleetClock } from "./_fleet_clock.ts";
+import { FleetEvents } from "./_fleet_events.ts";
+import { FleetTable, type FleetTableLimits } from "./_fleet_table.ts";
+import { checkString } from "./_validate.ts";
+import type { FleetHandle } from "./fleet.ts";
+import type { Heartbeat } from "./worker.ts";
+
+/** Limits of a {@linkcode FleetWatch}, as those of a `FleetMonitor`. */
+export interface FleetWatchOptions extends FleetTableLimits {
+  timeout: number;
+  forgetAfter: number;
+  resolution: number;
+}
+
+/** What a heartbeat says, without what it does not have. */
+function contentsOf(seq: number, detail: unknown) {
+  return {
+    ...(!Number.isNaN(seq) && { seq }),
+    ...(detail !== undefined && { detail }),
+  };
+}
+
+/** Watches the workers of a fleet. */
+export class FleetWatch {
+  readonly table: FleetTable;
+  readonly events = new FleetEvents();
+  /** Is called when there may be an event to read. */
+  onEvent = () => {};
+  #phase: "watching" | "paused" | "ended" = "watching";
+  #clock: FleetClock;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timeout: number;
+  #forgetAfter: number;
+  /** Nobody is forgotten before, by `#clock.present`. */
+  #forgetNotBefore = 0;
+
+  constructor(options: FleetWatchOptions) {
+    const { timeout, forgetAfter, resolution } = options;
+    this.table = new FleetTable(options);
+    this.#clock = new FleetClock(timeout, resolution);
+    this.#timeout = timeout;
+    this.#forgetAfter = forgetAfter;
+  }
+
+  /** Takes a heartbeat. */
+  beat(worker: string, seq: number | undefined, detail: unknown) {
+    if (this.#clock.mustRead) this.#clock.read(Date.now());
+    this.#take(worker, seq, detail);
+  }
+
+  /** Takes a heartbeat of the worker in a row; returns false if that is not the worker with this id. */
+  beatRow(
+    row: number,
+    id: number,
+    seq: number | undefined,
+    detail: unknown,
+  ): boolean {
+    if (this.table.idOf(row) !== id || this.#phase === "ended") return false;
+    if (this.#clock.mustRead) this.#clock.read(Date.now());
+    this.#record(row, seq, detail);
+    return true;
+  }
+
+  /** Takes heartbeats that came now. */
+  beatAll(action: string, beats: readonly Heartbeat[]) {
+    this.#clock.read(Date.now());
+    for (const beat of beats) {
+      checkString(action, "worker", beat?.worker);
+      this.#take(beat.worker, beat.seq, beat.detail);
+    }
+    this.#clock.endRead();
+  }
+
+  /** Waits for a heartbeat of a worker, unless it is known already. */
+  expect(worker: string) {
+    if (this.#phase === "ended") return;
+    if (this.table.rowOf(worker) !== undefined) return;
+    const row = this.#add(worker);
+    if (row !== undefined) this.#startWaiting(row);
+  }
+
+  /** Removes a worker; returns whether it was there. */
+  remove(worker: string): boolean {
+    const row = this.table.rowOf(worker);
+    if (row === undefined || this.#phase === "ended") return false;
+    this.#forget(row);
+    return true;
+  }
+
+  /** Nobody is down from now on. */
+  pause() {
+    if (this.#phase === "watching") this.#phase = "paused";
+  }
+
+  /** Every worker has a fresh window from now on. */
+  resume() {
+    if (this.#phase === "ended") return;
+    this.#phase = "watching";
+    this.#clock.restart();
+    this.#forgetNotBefore = this.#clock.present + this.#timeout;
+  }
+
+  /** Ends it. What was not read yet can still be read. */
+  end() {
+    this.#phase = "ended";
+    this.#stopTimer();
+  }
+
+  #take(worker: string, seq: number | undefined, detail: unknown) {
+    if (this.#phase === "ended") return;
+    const row = this.table.rowOf(worker) ?? this.#add(worker);
+    if (row !== undefined) this.#record(row, seq, detail);
+  }
+
+  /** Adds a worker, or refuses it. */
+  #add(worker: string): number | undefined {
+    const { table, events } = this;
+    const reason = table.refusalOf(worker);
+    if (reason === undefined) return table.add(worker);
+    events.reportRefused(reason, Date.now(), () => table.shorten(worker));
+    this.onEvent();
+    return undefined;
+  }
+
+  #record(row: number, seq: unknown, detail: unknown) {
+    const { table } = this;
+    const count = typeof seq === "number" ? seq : NaN;
+    if (table.isBeatNews(row)) this.#reportBeat(row, count, detail);
+    const { position, wall } = this.#clock;
+    table.record(row, position, wall, count, detail);
+  }
+
+  /** Reports a heartbeat that is the first one, or the first after an outage. */
+  #reportBeat(row: number, seq: number, detail: unknown) {
+    const { table, events } = this;
+    if (!table.isWaitedFor(row)) this.#startWaiting(row);
+    const time = Date.now();
+    const worker = table.nameOf(row);
+    const contents = contentsOf(seq, detail);
+    const last = table.lastBeat(row);
+    if (last.lastSeen === undefined) {
+      events.report(row, { type: "up", worker, time, ...contents });
+    } else {
+      const outage = Math.max(time - last.lastSeen, 0);
+      const missed = seq - (last.seq ?? NaN) - 1;
+      events.report(row, {
+        ...{ type: "recovered", worker, time, outage },
+        ...(missed >= 0 && { missed }),
+        ...contents,
+      });
+    }
+    this.onEvent();
+  }
+
+  #startWaiting(row: number) {
+    this.table.startWaiting(row, this.#clock.position);
+    if (this.#timer !== undefined || !this.#needsTimer()) return;
+    this.#clock.start(Date.now());
+    this.#startTimer();
+  }
+
+  #needsTimer(): boolean {
+    const waiting = this.#timeout < Infinity ? this.table.waiting : 0;
+    return waiting + this.table.toForget > 0;
+  }
+
+  #startTimer() {
+    this.#timer = setTimeout(() => this.#onTick(), this.#clock.period);
+  }
+
+  #stopTimer() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#clock.stop();
+  }
+
+  #onTick() {
+    this.#clock.tick(Date.now());
+    // at once, as what follows may take a while
+    this.#startTimer();
+    if (this.#phase === "paused") return this.#clock.restart();
+    const silent = this.table.silentRows(this.#clock.limit());
+    for (const row of silent) this.#markDown(row);
+    this.#forgetOld();
+    if (!this.#needsTimer()) this.#stopTimer();
+  }
+
+  #markDown(row: number) {
+    const { table, events } = this;
+    const worker = table.nameOf(row);
+    const last = table.lastBeat(row);
+    const isForgotten = this.#forgetAfter < Infinity;
+    table.markDown(row, isForgotten ? this.#clock.present : Infinity);
+    events.report(row, { type: "down", worker, time: Date.now(), ...last });
+    this.onEvent();
+  }
+
+  #forgetOld() {
+    const { present } = this.#clock;
+    if (present < this.#forgetNotBefore) return;
+    for (const row of this.table.rowsToForget(present - this.#forgetAfter)) {
+      this.#forget(row);
+    }
+  }
+
+  #forget(row: number) {
+    const { table, events } = this;
+    const worker = table.nameOf(row);
+    table.remove(row);
+    events.reportForgotten(row, worker, Date.now());
+    if (!this.#needsTimer()) this.#stopTimer();
+    this.onEvent();
+  }
+}
+
+/** Takes the heartbeats of one worker, whose row it remembers. */
+export class WorkerHandle implements FleetHandle {
+  readonly worker: string;
+  #watch: FleetWatch;
+  #id = -1;
+  #row = 0;
+
+  constructor(watch: FleetWatch, worker: string) {
+    this.worker = worker;
+    this.#watch = watch;
+  }
+
+  beat(seq?: number, detail?: unknown) {
+    const watch = this.#watch;
+    if (watch.beatRow(this.#row, this.#id, seq, detail)) return;
+    watch.beat(this.worker, seq, detail);
+    const row = watch.table.rowOf(this.worker);
+    if (row === undefined) return; // it was refused, or the fleet has ended
+    this.#row = row;
+    this.#id = watch.table.idOf(row);
+  }
+}
