@@ -1,23 +1,258 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-// What only real processes can show: how long it takes until they are gone.
+// What only real processes and a real clock can show: how long it takes until they are gone.
 
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { deadline } from "@std/async/deadline";
-import { startCommand, type StartCommandOptions } from "../../command.ts";
-import { NPM_FLAGS } from "../_help.ts";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { delay } from "@std/async/delay";
+import {
+  CommandError,
+  type CommandOutput,
+  startCommand,
+  type StartCommandOptions,
+} from "../../command.ts";
+import { HeartbeatTimeoutError, watch } from "../../monitor.ts";
+import type { WorkerStreams } from "../../worker.ts";
+import {
+  collectOutput,
+  createInput,
+  HANG_MS,
+  isWindows,
+  NEVER_MS,
+  readText,
+  startDeno,
+  startShell,
+  testPosix,
+  waitForOutcome,
+  withTempDir,
+} from "../_command.ts";
+import { isRunning, NPM_FLAGS, waitUntil } from "../_help.ts";
 
-const HANG_MS = 15_000;
-/** A `killAfter` that no test lives to see. */
-const NEVER_MS = 600_000;
-/** What a busy machine may add to a time. */
+/** A `killAfter` (ms) that is waited for. */
+const GRACE_MS = 300;
+/** How early (ms) a timer may be. */
+const EARLY_MS = 5;
+/** What a busy machine may add to a time (ms). */
 const MARGIN_MS = 5_000;
 
-const isPosix = Deno.build.os !== "windows";
+// backpressure and heartbeats
 
-function startShell(script: string, options: StartCommandOptions = {}) {
-  return startCommand("sh", { args: ["-c", script], ...options });
+Deno.test("startCommand holds the command back while nobody reads", () =>
+  withTempDir(async (folder) => {
+    // a byte for each block of 64 KiB that it could write
+    const { results, finished } = startDeno(
+      `const block = new Uint8Array(65536);
+      const count = Deno.openSync("count", { create: true, append: true });
+      for (;;) {
+        Deno.stdout.writeSync(block);
+        count.writeSync(new Uint8Array(1));
+      }`,
+      { cwd: folder, killAfter: 100 },
+    );
+    const countBlocks = async () =>
+      (await Deno.stat(`${folder}/count`).catch(() => ({ size: 0 }))).size;
+    let before = 0;
+    await waitUntil(async () => {
+      const last = before;
+      before = await countBlocks();
+      await delay(200);
+      return before > 0 && before === last || before > 200;
+    }, "a command that is blocked");
+    assert(before <= 32, `${before} blocks were written unread`);
+    const reader = results.getReader();
+    for (let size = 0; size < 65_536 * 100;) {
+      size += (await reader.read()).value!.bytes.length;
+    }
+    await waitUntil(async () => await countBlocks() >= 90);
+    // until more output waits, to be dropped
+    await delay(200);
+    await reader.cancel();
+    await finished;
+  }));
+
+testPosix(
+  "startCommand holds its input back while the command does not read, and cancels it at the end",
+  async () => {
+    let blocks = 0;
+    let isCancelled = false;
+    const stdin = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        blocks++;
+        controller.enqueue(new Uint8Array(65_536));
+      },
+      cancel: () => void (isCancelled = true),
+    });
+    const command = startCommand("sleep", { args: ["50"], stdin });
+    await waitUntil(() => blocks > 1);
+    await delay(200);
+    assert(blocks <= 32, `${blocks} blocks were read`);
+    await command.results.cancel();
+    await command.finished;
+    assert(isCancelled);
+  },
+);
+
+testPosix(
+  "startCommand beats at the start and once for each output, and not in silence",
+  async () => {
+    const input = createInput();
+    const { results, heartbeats, finished } = startShell(
+      "while read line; do printf x; read line; printf y >&2; done",
+      { stdin: input.readable, name: "echo", interval: 20 },
+    );
+    const output = collectOutput(results);
+    const reader = heartbeats.getReader();
+    for (let seq = 1; seq <= 7; seq++) {
+      const next = reader.read();
+      if (seq > 1) {
+        const early = await Promise.race([next, delay(80)]);
+        assertEquals(early, undefined, "a beat in silence");
+        await input.write("\n");
+      }
+      const { value } = await next;
+      assertEquals([value?.worker, value?.seq], ["echo", seq]);
+    }
+    await input.close();
+    await reader.cancel();
+    await output;
+    await finished;
+  },
+);
+
+// the end of a whole tree
+
+/** Shells that write their own process id and their child's to `ids`, and run on in silence. */
+const TREES = {
+  "that ends when it is asked":
+    "trap 'echo asked > asked; exit' TERM; sleep 50 & echo $$ $! > ids; wait",
+  "that ignores SIGTERM":
+    "trap '' TERM; sleep 50 & echo $$ $! > ids; wait; sleep 50",
+  "whose child ignores SIGTERM":
+    "trap '' TERM; sleep 50 & trap 'echo asked > asked; exit' TERM; echo $$ $! > ids; wait",
+};
+
+/** Ends a command in some way, and checks how its results ended. */
+type Ending = (
+  command: WorkerStreams<CommandOutput>,
+  abort: (reason: unknown) => void,
+) => Promise<void>;
+
+const ENDINGS: Record<string, Ending> = {
+  "it is silent under watch()": async (command) => {
+    const results = watch(command, { timeout: 200 });
+    await assertRejects(
+      () => Array.fromAsync(results),
+      HeartbeatTimeoutError,
+    );
+  },
+  "its heartbeats are cancelled": async (command) => {
+    const reason = new Error("stalled");
+    const read = command.results.getReader().read();
+    await command.heartbeats.cancel(reason);
+    let hasFinished = false;
+    command.finished.then(() => hasFinished = true);
+    assertStrictEquals(await read.catch((error) => error), reason);
+    assert(!hasFinished, "the results waited for the processes to end");
+  },
+  "its results are cancelled": async (command) => {
+    await command.results.cancel();
+    await Array.fromAsync(command.heartbeats);
+  },
+  "its signal aborts": async (command, abort) => {
+    abort(new Error("enough"));
+    const { error, beats } = await waitForOutcome(command);
+    assertEquals([error, beats], [undefined, undefined]);
+  },
+};
+
+/** Starts a tree, ends it, and waits until all of it is gone. */
+function endTree(script: string, end: Ending) {
+  return withTempDir(async (cwd) => {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const command = startShell(script, { cwd, killAfter: GRACE_MS, signal });
+    const readIds = () => Deno.readTextFile(`${cwd}/ids`).catch(() => "");
+    await waitUntil(async () => (await readIds()).endsWith("\n"));
+    const ids = (await readIds()).split(" ").map(Number);
+    const start = performance.now();
+    await end(command, (reason) => aborter.abort(reason));
+    await command.finished;
+    const elapsed = performance.now() - start;
+    assertEquals(ids.length, 2);
+    for (const id of ids) {
+      await waitUntil(async () => !await isRunning(id), "the end of a shell");
+    }
+    if (script.includes("trap ''")) {
+      assert(elapsed > GRACE_MS - EARLY_MS, `killed after ${elapsed} ms`);
+    }
+    if (script.includes("asked")) {
+      assertEquals(await Deno.readTextFile(`${cwd}/asked`), "asked\n");
+    }
+  });
 }
+
+for (const [when, end] of Object.entries(ENDINGS)) {
+  testPosix(
+    `startCommand ends the whole process tree when ${when}`,
+    async () => {
+      const trees = Object.values(TREES).map((script) => endTree(script, end));
+      await Promise.all(trees);
+    },
+  );
+}
+
+testPosix(
+  "startCommand kills at once when it is silent after an abort",
+  async () => {
+    const aborter = new AbortController();
+    const command = startShell(
+      "trap '' TERM; echo $$; while :; do sleep 1; done",
+      { killAfter: NEVER_MS, signal: aborter.signal },
+    );
+    const id = Number(await readText(command.results));
+    aborter.abort();
+    const error = await Array.fromAsync(watch(command, { timeout: 200 }))
+      .catch((reason) => reason);
+    assertInstanceOf(error, HeartbeatTimeoutError);
+    await command.finished;
+    await waitUntil(async () => !await isRunning(id));
+  },
+);
+
+// background processes, and those that have escaped
+
+testPosix(
+  "startCommand waits for a background process that prints",
+  async () => {
+    const script = "(sleep 0.3; echo late; echo late >&2) & echo early; exit 3";
+    const { stdout, stderr, error } = await waitForOutcome(
+      startShell(script, { killAfter: HANG_MS }),
+    );
+    assertEquals([stdout, stderr], ["early\nlate\n", "late\n"]);
+    assertInstanceOf(error, CommandError);
+    assertEquals((error as CommandError).code, 3);
+  },
+);
+
+testPosix(
+  "startCommand leaves a background process alone that prints nothing for killAfter",
+  async () => {
+    const start = performance.now();
+    const { error, stdout } = await waitForOutcome(
+      startShell("sleep 50 & echo $!; exit 0", { killAfter: GRACE_MS }),
+    );
+    assert(performance.now() - start > GRACE_MS - EARLY_MS, "left too early");
+    assertEquals(error, undefined);
+    const id = Number(stdout);
+    assert(await isRunning(id), "it was not left alone");
+    Deno.kill(id);
+  },
+);
 
 /** Runs a command that lives on in a session of its own, and kills what is left of it afterwards. */
 async function withEscaped(
@@ -27,16 +262,100 @@ async function withEscaped(
 ) {
   const script = `setsid sh -c 'echo $$; ${escaped}' & sleep 50`;
   const command = startShell(script, options);
-  const reader = command.results.getReader();
-  const { value } = await reader.read();
-  const id = parseInt(new TextDecoder().decode(value?.bytes));
-  reader.releaseLock();
+  const id = parseInt(await readText(command.results));
   try {
-    await deadline(body(command), HANG_MS);
+    await body(command);
   } finally {
     Deno.kill(-id, "SIGKILL");
   }
 }
+
+const PAUSES = { "as fast as it can": ":", "now and then": "sleep 0.02" };
+
+for (const [how, pause] of Object.entries(PAUSES)) {
+  testPosix(
+    `startCommand closes within killAfter + 1 s of an abort, although an escaped process prints ${how}`,
+    async () => {
+      const aborter = new AbortController();
+      const escaped = `trap "" TERM; while :; do echo x; ${pause}; done`;
+      const options = { killAfter: GRACE_MS, signal: aborter.signal };
+      await withEscaped(escaped, options, async (command) => {
+        aborter.abort();
+        const start = performance.now();
+        for await (const _ of command.results);
+        const elapsed = performance.now() - start;
+        const most = GRACE_MS + 1_000 + MARGIN_MS;
+        assert(elapsed < most, `closed after ${elapsed} ms`);
+        await command.finished;
+      });
+    },
+  );
+}
+
+for (const side of ["results", "heartbeats"] as const) {
+  testPosix(
+    `startCommand finishes after a cancel of its ${side}, although an escaped process holds its output`,
+    async () => {
+      const options = { killAfter: NEVER_MS };
+      await withEscaped("exec sleep 50", options, async (command) => {
+        await command[side].cancel("enough");
+        await command.finished;
+      });
+    },
+  );
+}
+
+testPosix(
+  "startCommand errors with the input's error at once, although the command does not end",
+  async () => {
+    const reason = new Error("input");
+    let fail = (_: unknown) => {};
+    const stdin = new ReadableStream<Uint8Array>({
+      start: (controller) => void (fail = (error) => controller.error(error)),
+    });
+    const aborter = new AbortController();
+    const command = startShell("trap '' TERM; echo ready; sleep 50; sleep 50", {
+      stdin,
+      killAfter: NEVER_MS,
+      signal: aborter.signal,
+    });
+    const reader = command.results.getReader();
+    await reader.read();
+    fail(reason);
+    const error = await reader.read().catch((error: unknown) => error);
+    assertStrictEquals(error, reason);
+    // asked a second time, it is killed
+    aborter.abort();
+    await command.finished;
+  },
+);
+
+// permissions, and a PID namespace
+
+Deno.test({
+  name: "startCommand ends the command, if it may run no other",
+  ignore: isWindows,
+  async fn() {
+    const url = new URL("../../command.ts", import.meta.url);
+    const code = `
+      import { startCommand } from "${url}";
+      const options = { args: ["50"], killAfter: ${NEVER_MS} };
+      const { results, finished } = startCommand("sleep", options);
+      await results.cancel();
+      await finished;`;
+    const flags = ["--no-prompt", "--allow-run=sleep", "--no-check"];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        ...flags,
+        ...NPM_FLAGS,
+        `data:text/javascript,${encodeURIComponent(code)}`,
+      ],
+      signal: AbortSignal.timeout(HANG_MS),
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  },
+});
 
 async function hasPidNamespaces() {
   if (Deno.build.os !== "linux") return false;
@@ -91,98 +410,5 @@ Deno.test({
   ignore: !unshared,
   async fn() {
     assertEquals(await runInNamespace("stranger", ["-A"]), "spared\n");
-  },
-});
-
-Deno.test({
-  name:
-    "startCommand closes within killAfter + 1 s of an abort, although an escaped process prints",
-  ignore: !isPosix,
-  async fn() {
-    for (const pause of ["", "sleep 0.02"]) {
-      const aborter = new AbortController();
-      const escaped = `trap "" TERM; while :; do echo x; ${pause || ":"}; done`;
-      const options = { killAfter: 300, signal: aborter.signal };
-      await withEscaped(escaped, options, async (command) => {
-        aborter.abort();
-        const start = performance.now();
-        for await (const _ of command.results);
-        const elapsed = performance.now() - start;
-        assert(elapsed < 1_300 + MARGIN_MS, `closed after ${elapsed} ms`);
-        await command.finished;
-      });
-    }
-  },
-});
-
-Deno.test({
-  name:
-    "startCommand finishes after a cancel, although an escaped process holds its output",
-  ignore: !isPosix,
-  async fn() {
-    for (const side of ["results", "heartbeats"] as const) {
-      await withEscaped(
-        "exec sleep 50",
-        { killAfter: NEVER_MS },
-        async (command) => {
-          await command[side].cancel("enough");
-          await command.finished;
-        },
-      );
-    }
-  },
-});
-
-Deno.test({
-  name:
-    "startCommand errors with the input's error at once, although the command does not end",
-  ignore: !isPosix,
-  async fn() {
-    const reason = new Error("input");
-    let fail = (_: unknown) => {};
-    const stdin = new ReadableStream<Uint8Array>({
-      start: (controller) => void (fail = (error) => controller.error(error)),
-    });
-    const aborter = new AbortController();
-    const command = startShell("trap '' TERM; echo ready; sleep 50; sleep 50", {
-      stdin,
-      killAfter: NEVER_MS,
-      signal: aborter.signal,
-    });
-    const reader = command.results.getReader();
-    await reader.read();
-    fail(reason);
-    const error = await deadline(reader.read(), HANG_MS).catch((
-      error: unknown,
-    ) => error);
-    assertStrictEquals(error, reason);
-    // asked a second time, it is killed
-    aborter.abort();
-    await deadline(command.finished, HANG_MS);
-  },
-});
-
-Deno.test({
-  name: "startCommand ends the command, if it may run no other",
-  ignore: !isPosix,
-  async fn() {
-    const url = new URL("../../command.ts", import.meta.url);
-    const code = `
-      import { startCommand } from "${url}";
-      const options = { args: ["50"], killAfter: ${NEVER_MS} };
-      const { results, finished } = startCommand("sleep", options);
-      await results.cancel();
-      await finished;`;
-    const flags = ["--no-prompt", "--allow-run=sleep", "--no-check"];
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        ...flags,
-        ...NPM_FLAGS,
-        `data:text/javascript,${encodeURIComponent(code)}`,
-      ],
-      signal: AbortSignal.timeout(HANG_MS),
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
   },
 });
