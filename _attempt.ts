@@ -1,6 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import type { HeartbeatMonitorOptions } from "./_monitor_options.ts";
+import { WorkerGuard } from "./_worker_guard.ts";
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 
 /** How an attempt ended; `cancelled` if `stop()` ended it. */
@@ -9,24 +11,12 @@ export type Outcome =
   | { type: "failed"; cause: unknown }
   | { type: "cancelled" };
 
-/** Measures the silence of an attempt; it has a timer only while it runs. */
-export interface AttemptClock {
-  /** The silence begins. */
-  start(): void;
-  /** Throws what the user's `isHeartbeat` throws. */
-  onHeartbeat(heartbeat: Heartbeat): void;
-  onResult(): void;
-  stop(): void;
-}
-
-/** What the owner of an {@linkcode Attempt} is told, and gives it. */
+/** What the owner of an {@linkcode Attempt} receives from it. */
 export interface AttemptHandlers<R> {
   /** A result that was asked for. */
   onResult(result: R): void;
   /** Called until the attempt is stopped, also after it was given up. */
   onHeartbeat(heartbeat: Heartbeat): void;
-  /** Makes the clock that calls `onStall` when the silence is too long. */
-  createClock(onStall: (error: unknown) => void): AttemptClock;
 }
 
 /** A stream or its reader. */
@@ -47,7 +37,7 @@ function cancel(target: Cancellable | undefined, reason: unknown) {
  * Where an attempt is in its life.
  *
  * - `opening`: `start` has not returned yet.
- * - `running`: the streams are read and the clock runs.
+ * - `running`: the streams are read and guarded.
  * - `given-up`: it failed. No result is taken any more; heartbeats still are,
  *   while the work stops, because they may bring a later checkpoint.
  * - `ended`: nothing is read any more. The work may still run.
@@ -73,7 +63,7 @@ export class Attempt<R> {
   readonly outcome: Promise<Outcome>;
   readonly #handlers: AttemptHandlers<R>;
   readonly #aborter = new AbortController();
-  readonly #clock: AttemptClock;
+  readonly #guard: WorkerGuard;
   #phase: Phase = "opening";
   #resolve!: (outcome: Outcome) => void;
   #finished: Promise<void> = Promise.resolve();
@@ -87,10 +77,17 @@ export class Attempt<R> {
   readonly #onRead = (read: ReadableStreamReadResult<R>) => this.#take(read);
   readonly #onReadFailed = () => {};
 
-  constructor(handlers: AttemptHandlers<R>) {
+  /**
+   * @param handlers Receive the results and the heartbeats.
+   * @param limits What counts as a stall.
+   */
+  constructor(
+    handlers: AttemptHandlers<R>,
+    limits: HeartbeatMonitorOptions<Heartbeat>,
+  ) {
     this.#handlers = handlers;
+    this.#guard = new WorkerGuard(limits, (error) => this.#onStall(error));
     this.outcome = new Promise((resolve) => this.#resolve = resolve);
-    this.#clock = handlers.createClock((error) => this.#onStall(error));
   }
 
   /** For what is started: aborts when it has to stop. */
@@ -128,7 +125,7 @@ export class Attempt<R> {
 
   #run(heartbeats: ReadableStream<Heartbeat>) {
     this.#phase = "running";
-    this.#clock.start();
+    this.#guard.start();
     const heartbeatsEnded = this.#readHeartbeats(heartbeats);
     this.#results!.closed.then(
       () => this.#onResultsClosed(),
@@ -151,7 +148,7 @@ export class Attempt<R> {
   /** Stops at once, and reads nothing any more. */
   stop(reason: unknown) {
     this.#phase = "ended";
-    this.#clock.stop();
+    this.#guard.stop();
     cancel(this.#results, reason);
     this.#heartbeats.abort(reason);
     this.#aborter.abort(reason);
@@ -160,7 +157,7 @@ export class Attempt<R> {
 
   #take({ done, value }: ReadableStreamReadResult<R>) {
     if (done || this.#phase !== "running") return;
-    this.#clock.onResult();
+    this.#guard.onResult();
     this.#handlers.onResult(value);
   }
 
@@ -169,7 +166,7 @@ export class Attempt<R> {
     await this.#reading;
     if (this.#phase !== "running") return;
     this.#phase = "ended";
-    this.#clock.stop();
+    this.#guard.stop();
     this.#heartbeats.abort();
     this.#resolve({ type: "returned" });
   }
@@ -197,14 +194,14 @@ export class Attempt<R> {
     try {
       await heartbeats.pipeTo(sink, { signal });
       // without heartbeats, there is nothing to go by
-      this.#clock.stop();
+      this.#guard.stop();
     } catch (error) {
       this.#giveUp(error);
     }
   }
 
   #countHeartbeat(heartbeat: Heartbeat) {
-    if (this.#phase === "running") this.#clock.onHeartbeat(heartbeat);
+    if (this.#phase === "running") this.#guard.onHeartbeat(heartbeat);
     return 1;
   }
 
@@ -222,7 +219,7 @@ export class Attempt<R> {
       case "opening":
       case "running":
         this.#phase = "given-up";
-        this.#clock.stop();
+        this.#guard.stop();
         cancel(this.#results, cause);
         this.#aborter.abort(cause);
         this.#resolve({ type: "failed", cause });

@@ -1,8 +1,11 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { Attempt, type AttemptClock, type Outcome } from "./_attempt.ts";
+import { Attempt, type Outcome } from "./_attempt.ts";
+import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import type { HeartbeatMonitorOptions } from "./_monitor_options.ts";
 import type { Decision, RestartPolicy } from "./_restart_policy.ts";
+import { isResultBeat, markResultBeat } from "./_result_beats.ts";
 import { StreamPair } from "./_stream_pair.ts";
 import type {
   AttemptContext,
@@ -12,7 +15,6 @@ import type {
 } from "./_supervisor_types.ts";
 import { type CancelTimer, sleep, startTimer } from "./_timers.ts";
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
-import { HeartbeatTimeoutError } from "./monitor.ts";
 
 /** What a {@linkcode SupervisorRun} is given, checked; durations are in milliseconds. */
 export interface SupervisorRunOptions {
@@ -32,8 +34,8 @@ export interface SupervisorRunOptions {
   interval: number;
   /** The checkpoint to resume from. */
   lastDetail: unknown;
-  /** Makes the clock of an attempt. */
-  createClock: (onStall: (error: unknown) => void) => AttemptClock;
+  /** What counts as a stall of an attempt. */
+  limits: HeartbeatMonitorOptions<Heartbeat>;
 }
 
 /**
@@ -141,8 +143,7 @@ export class SupervisorRun<R> {
     const attempt = new Attempt<R>({
       onResult: (result) => this.#onResult(result),
       onHeartbeat: (heartbeat) => this.#onHeartbeat(heartbeat),
-      createClock: this.#options.createClock,
-    });
+    }, this.#options.limits);
     this.#attempt = attempt;
     this.#number++;
     this.#phase = { type: "running", attempt };
@@ -216,26 +217,30 @@ export class SupervisorRun<R> {
   #startBeating(): CancelTimer {
     let cancelTimer: CancelTimer;
     const beat = () => {
-      this.#beat(Date.now(), { attempt: this.#number + 1 });
+      const restarting = { attempt: this.#number + 1 };
+      this.#pair.beat(this.#createHeartbeat(Date.now(), restarting));
       cancelTimer = startTimer(beat, this.#options.interval);
     };
     beat();
     return () => cancelTimer();
   }
 
-  /** Sends a heartbeat. Each carries the last checkpoint of the work, whoever beats. */
-  #beat(time: number, restarting: Heartbeat["restarting"]) {
+  /** The next heartbeat. Each carries the last checkpoint of the work, whoever beats. */
+  #createHeartbeat(time: number, restarting: Heartbeat["restarting"]) {
     const { name } = this.#options;
     const heartbeat: Heartbeat = { worker: name, seq: ++this.#seq, time };
     if (this.#lastDetail !== undefined) heartbeat.detail = this.#lastDetail;
     if (restarting !== undefined) heartbeat.restarting = restarting;
-    this.#pair.beat(heartbeat);
+    return heartbeat;
   }
 
-  #onHeartbeat({ detail, time, restarting }: Heartbeat) {
+  #onHeartbeat(heartbeat: Heartbeat) {
+    const { detail, time, restarting } = heartbeat;
     if (detail !== undefined) this.#lastDetail = detail;
-    // a restart of an inner supervisor is not progress further out, either
-    this.#beat(time, restarting);
+    const forwarded = this.#createHeartbeat(time, restarting);
+    // an outer supervisor has to know, too
+    if (isResultBeat(heartbeat)) markResultBeat(forwarded);
+    this.#pair.beat(forwarded);
   }
 
   #onResult(result: R) {

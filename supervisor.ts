@@ -9,6 +9,10 @@
  */
 
 import {
+  type HeartbeatMonitorOptions,
+  readMonitorOptions,
+} from "./_monitor_options.ts";
+import {
   RestartLimitError,
   type RestartLimitErrorOptions,
   RestartPolicy,
@@ -29,7 +33,6 @@ import {
   checkString,
 } from "./_validate.ts";
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
-import { HeartbeatMonitor, type HeartbeatMonitorOptions } from "./monitor.ts";
 
 export type {
   AttemptContext,
@@ -204,6 +207,9 @@ export function supervise<R>(
 ): WorkerStreams<R> {
   checkFunction("supervise", "start", start);
   const {
+    timeout,
+    firstTimeout,
+    isHeartbeat,
     stopTimeout = 5_000,
     shouldRestart = () => true,
     onEvent = () => {},
@@ -212,7 +218,8 @@ export function supervise<R>(
     interval = 1000,
     lastDetail,
   } = options ?? {};
-  new HeartbeatMonitor(options);
+  // without `name`: a stall names the worker, and not its supervisor
+  const limits = readMonitorOptions({ timeout, firstTimeout, isHeartbeat });
   const policy = createPolicy(options);
   checkDuration("supervise", "stopTimeout", stopTimeout);
   checkDuration("supervise", "interval", interval);
@@ -221,24 +228,9 @@ export function supervise<R>(
   checkSignal("supervise", signal);
   checkString("supervise", "name", name);
 
-  function createClock(onStall: (error: unknown) => void) {
-    const monitor = new HeartbeatMonitor(options);
-    let writer: WritableStreamDefaultWriter<Heartbeat> | undefined;
-    return {
-      start() {
-        writer = monitor.writable.getWriter();
-        writer.closed.catch(() => {});
-        monitor.readable.pipeTo(new WritableStream()).catch(onStall);
-      },
-      stop: () => void writer?.close().catch(() => {}),
-      onHeartbeat: (beat: Heartbeat) =>
-        void writer!.write(beat).catch(() => {}),
-      onResult() {},
-    };
-  }
   return new SupervisorRun(start, {
     ...{ policy, stopTimeout, shouldRestart, onEvent, signal, name, interval },
-    ...{ lastDetail, createClock },
+    ...{ lastDetail, limits },
   }).start();
 }
 

@@ -20,7 +20,6 @@ const NOT_YET = new Set([
   "tests/model/evidence_simulation.ts",
   "tests/realtime_test.ts",
   "tests/realtime/nats_test.ts",
-  "tests/supervisor_model_test.ts",
   "tests/worker_test.ts",
 ]);
 

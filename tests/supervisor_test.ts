@@ -14,142 +14,29 @@ import {
   RestartLimitError,
   supervise,
   type SuperviseOptions,
-  type SupervisorEvent,
 } from "../supervisor.ts";
-import { type Heartbeat, startWorker, type WorkerStreams } from "../worker.ts";
-import { advance, countListeners, createSource, readAll } from "./_help.ts";
+import { startWorker, type WorkerStreams } from "../worker.ts";
+import { advance, countListeners, mulberry32, readAll } from "./_help.ts";
+import {
+  assertClean,
+  createManualWorker,
+  failing,
+  FOREVER,
+  hang,
+  hanging,
+  LOST,
+  observe,
+  REASON,
+  STEADY,
+  TIMEOUT,
+  wait,
+  withRandom,
+} from "./_supervisor_harness.ts";
 
-const TIMEOUT = 1000;
 const HOUR = 3_600_000;
-const LOST = new Error("lost");
-const REASON = new Error("that is enough");
 const BROKEN = new Error("the hook is broken");
-/** Every wait takes 100 ms. */
-const STEADY = { min: 100, factor: 1, jitter: 0 };
-/** Hangs, and ignores whatever it is told. */
-const FOREVER = new Promise<never>(() => {});
 
-/** Hangs until it is told to stop. */
-function hang(signal: AbortSignal) {
-  return new Promise<never>((_, reject) =>
-    signal.addEventListener("abort", () => reject(signal.reason))
-  );
-}
-
-const wait = (ms: number) =>
-  new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** Supervises, and records all that there is to see; waits 100 ms before each restart. */
-function observe<R>(
-  start: (context: AttemptContext) => WorkerStreams<R>,
-  { onEvent, ...options }: Partial<SuperviseOptions> = {},
-) {
-  const { aborter, signal, listeners } = countListeners();
-  const seen = {
-    aborter,
-    listeners,
-    /** As they come out of JSON. */
-    events: [] as SupervisorEvent[],
-    contexts: [] as AttemptContext[],
-    finished: false,
-    types: () => seen.events.map((event) => event.type).join(" "),
-    /** What each wait was to take. */
-    delays: () =>
-      seen.events.flatMap((event) =>
-        event.type === "restarting" ? [event.delay] : []
-      ),
-  };
-  const worker = supervise((context) => {
-    seen.contexts.push(context);
-    return start(context);
-  }, {
-    timeout: TIMEOUT,
-    backoff: STEADY,
-    signal,
-    onEvent: (event) => {
-      seen.events.push(JSON.parse(JSON.stringify(event)));
-      onEvent?.(event);
-    },
-    ...options,
-  });
-  worker.finished.then(() => seen.finished = true);
-  const results = readAll(worker.results);
-  const heartbeats = readAll(worker.heartbeats);
-  const ends = () => [results.end, heartbeats.end];
-  return Object.assign(seen, { results, heartbeats, ends });
-}
-
-/** That nothing is left of a supervisor that has ended. */
-function assertClean(
-  time: FakeTime,
-  seen: { finished: boolean; listeners: Set<unknown> },
-) {
-  assertEquals(time.next(), false, "a timer was left");
-  assertEquals(seen.listeners.size, 0, "a listener was left");
-  assert(seen.finished, "'finished' is pending");
-}
-
-/** A worker that is played by hand. */
-function play<R = number>() {
-  const results = createSource<R>();
-  const heartbeats = createSource<Heartbeat>();
-  let seq = 0;
-  let finish!: () => void;
-  const finished = new Promise<void>((resolve) => finish = resolve);
-  return {
-    worker: {
-      results: results.stream,
-      heartbeats: heartbeats.stream,
-      finished,
-    },
-    results,
-    heartbeats,
-    finish,
-    beat: (detail?: unknown) =>
-      heartbeats.controller.enqueue({
-        worker: "by hand",
-        seq: ++seq,
-        time: Date.now(),
-        ...(detail !== undefined && { detail }),
-      }),
-    close() {
-      results.controller.close();
-      heartbeats.controller.close();
-      finish();
-    },
-  };
-}
-
-/** Work that throws at once, in each attempt. */
-const failing = ({ signal }: AttemptContext) =>
-  startWorker<number>(() => {
-    throw LOST;
-  }, { signal });
-
-/** Work that hangs until it is told to stop, in each attempt. */
-const hanging = ({ signal }: AttemptContext) =>
-  startWorker(async function* ({ signal }) {
-    yield await hang(signal);
-  }, { signal });
-
-/** Replaces chance. */
-function withRandom(value: number) {
-  const { random } = Math;
-  Math.random = () => value;
-  return { [Symbol.dispose]: () => void (Math.random = random) };
-}
-
-/** A small generator of random numbers, the same for the same seed. */
-function mulberry32(seed: number) {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
-
-Deno.test("supervise starts again after a stall, and tells each step", async () => {
+Deno.test("supervise starts again after a stall, and reports each step", async () => {
   using time = new FakeTime(0);
   const seen = observe((context) =>
     context.attempt === 1
@@ -180,7 +67,123 @@ Deno.test("supervise starts again after a stall, and tells each step", async () 
   assertClean(time, seen);
 });
 
-Deno.test("supervise starts again after an error, and tells each step", async () => {
+/** Work that yields each 100 ms until `end`, then hangs. */
+const steady =
+  (end: number, interval = 60_000) => ({ signal }: AttemptContext) =>
+    startWorker(async function* steady({ signal }) {
+      for (let n = 0; Date.now() < end; n++) {
+        await wait(100);
+        yield n;
+      }
+      await hang(signal);
+    }, { signal, interval });
+
+Deno.test("supervise counts a result as a sign of life", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(steady(3000), { timeout: 300 });
+  await advance(time, 3000);
+  assertEquals(seen.types(), "started");
+  assertEquals(seen.results.chunks.length, 30);
+  await seen.results.cancel(REASON);
+  await advance(time, 50);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise reports a stall at the timeout after the last result", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(steady(1000), { timeout: 300, maxRestarts: 0 });
+  await advance(time, 2000);
+  assertEquals(seen.events[1], {
+    type: "stalled",
+    time: 1300,
+    attempt: 1,
+    elapsed: 300,
+    timeout: 300,
+    count: 1,
+    last: { worker: "steady", seq: 1, time: 0 },
+  });
+  assertClean(time, seen);
+});
+
+Deno.test("supervise reports a stall at the timeout after the last result of an inner supervisor", async () => {
+  using time = new FakeTime(0);
+  const inner = steady(1000, 250);
+  const seen = observe(
+    ({ signal }) => supervise(inner, { timeout: 5000, signal }),
+    { timeout: 300, maxRestarts: 0 },
+  );
+  await advance(time, 2000);
+  // the heartbeat at 1250 says only that results were made
+  assertEquals(seen.heartbeats.chunks.at(-1)?.time, 1250);
+  assertEquals([seen.events[1]?.type, seen.events[1]?.time], ["stalled", 1300]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise names the worker that stalled", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(steady(0), {
+    name: "outer",
+    shouldRestart: () => false,
+  });
+  await advance(time, 2000);
+  const { message, source } = seen.results.end as HeartbeatTimeoutError;
+  assertEquals(source, "steady");
+  assert(message.startsWith("No heartbeat from 'steady' for 1000 ms"));
+  assertClean(time, seen);
+});
+
+for (const progress of ["a result", "a second heartbeat"]) {
+  Deno.test(`supervise waits for firstTimeout until ${progress}, and for timeout from then on`, async () => {
+    using time = new FakeTime(0);
+    const seen = observe(
+      ({ signal }) =>
+        startWorker(async function* ({ beat, signal }) {
+          await wait(3000);
+          if (progress === "a result") yield 1;
+          else beat();
+          await hang(signal);
+        }, { signal, interval: 700 }),
+      {
+        ...{ timeout: TIMEOUT, firstTimeout: 4000, maxRestarts: 0 },
+      },
+    );
+    await advance(time, 10_000);
+    const { type, time: at, ...data } = seen.events[1]!;
+    // the heartbeat for the beat at 3000 is sent at 3500
+    const last = progress === "a result" ? 3000 : 3500;
+    assertEquals([type, at], ["stalled", last + TIMEOUT]);
+    assertEquals("timeout" in data && data.timeout, TIMEOUT);
+    assertClean(time, seen);
+  });
+}
+
+Deno.test("supervise waits no longer than firstTimeout for the first progress", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(hanging, {
+    ...{ timeout: TIMEOUT, firstTimeout: 4000, maxRestarts: 0 },
+  });
+  await advance(time, 10_000);
+  assertEquals(seen.types(), "started stalled gave-up");
+  assertEquals(seen.events[1]!.time, 4000);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise takes no restart of an inner supervisor for progress", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(({ signal }) =>
+    supervise(failing, {
+      ...{ timeout: TIMEOUT, interval: 2000, signal },
+      ...{ maxRestarts: 1, backoff: { min: 9000, jitter: 0 } },
+    }), {
+    ...{ timeout: TIMEOUT, firstTimeout: 4000, maxRestarts: 0 },
+  });
+  await advance(time, 10_000);
+  // not a stall: the inner supervisor gives up first
+  assertEquals(seen.types(), "started failed gave-up");
+  assertClean(time, seen);
+});
+
+Deno.test("supervise starts again after an error, and reports each step", async () => {
   using time = new FakeTime(0);
   const seen = observe((context) =>
     startWorker(async function* ({ beat }) {
@@ -299,7 +302,7 @@ Deno.test("supervise counts restarts in a window that slides", async () => {
   assertClean(time, seen);
 });
 
-Deno.test("supervise earns its restarts and the first wait back after a healthy period", async () => {
+Deno.test("supervise allows all restarts again, and the first delay, after a healthy period", async () => {
   using time = new FakeTime(0);
   const seen = observe(
     ({ attempt, signal }) =>
@@ -339,7 +342,7 @@ Deno.test("supervise starts again without end when maxRestarts is Infinity", asy
   assertClean(time, seen);
 });
 
-Deno.test("supervise leaves the event loop free where a restart waits for 0 ms", async () => {
+Deno.test("supervise leaves the event loop free where the delay is 0 ms", async () => {
   let free = false;
   const timer = setTimeout(() => free = true);
   const { results } = supervise(({ attempt }) =>
@@ -356,7 +359,7 @@ Deno.test("supervise leaves the event loop free where a restart waits for 0 ms",
   assert(free);
 });
 
-Deno.test("supervise waits longer before each restart, from min by factor to max", async () => {
+Deno.test("supervise multiplies the delay by factor, from min to max", async () => {
   for (
     const [backoff, expected, chance = 0.9] of [
       [{ jitter: 0 }, [100, 200, 400, 800, 1600]],
@@ -412,7 +415,7 @@ Deno.test("supervise starts the next attempt when the wait is over, and not befo
   assertClean(time, seen);
 });
 
-Deno.test("supervise hands what is known on to the next attempt", async () => {
+Deno.test("supervise gives the next attempt what is known", async () => {
   using time = new FakeTime(0);
   const seen = observe(
     ({ attempt, signal }) =>
@@ -448,56 +451,41 @@ Deno.test("supervise hands what is known on to the next attempt", async () => {
   assertClean(time, seen);
 });
 
-Deno.test("supervise delivers nothing of an attempt that it gave up", async () => {
-  using time = new FakeTime(0);
-  // the results go on when the heartbeats stop, or fail; without an ear for any signal
-  for (const how of ["stall", "error"]) {
-    const [first, second] = [play(), play()];
+for (const how of ["a stall", "an error"]) {
+  Deno.test(`supervise delivers nothing of an attempt that it gave up after ${how}`, async () => {
+    using time = new FakeTime(0);
+    const [first, second] = [createManualWorker(), createManualWorker()];
     const seen = observe(
       ({ attempt }) => (attempt === 1 ? first : second).worker,
       { stopTimeout: 300 },
     );
-    let stuck = 0;
-    const enqueue = () => {
-      try {
-        first.results.controller.enqueue(1);
-      } catch {
-        stuck++;
-      }
-    };
     await advance(time, 100);
-    enqueue();
-    if (how === "error") first.heartbeats.controller.error(LOST);
+    first.tryEnqueue(1);
+    if (how === "an error") first.heartbeats.controller.error(LOST);
     for (let i = 0; i < 30; i++) {
       await advance(time, 50);
-      enqueue();
+      // it ignores its signal: its results go on
+      if (seen.events.length > 1) assert(!first.tryEnqueue(1));
       second.beat();
     }
-    const before = seen.results.chunks.length;
     assertEquals(seen.contexts.length, 2);
-    assert(stuck > 0);
-    assertStrictEquals(
-      first.results.cancelled,
-      seen.contexts[1]!.cause,
-    );
+    const [, { cause, delivered }] = seen.contexts as [unknown, AttemptContext];
+    assertStrictEquals(first.results.cancelled, cause);
+    assertEquals(seen.results.chunks, Array(delivered).fill(1));
     second.results.controller.enqueue(2);
     await advance(time, 50);
-    assertEquals(seen.results.chunks.slice(before), [2]);
-    assertEquals(
-      seen.results.chunks.filter((n) => n === 1).length,
-      seen.contexts[1]!.delivered,
-    );
+    assertEquals(seen.results.chunks.slice(delivered), [2]);
     second.close();
     first.finish();
     await advance(time, 50);
     assertEquals(seen.ends(), ["closed", "closed"]);
     assertClean(time, seen);
-  }
-});
+  });
+}
 
 Deno.test("supervise drops a result that nobody asked for when its attempt is given up", async () => {
   using time = new FakeTime(0);
-  const workers = [play(), play()];
+  const workers = [createManualWorker(), createManualWorker()];
   const { results, heartbeats, finished } = supervise(
     ({ attempt }) => workers[attempt - 1]!.worker,
     { timeout: TIMEOUT, backoff: STEADY },
@@ -956,7 +944,7 @@ const UNREADABLE = {
 for (const [how, spoil] of Object.entries(UNREADABLE)) {
   Deno.test(`supervise stops a worker that ${how}, and waits for it`, async () => {
     using time = new FakeTime(0);
-    const first = play();
+    const first = createManualWorker();
     const { worker, cancelled } = spoil(first.worker);
     const seen = observe<number>(({ attempt }) =>
       attempt === 1 ? worker : startWorker(() => [1])
@@ -979,7 +967,7 @@ for (const [how, spoil] of Object.entries(UNREADABLE)) {
 
   Deno.test(`supervise finishes no earlier than a worker that ${how}`, async () => {
     using time = new FakeTime(0);
-    const first = play();
+    const first = createManualWorker();
     const { worker } = spoil(first.worker);
     const seen = observe(() => worker, { maxRestarts: 0 });
     await advance(time, 2000);
@@ -1039,7 +1027,7 @@ Deno.test("supervise does not wait for an earlier attempt when start() throws", 
 Deno.test("supervise cancels the heartbeats of an attempt whose results failed", async () => {
   using time = new FakeTime(0);
   for (const maxRestarts of [0, 1]) {
-    const workers = [play(), play()];
+    const workers = [createManualWorker(), createManualWorker()];
     const seen = observe(({ attempt }) => workers[attempt - 1]!.worker, {
       maxRestarts,
     });
@@ -1058,7 +1046,7 @@ Deno.test("supervise cancels the heartbeats of an attempt whose results failed",
   }
 });
 
-Deno.test("supervise tells what was thrown, whatever it is", async () => {
+Deno.test("supervise reports what was thrown, whatever it is", async () => {
   using time = new FakeTime(0);
   const thrown = [
     [undefined, { name: "undefined", message: "undefined" }],
@@ -1401,7 +1389,7 @@ for (const by of ["lastDetail", "delivered"] as const) {
   });
 }
 
-Deno.test("RestartLimitError tells the limit and the cause", () => {
+Deno.test("RestartLimitError has the limit and the cause", () => {
   const error = new RestartLimitError({
     maxRestarts: 1,
     within: 5000,
