@@ -32,8 +32,18 @@ export class VirtualTime {
     random: Math.random,
   };
 
-  /** @param random Replaces `Math.random()`, so that a schedule repeats itself. */
-  constructor(random: () => number = () => 0.5) {
+  readonly #pickTie: () => number;
+
+  /**
+   * @param random Replaces `Math.random()`, so that a schedule repeats itself.
+   * @param pickTie Which of the timers that are due at the same time fires next:
+   * a whole number. By default it is the one that was set first.
+   */
+  constructor(
+    random: () => number = () => 0.5,
+    pickTie: () => number = () => 0,
+  ) {
+    this.#pickTie = pickTie;
     const start = (repeats: boolean) => (callback: () => void, delay = 0) => {
       const ms = delay > MAX_DELAY_MS ? 0 : Math.max(Math.floor(delay), 0);
       const timer: Timer = { due: this.#now + ms, callback };
@@ -69,16 +79,17 @@ export class VirtualTime {
     this.#now = limit;
   }
 
-  /** The timer that is due next: of those due at the same time the one set first. */
+  /** One of the timers that are due next. */
   #findNext(limit: number): number | undefined {
-    let found: number | undefined;
     let due = limit;
+    let found: number[] = [];
     for (const [id, timer] of this.#timers) {
-      if (timer.due > due || timer.due === due && found !== undefined) continue;
-      found = id;
+      if (timer.due < due) found = [];
+      if (timer.due > due) continue;
+      found.push(id);
       due = timer.due;
     }
-    return found;
+    return found[found.length > 1 ? this.#pickTie() % found.length : 0];
   }
 
   #fire(id: number) {
