@@ -4,13 +4,15 @@
  * The evidence policy on a virtual event loop: turns that block, a process that
  * is stopped, a wall clock that is set, and a producer that beats from outside.
  *
- * `deno run tests/model/evidence_simulation.ts` prints the table of
- * lag × timeout → verdict.
+ * `deno run -A tests/model/evidence_simulation.ts` prints the table of
+ * lag × timeout → verdict; `--write` puts the rows of 3 s into
+ * `docs/guarantees.md`.
  *
  * @module
  */
 
 import { EvidenceClock, SilenceEvidence } from "../../_evidence.ts";
+import { format, writeBlock } from "../../bench/_doc_blocks.ts";
 import { mulberry32 } from "../_help.ts";
 
 /** How long (ms) one turn of the loop blocks; it is asked once a turn. */
@@ -302,7 +304,17 @@ export function* table(runs: number): Generator<string> {
 }
 
 if (import.meta.main) {
-  const runs = Number(Deno.args[0] ?? 100);
-  // deno-lint-ignore no-console -- the table is the product
-  for (const line of table(runs)) console.log(line);
+  const runs = Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 100);
+  const lines: string[] = [];
+  for (const line of table(runs)) {
+    // deno-lint-ignore no-console -- the table is the product
+    console.log(line);
+    lines.push(line);
+  }
+  if (Deno.args.includes("--write")) {
+    const [title, rule, ...rows] = lines;
+    const shown = rows.filter((row) => row.includes("| 3000 ms |"));
+    const block = await format([title, rule, ...shown].join("\n"));
+    await writeBlock("guarantees.md", "evidence", block);
+  }
 }
