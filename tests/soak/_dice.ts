@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { mulberry32 } from "../_help.ts";
+import { Random } from "../_random.ts";
 
 /** What nothing in a soak takes, in milliseconds. */
 export const LONG_MS = 60_000;
@@ -13,28 +13,11 @@ export class Fault extends Error {
 }
 
 /** Every random decision of a soak, and what all of its lives share. */
-export class Dice {
+export class Dice extends Random {
   /** No new hang begins, and no new life. */
   isOver = false;
   /** How many wait in `sleep()`. */
   asleep = 0;
-  readonly random: () => number;
-
-  constructor(seed: number) {
-    this.random = mulberry32(seed);
-  }
-
-  chance(share: number) {
-    return this.random() < share;
-  }
-
-  below(n: number) {
-    return Math.floor(n * this.random());
-  }
-
-  pick<T>(...from: T[]) {
-    return from[this.below(from.length)]!;
-  }
 
   /** Throws, at times. */
   fault(where: string, share = 0.03) {

@@ -196,7 +196,13 @@ export class Lives {
 
   async command(signal: AbortSignal) {
     const dice = this.#dice;
-    const script = dice.pick("exit 0", "exit 3", "sleep 60", "cat", "kill $$");
+    const script = dice.pick([
+      "exit 0",
+      "exit 3",
+      "sleep 60",
+      "cat",
+      "kill $$",
+    ]);
     const output = this.#remember(startCommand("sh", {
       args: ["-c", `echo $$; ${script}`],
       signal,

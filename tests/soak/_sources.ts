@@ -63,7 +63,7 @@ export function startAny(
   signal: AbortSignal,
 ): WorkerStreams<unknown> {
   const generator = (context: WorkContext) => generate(dice, context);
-  const work = dice.pick<(context: WorkContext) => AsyncIterable<number>>(
+  const work = dice.pick<(context: WorkContext) => AsyncIterable<number>>([
     generator,
     generator,
     () => iterate(dice),
@@ -71,7 +71,7 @@ export function startAny(
     () => {
       throw new Fault("work");
     },
-  );
+  ]);
   return startWorker<unknown>(work, { signal, interval: 50 });
 }
 

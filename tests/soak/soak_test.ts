@@ -63,7 +63,7 @@ class Soak {
 
   async #live(isHeavy: boolean) {
     const { dice, lives, shared, started, ended } = this;
-    const kind = dice.pick(...(isHeavy ? HEAVY_KINDS : LIGHT_KINDS));
+    const kind = dice.pick(isHeavy ? HEAVY_KINDS : LIGHT_KINDS);
     increment(started, kind);
     const aborter = new AbortController();
     const stop = setTimeout(

@@ -1,0 +1,283 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import type { Settings } from "../../_cli_args.ts";
+import { Random } from "../_random.ts";
+
+/** The longest delay of a timer, in milliseconds. */
+export const LONGEST_MS = 2_147_483_647;
+
+type Mode = Settings["mode"];
+
+/** Texts without a space. */
+const each = (texts: string) => texts.split(" ");
+const EVERY = each(
+  "timeout runtime retries interval work hang-after cpu quiet json",
+);
+const LIMITS = ["timeout", "runtime"];
+const COUNTS = ["retries", "hang-after"];
+const SWITCHES = ["cpu", "quiet", "json"];
+
+/** The settings where nothing is given. */
+export const DEFAULTS = {
+  retries: 0,
+  interval: 1_000,
+  work: 500,
+  hangAfter: Infinity,
+  cpu: false,
+  quiet: false,
+  json: false,
+};
+
+const NO_DURATIONS = [
+  ...each(
+    "x 1e3 -5s 5w Infinity NaN 1,5s 597h 25d 2147483648 2147483648ms 1m30 30s1m 1s1s 0x10 1.2.3 ５s . 1_000",
+  ),
+  ...each("ms 3S +3 -- - --json 1=2 None"),
+  ...["", "3 s", " 1", "\n5", "5\n", "9".repeat(400)],
+];
+/** Without a unit they could be anything. */
+const BARE_NUMBERS = each("90 1 .5 0.5 7. 007 2147483647");
+const NO_COUNTS = [
+  ...each("-1 1.5 1e3 x +1 ٣ 0x1 none Infinity 5s 1=2 - --quiet"),
+  ...["", "1 ", "1".repeat(16)],
+];
+const UNKNOWN = [
+  ...each(
+    "--bogus --no-quiet --no-timeout -x -5 -.5 -5s --_ --_=1 -_ -h_ -hx -h5",
+  ),
+  ...each(
+    "-h=1 --- --=1 -= --Timeout --timeouts --timeou --timeout.x=1 --h --t -v",
+  ),
+  ...each(
+    "--__proto__ --__proto__.x=1 --constructor.prototype.x=1 --toString -–",
+  ),
+  ...["--time out", "--\n", "-\ud800", "-\0"],
+];
+const WORDS = [
+  ...each("make 5s true= _ = __proto__ 日本 1 x=y"),
+  "",
+  "a\nb",
+  "\0",
+];
+
+const POOL = [
+  ...EVERY.flatMap((flag) => [`--${flag}`, `--${flag}=`]),
+  ...each("--help -h --version -- - true false 3s 1 none"),
+  ...[NO_DURATIONS, NO_COUNTS, UNKNOWN, WORDS].flat(),
+];
+
+/** Which options a use takes. */
+function takes(mode: Mode) {
+  if (mode === "demo") return EVERY;
+  const own = [...LIMITS, "quiet", "json"];
+  return mode === "command" ? [...own, "retries"] : own;
+}
+
+/** Options in groups (one that takes a value and that value stand together), and what they mean. */
+interface Right {
+  mode: Mode;
+  groups: string[][];
+  /** `--` and the command. */
+  tail: string[];
+  settings: Settings;
+}
+
+/** Something wrong, and what the error must contain. */
+interface Wrong {
+  group: string[];
+  message: string;
+  tail?: string[];
+}
+
+/** The kinds of what is wrong. */
+const WRONGS = [
+  "value",
+  "switch",
+  "unknown",
+  "word",
+  "use",
+  "command",
+] as const;
+
+/** Makes up arguments. */
+export class ArgumentMaker extends Random {
+  #list<T>(make: () => T) {
+    return Array.from({ length: this.below(8) }, make);
+  }
+
+  /** An option and its value, which stand together. */
+  #option(flag: string, text: string) {
+    return this.chance(0.5) ? [`--${flag}=${text}`] : [`--${flag}`, text];
+  }
+
+  #duration(flag: string): [text: string, ms: number] {
+    if (LIMITS.includes(flag) && this.chance(0.2)) {
+      return [this.pick(each("0 none 0s 0.0h .0m 000")), Infinity];
+    }
+    if (this.chance(0.05)) return [`${LONGEST_MS}ms`, LONGEST_MS];
+    const units = Object.entries({ d: 864e5, h: 36e5, m: 6e4, s: 1e3, ms: 1 })
+      .filter(() => this.chance(0.4));
+    if (units.length === 0) return ["1m30s", 90_000];
+    let [text, ms] = ["", 0];
+    for (const [unit, length] of units) {
+      const whole = String(1 + this.below(unit === "d" ? 5 : 100));
+      const figure = this.pick([whole, `0${whole}`, `${whole}.`, `${whole}.5`]);
+      text += figure + unit;
+      ms += parseFloat(figure) * length;
+    }
+    return [text, ms];
+  }
+
+  #character() {
+    return this.chance(0.7)
+      ? this.pick([..."-=-_.,'\"\\$ \n\0hsm01"])
+      : String.fromCharCode(this.below(this.chance(0.5) ? 0x80 : 0x10000));
+  }
+
+  /** Anything. */
+  noise(): string[] {
+    return this.#list(() => {
+      const text = this.#list(() => this.#character()).join("");
+      const [one, other] = [this.pick(POOL), this.pick(POOL)];
+      if (this.chance(0.5)) return one;
+      const mixed = [one + text, one + other];
+      return this.pick([text, `--${text}`, `-${text}`, ...mixed]);
+    });
+  }
+
+  /** What is right, and what it means. */
+  right(): Right {
+    const mode = this.pick<Mode>(["demo", "command", "pipe"]);
+    const command = [this.pick(each("make -- - --bogus -h")), ...this.noise()];
+    const tail = mode === "command" ? ["--", ...command] : [];
+    const settings: Settings = {
+      mode,
+      command: tail.slice(1),
+      timeout: mode === "demo" ? 3_000 : 600_000,
+      runtime: mode === "demo" ? 10_000 : Infinity,
+      ...DEFAULTS,
+    };
+    const groups = this.#list(() => this.#set(settings));
+    if (mode === "pipe") groups.splice(this.below(groups.length + 1), 0, ["-"]);
+    return { mode, groups, tail, settings };
+  }
+
+  /** One option; of several of one kind, the last one counts. */
+  #set(settings: Settings): string[] {
+    const flag = this.pick(takes(settings.mode));
+    const key = flag === "hang-after" ? "hangAfter" : flag;
+    if (SWITCHES.includes(flag)) {
+      Object.assign(settings, { [key]: true });
+      return [`--${flag}`];
+    }
+    const count = this.below(1_000);
+    const [text, value] = COUNTS.includes(flag)
+      ? [String(count), count]
+      : this.#duration(flag);
+    Object.assign(settings, { [key]: value });
+    return this.#option(flag, text);
+  }
+
+  /** Something wrong among what is right, and what the error must contain. */
+  wrong() {
+    const { mode, groups, tail } = this.right();
+    const kind = this.pick(WRONGS);
+    const given = this.#makeWrong(kind, mode);
+    const isMissing = given.tail !== undefined;
+    const name = (group: string[]) => group[0]?.split("=")[0];
+    const rest = groups.filter((group) =>
+      name(group) !== name(given.group) && !(isMissing && name(group) === "-")
+    );
+    rest.splice(this.below(rest.length + 1), 0, given.group);
+    return {
+      kind,
+      args: [...rest.flat(), ...given.tail ?? tail],
+      message: given.message,
+    };
+  }
+
+  #makeWrong(kind: typeof WRONGS[number], mode: Mode): Wrong {
+    switch (kind) {
+      case "value":
+        return this.#wrongValue(mode);
+      case "switch":
+        return this.#wrongSwitch();
+      case "unknown":
+        return this.#unknownOption();
+      case "word":
+        return this.#unexpectedWord(mode);
+      case "use":
+        return this.#wrongUse(mode);
+      case "command": {
+        const tail = ["--", ...this.pick([[], [""], ["", "x"]])];
+        const message = "missing command after --: give one, as";
+        return { group: [], tail, message };
+      }
+    }
+  }
+
+  #wrongValue(mode: Mode): Wrong {
+    const valued = takes(mode).filter((flag) => !SWITCHES.includes(flag));
+    const flag = this.pick(valued);
+    const isCount = COUNTS.includes(flag);
+    const isLimit = LIMITS.includes(flag);
+    const text = this.pick([
+      ...(isCount ? NO_COUNTS : NO_DURATIONS),
+      ...(isCount || isLimit ? [] : each("0 none 0.0s")),
+      ...(isCount ? [] : BARE_NUMBERS),
+    ]);
+    const group = this.#option(flag, text);
+    // `--` ends the options wherever it stands
+    const shown = group[1] === "--" ? "" : text;
+    const accepted = isCount
+      ? "a whole number, 0 or more"
+      : `250ms, 3s, 1.5m, 1h, 1m30s or 2d, up to 596h, ${
+        isLimit ? "and 0 or none for no limit" : "more than 0"
+      }`;
+    const hint = !isCount && BARE_NUMBERS.includes(text)
+      ? `${text}s or ${text}ms?`
+      : `it takes ${accepted}`;
+    const message = `invalid value '${shown}' for --${flag}: ${hint}`;
+    return { group, message };
+  }
+
+  #wrongSwitch(): Wrong {
+    const flag = `--${this.pick([...SWITCHES, "help", "version"])}`;
+    const text = this.pick(["", "1", "true", "false", "a=b", "\n"]);
+    const apart = /true|false/.test(text) && this.chance(0.5);
+    return {
+      group: apart ? [flag, text] : [`${flag}=${text}`],
+      message: `invalid value '${text}' for ${flag}: it takes no value`,
+    };
+  }
+
+  #unknownOption(): Wrong {
+    const text = this.pick(UNKNOWN);
+    const all = [...EVERY, "help", "version"].map((flag) => `--${flag}`);
+    const message = `unknown option '${text}': the options are ${
+      all.join(", ")
+    }`;
+    return { group: [text], message };
+  }
+
+  #unexpectedWord(mode: Mode): Wrong {
+    const word = this.pick(WORDS);
+    const message = mode === "pipe"
+      ? "unexpected argument '"
+      : `unexpected argument '${word}': a command is given after --, as in `;
+    return { group: [word], message };
+  }
+
+  #wrongUse(mode: Mode): Wrong {
+    const others = EVERY.filter((flag) => !takes(mode).includes(flag));
+    const flag = this.pick(others);
+    if (!flag) {
+      return { group: ["-", "-"], message: "unexpected argument '-': " };
+    }
+    const text = COUNTS.includes(flag) ? "1" : "1s";
+    return {
+      group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
+      message: " is not for this use: it goes with the demo",
+    };
+  }
+}
