@@ -7,18 +7,14 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
+import { collectGarbage } from "./_heap.ts";
 import { countListeners } from "./_help.ts";
 
 /** How many bytes a use may leave behind: far less than the smallest stream takes. */
 const NOISE = 100;
 const HOUR = 3_600_000;
-
-setFlagsFromString("--expose-gc");
-const gc: () => void = runInNewContext("gc");
 
 /** Counts the timers that are outstanding. */
 function countTimers() {
@@ -53,7 +49,7 @@ function countTimers() {
   };
 }
 
-/** Uses a thing many times, side by side, and tells how many bytes each use left behind. */
+/** Uses a thing many times, side by side, and returns how many bytes each use left behind. */
 async function bytesLeft(
   uses: number,
   turn: () => Promise<unknown>,
@@ -67,7 +63,7 @@ async function bytesLeft(
     // an object that a WeakRef was asked for lives until the turn ends
     for (let i = 0; i < 3; i++) {
       await turn();
-      gc();
+      collectGarbage();
     }
     return Deno.memoryUsage().heapUsed;
   }
@@ -158,7 +154,7 @@ Deno.test("HeartbeatMonitor leaves no timer and no memory behind 10,000 writable
     for (let i = 0; i < 20; i++) {
       await timers.turn(50);
       most = Math.max(most, timers.left);
-      gc();
+      collectGarbage();
       if (timers.left === 0) break;
     }
   }, () => {
@@ -351,7 +347,7 @@ for (
       await timers.turn();
       assertEquals(listeners.size, 0);
       assertEquals(timers.left, 0);
-      gc();
+      collectGarbage();
       const alive = refs.filter((ref) => ref.deref() !== undefined).length;
       assert(alive < 10, `${alive} of 2000 streams were not collected`);
     });

@@ -1,11 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { Fault } from "./_dice.ts";
-
-setFlagsFromString("--expose-gc");
-const gc: () => void = runInNewContext("gc");
 
 const scope = globalThis as unknown as Record<string, unknown>;
 
@@ -70,11 +65,4 @@ export function trackLeftovers() {
       globalThis.removeEventListener("unhandledrejection", onUnhandled);
     },
   };
-}
-
-/** The heap without garbage, in bytes. */
-export function measureHeap() {
-  gc();
-  gc();
-  return Deno.memoryUsage().heapUsed;
 }

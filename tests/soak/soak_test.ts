@@ -4,9 +4,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { deadline } from "@std/async/deadline";
+import { measureHeap } from "../_heap.ts";
 import { countListeners, isRunning } from "../_help.ts";
 import { Dice, LONG_MS } from "./_dice.ts";
-import { measureHeap, trackLeftovers } from "./_leftovers.ts";
+import { trackLeftovers } from "./_leftovers.ts";
 import { Lives } from "./_lives.ts";
 
 /** `deno task soak` takes ten minutes. */

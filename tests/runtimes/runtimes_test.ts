@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert } from "@std/assert";
-import { bundle, find, run, RUNTIMES, WANTED } from "./runtimes/run.ts";
+import { bundle, find, run, RUNTIMES, WANTED } from "./run.ts";
 
 const folder = await bundle();
 globalThis.addEventListener("unload", () => {
