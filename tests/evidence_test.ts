@@ -306,7 +306,7 @@ for (const watcher of WATCHERS) {
   });
 
   Deno.test(`simulation: a ${watcher} is never early and always in time, whatever the loop and the producer do`, () => {
-    const count = watcher === "fleet" ? 250 : 1250;
+    const count = watcher === "fleet" ? 500 : 2500;
     simulateAll(count * RUNS, (seed, random) => {
       const timeout = pick(random, [30, 300, 3000]);
       const end = 10 * timeout * random();

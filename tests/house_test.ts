@@ -15,8 +15,6 @@ const NOT_YET = new Set([
   "tests/fleet_model_test.ts",
   "tests/fleet_realtime_test.ts",
   "tests/fleet_test.ts",
-  "tests/model/evidence_simulation.ts",
-  "tests/realtime_test.ts",
   "tests/realtime/nats_test.ts",
   "tests/worker_test.ts",
 ]);

@@ -108,78 +108,113 @@ function createFleet(timeout: number, wall: (time: number) => number) {
   return watcher;
 }
 
-/** Runs a scenario to its verdict, or to its end. */
-export function simulate(scenario: Scenario): Outcome {
-  const { timeout, lag, timerLag = () => 0, beats, until } = scenario;
-  const { stops = [], latency = 0, wallSteps = [] } = scenario;
-  const random = mulberry32(scenario.seed);
-  const wall = (time: number) =>
-    Math.floor(
-      wallSteps.reduce((sum, { at, by }) => at <= time ? sum + by : sum, time),
-    );
-  const create = scenario.watcher === "fleet" ? createFleet : createMonitor;
-  const watcher = create(timeout, wall);
-  const outcome: Outcome = { lastRead: 0, longestLag: 0 };
-  const late = (by: number) =>
-    outcome.longestLag = Math.max(outcome.longestLag, by);
-  let time = 0;
-  let stop = 0;
-  let next = 0;
-  let readableFrom = -Infinity;
-  let turn = 0;
-  let timers = 0;
-  let fires = 0;
+/** A virtual event loop, with one timer and one input. */
+class EventLoop {
+  #scenario: Scenario;
+  #random: () => number;
+  #watcher: Watcher;
+  #time = 0;
+  #timers = 0;
+  /** When the timer fires. */
+  #fires = 0;
+  #nextBeat = 0;
+  #nextStop = 0;
+  #readableFrom = -Infinity;
+  #outcome: Outcome = { lastRead: 0, longestLag: 0 };
 
-  /** Lets time pass to `to`, and further if the process is stopped meanwhile. */
-  function passTo(to: number) {
-    time = Math.max(time, to);
-    for (; stop < stops.length && stops[stop]![0] <= time; stop++) {
-      const [from, end] = stops[stop]!;
-      if (end <= time) continue;
-      late(end - from);
-      time = end;
+  constructor(scenario: Scenario) {
+    const { seed, wallSteps = [], watcher, timeout } = scenario;
+    this.#scenario = scenario;
+    this.#random = mulberry32(seed);
+    const wall = (time: number) =>
+      Math.floor(
+        wallSteps.reduce(
+          (sum, { at, by }) => at <= time ? sum + by : sum,
+          time,
+        ),
+      );
+    const create = watcher === "fleet" ? createFleet : createMonitor;
+    this.#watcher = create(timeout, wall);
+  }
+
+  run(): Outcome {
+    const { lag, until } = this.#scenario;
+    this.#setTimer();
+    for (let turn = 0; this.#time < until; turn++) {
+      const block = lag(turn, this.#random);
+      this.#noteLag(block);
+      this.#passTo(
+        block > 0
+          ? this.#time + block
+          : Math.min(this.#fires, this.#nextArrival()),
+      );
+      const isTimerFirst = this.#random() < 0.5;
+      if (!isTimerFirst) this.#readAll();
+      if (this.#fireTimer()) return { ...this.#outcome, verdict: this.#time };
+      if (isTimerFirst) this.#readAll();
+    }
+    return this.#outcome;
+  }
+
+  #noteLag(lag: number) {
+    this.#outcome.longestLag = Math.max(this.#outcome.longestLag, lag);
+  }
+
+  #nextArrival(): number {
+    const { beats, latency = 0 } = this.#scenario;
+    const beat = beats[this.#nextBeat] ?? Infinity;
+    return Math.max(beat + latency, this.#readableFrom);
+  }
+
+  /** Lets time pass to `time`, and further if the process is stopped meanwhile. */
+  #passTo(time: number) {
+    const { stops = [], latency = 0 } = this.#scenario;
+    this.#time = Math.max(this.#time, time);
+    while (this.#nextStop < stops.length) {
+      const [from, end] = stops[this.#nextStop]!;
+      if (from > this.#time) return;
+      this.#nextStop++;
+      if (end <= this.#time) continue;
+      this.#noteLag(end - from);
+      this.#time = end;
       // what came meanwhile waits for the loop
-      readableFrom = end + latency;
+      this.#readableFrom = end + latency;
     }
   }
 
-  function readAll() {
-    if (time < readableFrom) return;
-    for (; next < beats.length && beats[next]! + latency <= time; next++) {
-      outcome.lastRead = time;
-      watcher.read(time);
+  #readAll() {
+    while (
+      this.#nextBeat < this.#scenario.beats.length &&
+      this.#nextArrival() <= this.#time
+    ) {
+      this.#nextBeat++;
+      this.#outcome.lastRead = this.#time;
+      this.#watcher.read(this.#time);
     }
   }
 
-  function fire() {
-    if (time < fires) return false;
-    late(time - watcher.due);
-    if (watcher.fire(time)) return true;
-    plan();
+  /** Fires the timer if it is due; returns whether that reports a stall. */
+  #fireTimer(): boolean {
+    if (this.#time < this.#fires) return false;
+    this.#noteLag(this.#time - this.#watcher.due);
+    if (this.#watcher.fire(this.#time)) return true;
+    this.#setTimer();
     return false;
   }
 
-  /** Sets the timer; every timer is late by a little. */
-  function plan() {
-    const more = timerLag(timers++, random);
-    late(more);
-    fires = Math.max(watcher.due, time) + 1.5 * random() + more;
+  /** Every timer is late by a little. */
+  #setTimer() {
+    const { timerLag = () => 0 } = this.#scenario;
+    const lag = timerLag(this.#timers++, this.#random);
+    this.#noteLag(lag);
+    const due = Math.max(this.#watcher.due, this.#time);
+    this.#fires = due + 1.5 * this.#random() + lag;
   }
+}
 
-  plan();
-  for (; time < until; turn++) {
-    const block = lag(turn, random);
-    late(block);
-    const arrival = next < beats.length
-      ? Math.max(beats[next]! + latency, readableFrom)
-      : Infinity;
-    passTo(block > 0 ? time + block : Math.min(fires, arrival));
-    const isTimerFirst = random() < 0.5;
-    if (!isTimerFirst) readAll();
-    if (fire()) return { ...outcome, verdict: time };
-    if (isTimerFirst) readAll();
-  }
-  return outcome;
+/** Runs a scenario to its verdict, or to its end. */
+export function simulate(scenario: Scenario): Outcome {
+  return new EventLoop(scenario).run();
 }
 
 /** Lags of up to `most`, by their pattern. */
