@@ -34,6 +34,16 @@
  * - A wall clock that is set back costs nothing; one that is set forward costs a
  *   timeout at most.
  *
+ * ## Why not a smaller rule
+ *
+ * The obvious one keeps the lateness of the last four checks, zero again at each
+ * heartbeat, and takes twice the worst of them for an absence. In the simulation
+ * it fails in three cases. A heartbeat that is read just before a late check is
+ * not seen to be new, so a healthy producer raises an alarm in a third of the runs
+ * with a lag of two timeouts. Delays that grow, or that recur later than four
+ * checks, are each excused, so there is no bound. A wall clock that is set forward
+ * right after a heartbeat makes the verdict early.
+ *
  * ## How to use it
  *
  * One stream: {@linkcode SilenceEvidence}. Call `begin()` at a heartbeat; set a
