@@ -4,10 +4,10 @@
  * Child processes as workers: {@linkcode startCommand} runs a command, its
  * output is the results, and every chunk of it is a sign of life.
  *
- * Needs Deno and its `run` permission. Deno permits to signal a process group
- * only with the permission to run all commands (`--allow-run`): with
- * `--allow-run=make` only the command itself is asked to end and killed, not
- * what it started.
+ * Runs on Deno, and by `node:child_process` on Node and Bun. Deno needs the
+ * `run` permission, and permits to signal a process group only with the one to
+ * run all commands (`--allow-run`): with `--allow-run=make` only the command
+ * itself is asked to end and killed, not what it started.
  *
  * @module
  */
@@ -20,6 +20,7 @@ import type {
   ProcessRuntime,
 } from "./_command_types.ts";
 import { openDenoRuntime } from "./_deno_process.ts";
+import { isNode, openNodeRuntime } from "./_node_process.ts";
 import {
   ON_START,
   ProcessTree,
@@ -127,10 +128,12 @@ function checkSettings(command: string | URL, options: StartCommandOptions) {
   };
 }
 
-function openRuntime(): ProcessRuntime {
-  if (typeof Deno !== "undefined" && Deno.Command) return openDenoRuntime();
+/** Opens the processes of this runtime, which is done once it is known that it has some. */
+function findRuntime(): () => ProcessRuntime | Promise<ProcessRuntime> {
+  if (typeof Deno !== "undefined" && Deno.Command) return openDenoRuntime;
+  if (isNode()) return openNodeRuntime;
   throw new TypeError(
-    "Cannot start command as this runtime has no Deno.Command",
+    "Cannot start command as this runtime has neither Deno.Command nor node:child_process",
   );
 }
 
@@ -166,7 +169,7 @@ async function startRun(
  * | --- | --- | --- |
  * | exit code 0 | close, after all output | is left alone |
  * | another exit code, or a signal | error with a {@linkcode CommandError}, after all output | is left alone |
- * | it cannot be started | error with Deno's own error, such as `Deno.errors.NotFound` | |
+ * | it cannot be started | error with the runtime's own error: `Deno.errors.NotFound` on Deno, with the `code` `"ENOENT"` on Node and Bun | |
  * | `stdin` errors | error with it, at once | is asked to end, and killed after `killAfter` |
  * | `signal` aborts | close, after all output, at most `killAfter` + 1 s later | is asked to end, and killed after `killAfter` |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | is asked to end, and killed after `killAfter` |
@@ -220,11 +223,13 @@ export function startCommand(
 ): WorkerStreams<CommandOutput> {
   const settings = checkSettings(command, options);
   const { signal, name, interval } = settings;
-  const runtime = openRuntime();
+  const openRuntime = findRuntime();
   let run: CommandRun | undefined;
 
   async function* work({ signal: stopped }: WorkContext) {
     if (signal?.aborted) return;
+    const runtime = await openRuntime();
+    if (signal?.aborted || stopped.aborted) return;
     run = await startRun(runtime, settings, stopped);
     yield* run.deliver();
   }

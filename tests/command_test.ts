@@ -457,15 +457,25 @@ Deno.test("startCommand takes Infinity for no limit", async () => {
 });
 
 Deno.test("startCommand throws what is missing on another runtime", () => {
-  const property = Object.getOwnPropertyDescriptor(globalThis, "Deno")!;
+  const names = ["Deno", "process"] as const;
+  const properties = names.map((name) =>
+    Object.getOwnPropertyDescriptor(globalThis, name)!
+  );
   try {
-    Object.defineProperty(globalThis, "Deno", { ...property, value: {} });
+    for (const name of names) {
+      Object.defineProperty(globalThis, name, {
+        value: {},
+        configurable: true,
+      });
+    }
     assertThrows(
       () => startCommand("make"),
       TypeError,
-      "Cannot start command as this runtime has no Deno.Command",
+      "Cannot start command as this runtime has neither Deno.Command nor node:child_process",
     );
   } finally {
-    Object.defineProperty(globalThis, "Deno", property);
+    names.forEach((name, i) =>
+      Object.defineProperty(globalThis, name, properties[i]!)
+    );
   }
 });

@@ -22,6 +22,7 @@ import {
   subscribeHeartbeats,
 } from "../../nats.ts";
 import { startThread, type StartThreadOptions } from "../../thread.ts";
+import { canRunCommands, commandBehaviours } from "./command.ts";
 import type { Task } from "./thread.ts";
 
 /** The longest that one behaviour may take (ms). */
@@ -163,6 +164,7 @@ const features = {
     ReadableStream.prototype,
   "CompressionStream": typeof CompressionStream === "function",
   "SharedArrayBuffer": typeof SharedArrayBuffer === "function",
+  "commands": await canRunCommands(),
 };
 
 /** What was seen of it in passing. */
@@ -741,6 +743,14 @@ for (const [name, has] of Object.entries(features)) {
 }
 for (const entry of Object.entries(alone)) await run(...entry);
 await Promise.all(Object.entries(together).map((entry) => run(...entry)));
+await Promise.all(
+  Object.entries(commandBehaviours).map(([name, behaviour]) =>
+    run(name, async () => {
+      need("commands");
+      await behaviour();
+    })
+  ),
+);
 await run("no timer is left of all of this", async () => {
   try {
     await until(() => armed.size === 0, "a timer");

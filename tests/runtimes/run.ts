@@ -94,6 +94,7 @@ export async function bundle(): Promise<string> {
     "--platform=browser",
     `--outdir=${folder}`,
     "tests/runtimes/behaviour.ts",
+    "tests/runtimes/inherit.ts",
     "tests/runtimes/thread.ts",
   ]);
   if (code !== 0) throw new Error(`Cannot bundle the behaviours:\n${rest}`);
@@ -109,9 +110,9 @@ export async function run(
   const file = `${folder}/behaviour.js`;
   const args = runtime === "chromium"
     ? ["run", "-A", ...MAP, "tests/runtimes/chromium.ts", folder, executable]
-    // what the portable core may do, it may do without permissions; a thread's module is read
+    // the core needs no permissions; a thread's module is read, and commands are run
     : runtime === "deno"
-    ? ["run", "--no-prompt", `--allow-read=${folder}`, file]
+    ? ["run", "--no-prompt", `--allow-read=${folder}`, "--allow-run", file]
     : [file];
   const command = runtime === "chromium" ? Deno.execPath() : executable;
   const { code, out, rest } = await execute(command, args);
