@@ -17,8 +17,8 @@ import { startTimer } from "./_timers.ts";
 export interface CommandRunOptions {
   /** The command, as an error names it. */
   command: string;
-  /** Read and written to the command, if its input is piped. */
-  input: ReadableStream<Uint8Array> | undefined;
+  /** Written to the command, if its input is piped. */
+  input: ReadableStreamDefaultReader<Uint8Array> | undefined;
   /** Asks the command to end. */
   signal: AbortSignal | undefined;
   /** Aborts when nobody wants the output any more. */
@@ -29,11 +29,11 @@ export interface CommandRunOptions {
   killAfter: number;
 }
 
-/** Once the tree has ended, whoever left it may hold the output for this long (ms) … */
+/** How long (ms) more output is waited for once the tree has ended: a process that left it may still print. */
 const DRAIN_MS = 500;
-/** … and may print this many bytes, more than a pipe holds. */
+/** How many bytes of output are delivered then. It is more than a pipe holds, so nothing of the tree is lost. */
 const DRAIN_BYTES = 2 ** 20;
-/** The most that one wait counts of that time (ms): this process may have been stopped meanwhile. */
+/** How much (ms) one wait counts at most, because this process may have been stopped meanwhile. */
 const MAX_DRAIN_STEP_MS = 100;
 
 /**
@@ -72,11 +72,9 @@ type Phase =
  */
 export class CommandRun {
   #phase: Phase = { type: "running" };
-  readonly #process: RunningProcess;
   readonly #tree: ProcessTree;
   readonly #options: CommandRunOptions;
   readonly #output: MergedOutput;
-  readonly #input: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #termination: { reason: unknown; ended: Promise<void> } | undefined;
   /** Ends a wait for an event. */
   #wake = () => {};
@@ -92,7 +90,6 @@ export class CommandRun {
     tree: ProcessTree,
     options: CommandRunOptions,
   ) {
-    this.#process = process;
     this.#tree = tree;
     this.#options = options;
     this.#output = new MergedOutput(process, {
@@ -101,8 +98,7 @@ export class CommandRun {
     });
     process.exited.then((status) => this.#onExited(status));
     if (options.input && process.stdin) {
-      this.#input = options.input.getReader();
-      feedInput(this.#input, process.stdin.getWriter())
+      feedInput(options.input, process.stdin.getWriter())
         .catch((error) => this.#onError(error));
     }
     const { signal, stopped } = options;
@@ -129,7 +125,7 @@ export class CommandRun {
       this.#throwFailure();
     } finally {
       this.#output.close();
-      this.#input?.cancel().catch(() => {});
+      this.#options.input?.cancel().catch(() => {});
       if (!this.#termination) this.#end();
     }
   }
@@ -226,6 +222,7 @@ export class CommandRun {
 
   /** Waits until something happens, or the output counts as ended. */
   async #waitForEvent() {
+    // a wait that began before the phase did is not part of it
     const phase = this.#phase;
     const limit = this.#getWaitLimit();
     const start = performance.now();

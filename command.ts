@@ -144,19 +144,26 @@ async function startRun(
 ) {
   const { command, args, cwd, env, stdin, onStart } = settings;
   const { signal, killSignal, killAfter } = settings;
-  const input = typeof stdin === "string" ? undefined : stdin;
-  const process = await runtime.spawn(command, {
-    args: [...args],
-    cwd,
-    env,
-    stdin: typeof stdin === "string" ? stdin : "piped",
-  });
-  const tree = new ProcessTree(process, runtime.system);
-  onStart?.(tree);
-  return new CommandRun(process, tree, {
-    command: String(command),
-    ...{ input, signal, stopped, killSignal, killAfter },
-  });
+  const isPiped = typeof stdin !== "string";
+  // before the command runs, as the stream may be locked by now
+  const input = isPiped ? stdin.getReader() : undefined;
+  try {
+    const process = await runtime.spawn(command, {
+      args: [...args],
+      cwd,
+      env,
+      stdin: isPiped ? "piped" : stdin,
+    });
+    const tree = new ProcessTree(process, runtime.system);
+    onStart?.(tree);
+    return new CommandRun(process, tree, {
+      command: String(command),
+      ...{ input, signal, stopped, killSignal, killAfter },
+    });
+  } catch (error) {
+    input?.releaseLock();
+    throw error;
+  }
 }
 
 /**

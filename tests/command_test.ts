@@ -358,6 +358,27 @@ testPosix(
   },
 );
 
+testPosix(
+  "startCommand starts nothing when its input is locked by then",
+  () =>
+    withTempDir(async (cwd) => {
+      const stdin = new ReadableStream<Uint8Array>();
+      const command = startShell("echo > spawned", { cwd, stdin });
+      stdin.getReader();
+      assertInstanceOf((await waitForOutcome(command)).error, TypeError);
+      assertEquals(await Array.fromAsync(Deno.readDir(cwd)), []);
+    }),
+);
+
+Deno.test("startCommand leaves the input alone when the command cannot be started", async () => {
+  const stdin = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new Uint8Array(1)),
+  });
+  await waitForOutcome(startCommand(NO_COMMAND, { stdin }));
+  const { value } = await stdin.getReader().read();
+  assertEquals(value?.length, 1);
+});
+
 const READERS: [what: string, script: string, isEndless: boolean][] = [
   ["ends, while more comes", "exec head -c 1", true],
   ["ends, and nothing more comes", "exec head -c 1", false],

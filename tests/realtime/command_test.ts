@@ -270,14 +270,18 @@ async function withEscaped(
   }
 }
 
-const PAUSES = { "as fast as it can": ":", "now and then": "sleep 0.02" };
+/** What a process prints that is not ended. */
+const PRINTERS = {
+  "lines, quickly": 'trap "" TERM; while :; do echo x; done',
+  "a line now and then": "while :; do echo x; sleep 0.02; done",
+  "more than anybody can read": "exec yes",
+};
 
-for (const [how, pause] of Object.entries(PAUSES)) {
+for (const [what, escaped] of Object.entries(PRINTERS)) {
   testPosix(
-    `startCommand closes within killAfter + 1 s of an abort, although an escaped process prints ${how}`,
+    `startCommand closes within killAfter + 1 s of an abort, although an escaped process prints ${what}`,
     async () => {
       const aborter = new AbortController();
-      const escaped = `trap "" TERM; while :; do echo x; ${pause}; done`;
       const options = { killAfter: GRACE_MS, signal: aborter.signal };
       await withEscaped(escaped, options, async (command) => {
         aborter.abort();
@@ -291,6 +295,28 @@ for (const [how, pause] of Object.entries(PAUSES)) {
     },
   );
 }
+
+testPosix(
+  "startCommand delivers all output after an abort to a consumer that is slower than the drain",
+  async () => {
+    const aborter = new AbortController();
+    const { results, finished } = startShell(
+      "trap '' TERM; head -c 200000 /dev/zero",
+      { signal: aborter.signal },
+    );
+    let size = 0;
+    let chunks = 0;
+    for await (const { bytes } of results) {
+      aborter.abort();
+      size += bytes.length;
+      chunks++;
+      await delay(250);
+    }
+    assertEquals(size, 200_000);
+    assert(chunks > 2, `${chunks} chunks`);
+    await finished;
+  },
+);
 
 for (const side of ["results", "heartbeats"] as const) {
   testPosix(
