@@ -321,13 +321,18 @@ export class SilenceEvidence {
     this.#beganAt = wall;
   }
 
-  /** The time until the next check, in milliseconds. */
-  plan(): number {
+  /**
+   * The time until the next check, in milliseconds. It is not after `mark`, a
+   * length of the silence that is not reached yet.
+   */
+  plan(mark = Infinity): number {
     if (this.#isConfirming) return 0;
-    const rest = this.#beganAt === undefined
-      ? this.#timeout - this.elapsed
-      : this.#timeout;
-    const delay = Math.min(this.#timeout / CHECKS_PER_TIMEOUT, rest);
+    const elapsed = this.#beganAt === undefined ? this.elapsed : 0;
+    const delay = Math.min(
+      this.#timeout / CHECKS_PER_TIMEOUT,
+      this.#timeout - elapsed,
+      mark > elapsed ? mark - elapsed : Infinity,
+    );
     return Math.max(Math.ceil(delay), 0);
   }
 

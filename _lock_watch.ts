@@ -41,7 +41,7 @@ export class LockWatch<T> {
       return this.#clock.attach(since);
     }
     const isPlanned = this.#timer !== undefined || this.#clock.isTimed;
-    if (isPlanned || this.#clock.timeout === Infinity) return;
+    if (isPlanned || !this.#clock.isNeeded) return;
     if (this.#hasEnded()) return this.#clock.stop();
     const weak = new WeakRef(this);
     this.#timer = setTimeout(

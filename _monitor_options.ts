@@ -3,6 +3,48 @@
 
 import { checkDuration, checkFunction, checkString } from "./_validate.ts";
 
+/**
+ * What `onSilence` is called with: plain data, if the heartbeats are.
+ *
+ * @typeParam T The type of a heartbeat.
+ *
+ * @example Usage
+ * ```ts
+ * import { HeartbeatMonitor, type SilenceEvent } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ * import { FakeTime } from "@std/testing/time";
+ *
+ * using time = new FakeTime();
+ * const events: SilenceEvent<string>[] = [];
+ * const monitor = new HeartbeatMonitor<string>({
+ *   timeout: 3000,
+ *   onSilence: (event) => events.push(event),
+ * });
+ * const writer = monitor.writable.getWriter();
+ * const reader = monitor.readable.getReader();
+ * await time.tickAsync(2000);
+ * await Promise.all([writer.write("a"), reader.read()]);
+ *
+ * assertEquals(events, [
+ *   { type: "silent", elapsed: 1500, timeout: 3000, count: 0, last: undefined },
+ *   { type: "recovered", elapsed: 2000, timeout: 3000, count: 1, last: "a" },
+ * ]);
+ * await writer.close();
+ * ```
+ */
+export interface SilenceEvent<T = unknown> {
+  /** `"silent"` when a silence passes `warnAfter`, `"recovered"` when that one ends. */
+  type: "silent" | "recovered";
+  /** How long the silence is, or was, in milliseconds. */
+  elapsed: number;
+  /** The limit that it must not pass, in milliseconds. */
+  timeout: number;
+  /** How many heartbeats came; the one that ends the silence is counted. */
+  count: number;
+  /** The last heartbeat, `undefined` if none came. */
+  last: T | undefined;
+}
+
 /** Options of {@linkcode HeartbeatMonitor} and {@linkcode watch}. */
 export interface HeartbeatMonitorOptions<T = unknown> {
   /**
@@ -33,16 +75,33 @@ export interface HeartbeatMonitorOptions<T = unknown> {
    * that its heartbeats carry.
    */
   name?: string | undefined;
+  /**
+   * Called when a silence passes `warnAfter`, and once more when that silence
+   * ends; not if it ends as a stall. If it throws, the stream errors with what it
+   * threw. With a `timeout` of `Infinity` and a `warnAfter`, silences are reported
+   * and nothing is ended.
+   */
+  onSilence?: ((event: SilenceEvent<T>) => void) | undefined;
+  /**
+   * After how much silence `onSilence` is called, in milliseconds: a positive
+   * number, `Infinity` for never.
+   *
+   * @default {timeout / 2}
+   */
+  warnAfter?: number | undefined;
 }
 
 /** Checks the options of a monitor, and adds the defaults. */
 export function readMonitorOptions<T>(options: HeartbeatMonitorOptions<T>) {
   const { timeout, firstTimeout = timeout, isHeartbeat, name } = options ?? {};
+  const { onSilence, warnAfter } = options ?? {};
   checkDuration("monitor", "timeout", timeout);
   checkDuration("monitor", "firstTimeout", firstTimeout);
   if (isHeartbeat !== undefined) {
     checkFunction("monitor", "isHeartbeat", isHeartbeat);
   }
   if (name !== undefined) checkString("monitor", "name", name);
-  return { timeout, firstTimeout, isHeartbeat, name };
+  if (onSilence !== undefined) checkFunction("monitor", "onSilence", onSilence);
+  if (warnAfter !== undefined) checkDuration("monitor", "warnAfter", warnAfter);
+  return { timeout, firstTimeout, isHeartbeat, name, onSilence, warnAfter };
 }

@@ -1,13 +1,13 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import { HeartbeatRecord } from "./_heartbeat_record.ts";
 import { LockWatch } from "./_lock_watch.ts";
 import {
   type HeartbeatMonitorOptions,
   readMonitorOptions,
 } from "./_monitor_options.ts";
-import { SilenceClock, type Stall } from "./_silence_clock.ts";
+import { SilenceClock } from "./_silence_clock.ts";
 
 /**
  * What happens inside of a {@linkcode HeartbeatMonitor}: it passes the chunks,
@@ -21,24 +21,23 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
   #clock: SilenceClock;
   #lock: LockWatch<T> | undefined;
   #controller!: TransformStreamDefaultController<T>;
-  #isHeartbeat: ((chunk: T) => boolean) | undefined;
-  #name: string | undefined;
-  #count = 0;
-  #last: T | undefined;
+  #record: HeartbeatRecord<T>;
 
   constructor(options: HeartbeatMonitorOptions<T>) {
-    const { timeout, firstTimeout, isHeartbeat, name } = readMonitorOptions(
+    const { isHeartbeat, name, onSilence, ...limits } = readMonitorOptions(
       options,
     );
-    this.#isHeartbeat = isHeartbeat;
-    this.#name = name;
+    const record = new HeartbeatRecord(isHeartbeat);
+    this.#record = record;
     this.#clock = new SilenceClock({
-      timeout,
-      firstTimeout,
+      ...limits,
       isSelective: isHeartbeat !== undefined,
       isAttached: () => this.#lock!.isLocked,
       onDetached: () => this.#lock!.look(),
-      onStall: (stall) => this.#onStall(stall),
+      onStall: (stall) =>
+        this.#controller.error(record.createError(stall, name)),
+      onSilence: onSilence &&
+        ((report) => this.#call(() => onSilence(record.createEvent(report)))),
     });
   }
 
@@ -66,7 +65,9 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
   transform(chunk: T) {
     this.#controller.enqueue(chunk);
     try {
-      this.#clock.onChunkForwarded(this.#takeHeartbeat(chunk));
+      const isHeartbeat = this.#record.take(chunk);
+      if (isHeartbeat && this.#record.count === 1) this.#clock.onProgress();
+      this.#clock.onChunkForwarded(isHeartbeat);
     } catch (error) {
       this.#end();
       throw error;
@@ -81,22 +82,14 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
     this.#end();
   }
 
-  /** Whether a chunk is a heartbeat; it is counted then. */
-  #takeHeartbeat(chunk: T): boolean {
-    const isHeartbeat = this.#isHeartbeat;
-    if (isHeartbeat !== undefined && !isHeartbeat(chunk)) return false;
-    this.#last = chunk;
-    if (this.#count++ === 0) this.#clock.onProgress();
-    return true;
-  }
-
-  #onStall({ timeout, elapsed }: Stall) {
-    const count = this.#count;
-    const last = this.#last;
-    const source = this.#name;
-    this.#controller.error(
-      new HeartbeatTimeoutError({ timeout, elapsed, count, last, source }),
-    );
+  /** Calls what is the user's; the stream errors with what it throws. */
+  #call(callback: () => void) {
+    try {
+      callback();
+    } catch (error) {
+      this.#end();
+      this.#controller.error(error);
+    }
   }
 
   /** No timer is left. */

@@ -20,6 +20,10 @@
  * The timer is neither set nor cleared at a chunk or a beat: a check finds the
  * silence that runs, and plans the next one by it.
  *
+ * `onSilence` is called at the first check that finds a silence of `warnAfter`,
+ * and once more when that silence ends. Where `timeout` is infinite, no stall is
+ * reported, and there is no timer from the first of these calls to the second.
+ *
  * @module
  */
 
@@ -36,6 +40,12 @@ export interface Stall {
   elapsed: number;
 }
 
+/** A silence that is long, or that was long and has ended. */
+export interface SilenceReport extends Stall {
+  /** `"silent"` when it passes `warnAfter`, `"recovered"` at the sign of life that ends it. */
+  type: "silent" | "recovered";
+}
+
 /** Options of a {@linkcode SilenceClock}. */
 export interface SilenceClockOptions {
   /** The limit of a silence, in milliseconds. */
@@ -50,6 +60,10 @@ export interface SilenceClockOptions {
   onDetached?: () => void;
   /** Called once, when the silence is too long. The clock has ended then. */
   onStall: (stall: Stall) => void;
+  /** After how much silence `onSilence` is called, in milliseconds; half of the limit by default. */
+  warnAfter?: number | undefined;
+  /** Called when a silence is long, and when it ends. */
+  onSilence?: ((report: SilenceReport) => void) | undefined;
 }
 
 type Phase = "detached" | "listening" | "holding" | "ended";
@@ -64,19 +78,34 @@ export class SilenceClock {
   #waiting = 0;
   /** Whether there was a heartbeat among those that were forwarded in this `holding`. */
   #hasHeartbeat = false;
+  /** Whether the evidence was measured up to the beginning of this `holding`. */
+  #isPaused = false;
+  /** Whether this silence was reported to `onSilence`. */
+  #hasWarned = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer is due. */
   #due = 0;
 
   constructor(options: SilenceClockOptions) {
     this.#options = options;
-    this.#evidence = new SilenceEvidence(options.firstTimeout, Date.now());
+    this.#evidence = this.#createEvidence();
   }
 
   /** The limit of the silence that runs, in milliseconds. */
   get timeout(): number {
     const { firstTimeout, timeout } = this.#options;
     return this.#limit === "first" ? firstTimeout : timeout;
+  }
+
+  /** After how much silence it is reported that it is long, in milliseconds. */
+  get #warnAfter(): number {
+    const { warnAfter, onSilence } = this.#options;
+    return onSilence === undefined ? Infinity : warnAfter ?? this.timeout / 2;
+  }
+
+  /** Whether anything is to be found: without a limit there is no timer. */
+  get isNeeded(): boolean {
+    return Math.min(this.timeout, this.#warnAfter) < Infinity;
   }
 
   /** Whether the clock has ended: by a stall, or because it was stopped. */
@@ -94,6 +123,7 @@ export class SilenceClock {
     if (this.#phase === "ended") return;
     this.#evidence.begin(now);
     this.#hasHeartbeat = true;
+    this.#hasWarned = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
     this.#clearTimer();
     if (this.#phase === "listening") this.#plan(Date.now());
@@ -103,6 +133,7 @@ export class SilenceClock {
   detach() {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
+    this.#hasWarned = false;
     this.#clearTimer();
   }
 
@@ -111,7 +142,7 @@ export class SilenceClock {
     if (this.#waiting++ > 0 || this.#phase !== "listening") return;
     this.#phase = "holding";
     this.#hasHeartbeat = false;
-    if (this.#options.isSelective) this.#evidence.pause(this.#due, Date.now());
+    if (this.#options.isSelective || this.#hasWarned) this.#pause();
   }
 
   /** The first of the chunks that wait was forwarded to the consumer. */
@@ -120,31 +151,42 @@ export class SilenceClock {
     if (--this.#waiting > 0 || this.#phase !== "holding") return;
     this.#phase = "listening";
     const now = Date.now();
-    if (this.#options.isSelective) this.#evidence.resume(now);
+    if (this.#hasHeartbeat && this.#hasWarned) this.#recover();
+    if (this.#isPaused) this.#evidence.resume(now);
+    this.#isPaused = false;
     if (this.#hasHeartbeat) this.#evidence.begin(now);
     if (this.#timer === undefined) this.#plan(now);
   }
 
   /** A sign of life that waits for nobody. It costs one look at the wall clock. */
   beat() {
-    this.#evidence.begin(Date.now());
+    const now = Date.now();
+    if (this.#hasWarned) {
+      this.#recover();
+      this.#isPaused = false;
+    }
+    this.#evidence.begin(now);
+    if (this.#timer === undefined && this.#phase === "listening") {
+      this.#plan(now);
+    }
   }
 
   /** The work has made progress: the first window is over. */
   onProgress() {
     if (this.#limit === "silence") return;
-    this.#limit = "silence";
     const { firstTimeout, timeout } = this.#options;
+    if (this.#hasWarned) this.#recover();
+    this.#limit = "silence";
     if (firstTimeout === timeout) return;
-    const now = Date.now();
-    this.#evidence = new SilenceEvidence(timeout, now);
+    this.#evidence = this.#createEvidence();
     this.#clearTimer();
-    if (this.#phase === "listening") this.#plan(now);
+    if (this.#phase === "listening") this.#plan(Date.now());
   }
 
   /** Ends the clock; no timer is left. */
   stop() {
     this.#phase = "ended";
+    this.#hasWarned = false;
     this.#clearTimer();
   }
 
@@ -153,9 +195,39 @@ export class SilenceClock {
     this.#timer = undefined;
   }
 
+  /** Evidence by the limit that runs; an infinite one is never passed, so the scale is that of `warnAfter`. */
+  #createEvidence(): SilenceEvidence {
+    const { timeout } = this;
+    const scale = timeout < Infinity ? timeout : 2 * this.#warnAfter;
+    return new SilenceEvidence(scale, Date.now());
+  }
+
+  /** Measures the silence, which a chunk interrupts. */
+  #pause() {
+    const now = Date.now();
+    // without a timer, no check can be late
+    this.#evidence.pause(this.#timer === undefined ? now : this.#due, now);
+    this.#isPaused = true;
+  }
+
+  #report(type: "silent" | "recovered") {
+    const { timeout } = this;
+    const { elapsed } = this.#evidence;
+    this.#options.onSilence?.({ type, limit: this.#limit, timeout, elapsed });
+  }
+
+  /** A silence that was reported has ended. */
+  #recover() {
+    this.#hasWarned = false;
+    if (!this.#isPaused) this.#pause();
+    this.#report("recovered");
+  }
+
   #plan(now: number) {
-    if (this.timeout === Infinity) return;
-    const delay = Math.min(this.#evidence.plan(), MAX_DELAY_MS);
+    const isOver = this.timeout === Infinity && this.#hasWarned;
+    if (!this.isNeeded || isOver || this.#phase !== "listening") return;
+    const mark = this.#hasWarned ? Infinity : this.#warnAfter;
+    const delay = Math.min(this.#evidence.plan(mark), MAX_DELAY_MS);
     this.#due = now + delay;
     this.#timer = setTimeout(() => this.#onCheck(), delay);
   }
@@ -169,11 +241,17 @@ export class SilenceClock {
       return onDetached?.();
     }
     const now = Date.now();
-    if (this.#evidence.check(this.#due, now) !== "stalled") {
-      return this.#plan(now);
-    }
     const { timeout } = this;
-    this.stop();
-    onStall({ limit: this.#limit, timeout, elapsed: this.#evidence.elapsed });
+    const verdict = this.#evidence.check(this.#due, now);
+    const { elapsed } = this.#evidence;
+    if (verdict === "stalled" && timeout < Infinity) {
+      this.stop();
+      return onStall({ limit: this.#limit, timeout, elapsed });
+    }
+    if (!this.#hasWarned && elapsed >= this.#warnAfter) {
+      this.#hasWarned = true;
+      this.#report("silent");
+    }
+    if (this.#timer === undefined) this.#plan(now);
   }
 }

@@ -1,13 +1,13 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import { HeartbeatRecord } from "./_heartbeat_record.ts";
 import {
   type HeartbeatMonitorOptions,
   readMonitorOptions,
 } from "./_monitor_options.ts";
 import { isResultBeat } from "./_result_beats.ts";
-import { SilenceClock, type Stall } from "./_silence_clock.ts";
+import { SilenceClock } from "./_silence_clock.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
 /**
@@ -25,32 +25,36 @@ import type { Heartbeat } from "./_worker_types.ts";
  */
 export class WorkerGuard {
   #clock: SilenceClock;
-  #isHeartbeat: ((beat: Heartbeat) => boolean) | undefined;
-  #name: string | undefined;
-  #count = 0;
-  #last: Heartbeat | undefined;
+  #record: HeartbeatRecord<Heartbeat>;
   /** Whether a result came since the last heartbeat. */
   #hasResult = false;
-  #onStall: (error: HeartbeatTimeoutError<Heartbeat>) => void;
 
   /**
    * @param options The limits, which heartbeats count, and the name of the worker.
-   * @param onStall Called once, when the worker is silent for too long.
+   * @param onFailure Called once, with a `HeartbeatTimeoutError` when the worker is
+   * silent for too long, or with what `onSilence` threw.
    */
   constructor(
     options: HeartbeatMonitorOptions<Heartbeat>,
-    onStall: (error: HeartbeatTimeoutError<Heartbeat>) => void,
+    onFailure: (error: unknown) => void,
   ) {
-    const { timeout, firstTimeout, isHeartbeat, name } = readMonitorOptions(
+    const { isHeartbeat, name, onSilence, ...limits } = readMonitorOptions(
       options,
     );
-    this.#isHeartbeat = isHeartbeat;
-    this.#name = name;
-    this.#onStall = onStall;
+    const record = new HeartbeatRecord(isHeartbeat);
+    this.#record = record;
     this.#clock = new SilenceClock({
-      timeout,
-      firstTimeout,
-      onStall: (stall) => this.#report(stall),
+      ...limits,
+      onStall: (stall) =>
+        onFailure(record.createError(stall, name ?? record.last?.worker)),
+      onSilence: onSilence && ((report) => {
+        try {
+          onSilence(record.createEvent(report));
+        } catch (error) {
+          this.stop();
+          onFailure(error);
+        }
+      }),
     });
   }
 
@@ -66,13 +70,11 @@ export class WorkerGuard {
 
   /** The worker sent a heartbeat. Throws what `isHeartbeat` throws. */
   onHeartbeat(beat: Heartbeat) {
-    const isHeartbeat = this.#isHeartbeat;
-    if (isHeartbeat !== undefined && !isHeartbeat(beat)) return;
-    this.#last = beat;
+    if (!this.#record.take(beat)) return;
     const isKnown = this.#hasResult && isResultBeat(beat);
     this.#hasResult = false;
     if (!isKnown) this.#clock.beat();
-    if (this.#count++ > 0 && beat.restarting === undefined) {
+    if (this.#record.count > 1 && beat.restarting === undefined) {
       this.#clock.onProgress();
     }
   }
@@ -82,14 +84,5 @@ export class WorkerGuard {
     this.#hasResult = true;
     this.#clock.beat();
     this.#clock.onProgress();
-  }
-
-  #report({ timeout, elapsed }: Stall) {
-    const last = this.#last;
-    const source = this.#name ?? last?.worker;
-    const count = this.#count;
-    this.#onStall(
-      new HeartbeatTimeoutError({ timeout, elapsed, count, last, source }),
-    );
   }
 }

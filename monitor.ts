@@ -12,14 +12,21 @@ import {
   HeartbeatTimeoutError,
   type HeartbeatTimeoutErrorOptions,
 } from "./_heartbeat_timeout_error.ts";
-import type { HeartbeatMonitorOptions } from "./_monitor_options.ts";
+import type {
+  HeartbeatMonitorOptions,
+  SilenceEvent,
+} from "./_monitor_options.ts";
 import { MonitorTransformer } from "./_monitor_transformer.ts";
 import { checkStream } from "./_validate.ts";
 import { WatchedResults } from "./_watched_results.ts";
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 
 export { HeartbeatTimeoutError };
-export type { HeartbeatMonitorOptions, HeartbeatTimeoutErrorOptions };
+export type {
+  HeartbeatMonitorOptions,
+  HeartbeatTimeoutErrorOptions,
+  SilenceEvent,
+};
 
 /**
  * A `TransformStream` that passes every chunk and errors when none comes for
@@ -55,6 +62,8 @@ export type { HeartbeatMonitorOptions, HeartbeatTimeoutErrorOptions };
  *    ends. Where `Transformer.cancel` is not supported (Node.js before 20.14,
  *    Chromium), a cancelled monitor's timer is left until it is next due, or for
  *    `timeout` if a writer still holds `writable`.
+ * 7. `onSilence` is called once at half of the limit, or at `warnAfter`, and once
+ *    when that silence ends, so that a long silence is seen before it is a stall.
  *
  * A monitor that is transferred to another thread goes on watching from this one;
  * there it is a plain `TransformStream`.

@@ -219,7 +219,10 @@ export function supervise<R>(
     lastDetail,
   } = options ?? {};
   // without `name`: a stall names the worker, and not its supervisor
-  const limits = readMonitorOptions({ timeout, firstTimeout, isHeartbeat });
+  const limits = readMonitorOptions({
+    ...{ timeout, firstTimeout, isHeartbeat },
+    ...{ onSilence: options?.onSilence, warnAfter: options?.warnAfter },
+  });
   const policy = createPolicy(options);
   checkDuration("supervise", "stopTimeout", stopTimeout);
   checkDuration("supervise", "interval", interval);

@@ -110,7 +110,9 @@ function monitorRows(args: (options: unknown) => unknown[]): Row[] {
       missing,
     ]),
     ...options(given, ["timeout", "firstTimeout"], positive, DURATION),
-    ...options(given, ["isHeartbeat"], "a function", FUNCTION),
+    ...options(given, ["isHeartbeat", "onSilence"], "a function", FUNCTION),
+    ...options(given, ["warnAfter"], positive, DURATION),
+    ...options(given, ["name"], "a string", STRING),
   ];
 }
 

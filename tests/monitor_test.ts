@@ -578,6 +578,51 @@ Deno.test("HeartbeatMonitor has no timer after a stall, although a writer keeps 
   assertEquals(time.next(), false);
 });
 
+Deno.test("HeartbeatMonitor observes without an end where only onSilence and warnAfter are given, and leaves no timer", async () => {
+  using time = new FakeTime();
+  const source = createSource<string>();
+  const events: unknown[] = [];
+  const seen = observe(source.stream, {
+    timeout: Infinity,
+    warnAfter: 1000,
+    onSilence: (event) => events.push(event),
+  });
+  await advance(time, 4000);
+  source.controller.enqueue("one");
+  await advance(time, 900);
+  source.controller.enqueue("two");
+  await advance(time, 4000);
+  const timeout = Infinity;
+  assertEquals(events, [
+    { type: "silent", elapsed: 1000, timeout, count: 0, last: undefined },
+    { type: "recovered", elapsed: 4000, timeout, count: 1, last: "one" },
+    { type: "silent", elapsed: 1000, timeout, count: 2, last: "two" },
+  ]);
+  source.controller.close();
+  await time.runMicrotasks();
+  assertEquals([seen.closed, time.next()], [true, false]);
+});
+
+for (const type of ["silent", "recovered"]) {
+  Deno.test(`HeartbeatMonitor errors with what onSilence throws of a "${type}", and leaves no timer`, async () => {
+    using time = new FakeTime();
+    const bug = new Error("bug");
+    const source = createSource<string>();
+    const seen = observe(source.stream, {
+      timeout: 1000,
+      onSilence(event) {
+        if (event.type === type) throw bug;
+      },
+    });
+    await advance(time, 600);
+    if (type === "recovered") source.controller.enqueue("token");
+    await time.runMicrotasks();
+    assertStrictEquals(seen.error, bug);
+    assertStrictEquals(source.cancelled, bug);
+    assertEquals(time.next(), false);
+  });
+}
+
 Deno.test("HeartbeatMonitor says who was silent, and keeps the last heartbeat from loggers", async () => {
   using time = new FakeTime();
   const source = createSource<{ secret: string }>();

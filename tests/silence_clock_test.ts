@@ -220,3 +220,102 @@ Deno.test("SilenceClock has no timer for a limit that is infinite, and one from 
   other.clock.onProgress();
   assertEquals(time.next(), false);
 });
+
+Deno.test("SilenceClock reports a silence once, at half of its limit, and its end", () => {
+  using time = new FakeTime();
+  const reports: string[] = [];
+  const { clock } = createClock(time, {
+    firstTimeout: 4000,
+    onSilence: ({ type, limit, timeout, elapsed }) =>
+      reports.push(`${type} ${limit} ${timeout}: ${elapsed}`),
+  });
+  clock.attach();
+  time.tick(1999);
+  assertEquals(reports, []);
+  time.tick(1500);
+  clock.beat();
+  assertEquals(reports.splice(0), [
+    ...["silent first 4000: 2000", "recovered first 4000: 3499"],
+  ]);
+  time.tick(1999);
+  assertEquals(reports, []);
+  clock.beat();
+  clock.onProgress();
+  time.tick(2000);
+  assertEquals(reports, ["silent silence 1000: 500"]);
+});
+
+Deno.test("SilenceClock reports a silence after warnAfter, wherever that is between two checks", () => {
+  using time = new FakeTime();
+  for (const warnAfter of [1, 100, 333, 999]) {
+    const start = time.now;
+    const at: number[] = [];
+    const { clock } = createClock(time, {
+      warnAfter,
+      onSilence: () => at.push(time.now - start),
+    });
+    clock.attach();
+    for (let i = 0; i < 1100; i++) time.tick(1);
+    assertEquals([at, clock.isEnded], [[warnAfter], true]);
+  }
+});
+
+Deno.test("SilenceClock reports silences and no stall where the limit is infinite, with one timer a silence", () => {
+  using time = new FakeTime();
+  const reports: string[] = [];
+  const { clock } = createClock(time, {
+    timeout: Infinity,
+    firstTimeout: Infinity,
+    warnAfter: 300,
+    onSilence: ({ type, elapsed }) => reports.push(`${type} ${elapsed}`),
+  });
+  clock.attach();
+  for (let i = 0; i < 3; i++) {
+    time.tick(5000);
+    assertEquals([clock.isTimed, time.next()], [false, false]);
+    clock.beat();
+    assertEquals(reports.splice(0), ["silent 300", "recovered 5000"]);
+    time.tick(299);
+    clock.beat();
+  }
+  assertEquals(reports, []);
+});
+
+Deno.test("SilenceClock reports the end of a silence when the chunk is forwarded, and leaves out the wait", () => {
+  for (const isSelective of [false, true]) {
+    using time = new FakeTime();
+    const reports: string[] = [];
+    const { clock } = createClock(time, {
+      isSelective,
+      onSilence: ({ type, elapsed }) => reports.push(`${type} ${elapsed}`),
+    });
+    clock.attach();
+    time.tick(700);
+    clock.onChunkArrived();
+    time.tick(60_000);
+    assertEquals(reports, ["silent 500"]);
+    clock.onChunkForwarded(true);
+    assertEquals(reports.splice(0), ["silent 500", "recovered 700"]);
+    time.tick(500);
+    assertEquals(reports, ["silent 500"]);
+  }
+});
+
+Deno.test("SilenceClock reports no end of a silence by what is no heartbeat, and none after it ended", () => {
+  using time = new FakeTime();
+  const reports: string[] = [];
+  const { clock } = createClock(time, {
+    isSelective: true,
+    onSilence: ({ type, elapsed }) => reports.push(`${type} ${elapsed}`),
+  });
+  clock.attach();
+  time.tick(700);
+  clock.onChunkArrived();
+  clock.onChunkForwarded(false);
+  time.tick(299);
+  assertEquals([clock.isEnded, reports], [false, ["silent 500"]]);
+  time.tick(1);
+  assertEquals([clock.isEnded, reports], [true, ["silent 500"]]);
+  clock.beat();
+  assertEquals(reports, ["silent 500"]);
+});

@@ -1399,3 +1399,24 @@ Deno.test("RestartLimitError has the limit and the cause", () => {
   assertStrictEquals(error.cause, LOST);
   assert(error instanceof Error);
 });
+
+Deno.test("supervise reports the silence of an attempt to onSilence before it is a stall", async () => {
+  using time = new FakeTime();
+  const events: unknown[] = [];
+  const { results } = supervise(
+    ({ signal }) =>
+      startWorker(async function* () {
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        yield 1;
+      }, { signal, name: "slow" }),
+    {
+      timeout: 3000,
+      onSilence: ({ type, elapsed, count }) =>
+        events.push([type, elapsed, count]),
+    },
+  );
+  const all = Array.fromAsync(results);
+  await advance(time, 3000);
+  assertEquals(await all, [1]);
+  assertEquals(events, [["silent", 1500, 1], ["recovered", 2500, 1]]);
+});

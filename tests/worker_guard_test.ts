@@ -15,7 +15,7 @@ function createGuard(
   const stalls: HeartbeatTimeoutError<Heartbeat>[] = [];
   const guard = new WorkerGuard(
     { timeout: 1000, ...options },
-    (error) => stalls.push(error),
+    (error) => stalls.push(error as HeartbeatTimeoutError<Heartbeat>),
   );
   return { guard, stalls };
 }
@@ -112,6 +112,33 @@ Deno.test("WorkerGuard takes a heartbeat that only repeats a result for no news,
   assertEquals(stalls, []);
   time.tick(1);
   assertEquals(stalls[0]?.count, 2);
+});
+
+Deno.test("WorkerGuard reports silences that results and heartbeats end, and fails with what onSilence throws", () => {
+  using time = new FakeTime();
+  const events: unknown[] = [];
+  const bug = new Error("bug");
+  const { guard, stalls } = createGuard({
+    onSilence({ type, elapsed, timeout, count, last }) {
+      events.push([type, elapsed, timeout, count, last]);
+      if (events.length === 5) throw bug;
+    },
+  });
+  const beat = createBeat();
+  guard.start();
+  time.tick(700);
+  guard.onHeartbeat(beat);
+  time.tick(600);
+  guard.onResult();
+  assertEquals(events, [
+    ["silent", 500, 1000, 0, undefined],
+    ["recovered", 700, 1000, 1, beat],
+    ["silent", 500, 1000, 1, beat],
+    ["recovered", 600, 1000, 1, beat],
+  ]);
+  time.tick(500);
+  assertEquals<unknown[]>(stalls, [bug]);
+  assertEquals(time.next(), false);
 });
 
 Deno.test("WorkerGuard leaves no timer when it is stopped", () => {
