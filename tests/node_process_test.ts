@@ -1,0 +1,73 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// Commands by node:child_process, which Deno has as well. tests/runtimes/ runs
+// the same behaviours on Node and Bun.
+
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { SpawnOptions } from "../_command_types.ts";
+import { openNodeRuntime } from "../_node_process.ts";
+import { isWindows } from "./_command.ts";
+import { commandBehaviours } from "./runtimes/command.ts";
+
+/** Hides `Deno.Command`, so startCommand() takes node:child_process. */
+async function withoutDeno(body: () => Promise<void>) {
+  const property = Object.getOwnPropertyDescriptor(globalThis, "Deno")!;
+  const value = Object.create(Deno, { Command: { value: undefined } });
+  Object.defineProperty(globalThis, "Deno", { ...property, value });
+  try {
+    await body();
+  } finally {
+    Object.defineProperty(globalThis, "Deno", property);
+  }
+}
+
+/** This starts the bundle of tests/runtimes/. */
+const NEEDS_BUNDLE = "a command shares this process's input";
+
+for (const [name, behaviour] of Object.entries(commandBehaviours)) {
+  Deno.test({
+    name: `${name}, by node:child_process`,
+    ignore: isWindows || name === NEEDS_BUNDLE,
+    fn: () => withoutDeno(behaviour),
+  });
+}
+
+const OPTIONS: SpawnOptions = {
+  args: ["-c", "exec sleep 50"],
+  cwd: undefined,
+  env: undefined,
+  stdin: "null",
+};
+
+Deno.test({
+  name: "openNodeRuntime finds out what became of a signal",
+  ignore: isWindows,
+  async fn() {
+    const { spawn, system } = await openNodeRuntime();
+    const child = await spawn("sh", OPTIONS);
+    assertEquals(system.hasProcessGroups, true);
+    assertEquals(system.kill(child.pid, 0), "sent");
+    assertEquals(system.kill(-child.pid, 0), "sent");
+    assertEquals(await system.isGroupDefunct(child.pid), false);
+    assertThrows(() => system.kill(-child.pid, "SIGNONE"), TypeError);
+    child.kill("SIGINT");
+    assertEquals(await child.exited, { code: 130, signal: "SIGINT" });
+    assertEquals(system.kill(child.pid, 0), "missing");
+    await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+    assertEquals(child.stdin, undefined);
+  },
+});
+
+Deno.test({
+  name: "openNodeRuntime rejects with the system's error",
+  ignore: isWindows,
+  async fn() {
+    const { spawn } = await openNodeRuntime();
+    for (
+      const [command, code] of [["no-such-command", "ENOENT"], ["/", "EACCES"]]
+    ) {
+      const error = await assertRejects(() => spawn(command!, OPTIONS), Error);
+      assertEquals((error as Error & { code?: string }).code, code);
+    }
+  },
+});
