@@ -7,6 +7,9 @@ import { runTests, type Sandbox } from "./_sandbox.ts";
 /** Quick tests first: most mutants need no other. Upper limits, in milliseconds. */
 const ROUNDS_MS = [100, 1000, Infinity];
 
+/** A longer test runs only for mutants that no shorter one executes. */
+const LONG_MS = 5000;
+
 /** What a run may take beyond four times what its tests took. */
 const EXTRA_MS = 5000;
 
@@ -34,9 +37,11 @@ export async function tryMutant(
   mutant: Mutant,
   { tests, atLoad }: Coverage,
 ): Promise<Outcome> {
-  const covering = atLoad.has(mutant.id)
+  const all = atLoad.has(mutant.id)
     ? tests
     : tests.filter(({ mutants }) => mutants.has(mutant.id));
+  const short = all.filter(({ took }) => took < LONG_MS);
+  const covering = short.length > 0 ? short : all;
   if (covering.length === 0) return "not covered";
   let least = 0;
   for (const limit of ROUNDS_MS) {
