@@ -9,7 +9,6 @@ const LIMITS = { functionLines: 50, moduleLines: 260, lets: 5 };
 /** Files that are being rebuilt: remove yours as it lands. Nothing may be left here. */
 const NOT_YET = new Set([
   "_supervisor_run.ts",
-  "main.ts",
   "examples/nats/watcher.ts",
   "examples/nats/worker.ts",
   "tests/fleet_model_test.ts",
