@@ -4,7 +4,7 @@
 
 import type { Settings } from "./_cli_args.ts";
 import { type CliOutput, formatDuration } from "./_cli_output.ts";
-import { type CancelTimer, startTimer } from "./_timers.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
 import type { CommandOutput } from "./command.ts";
 
 /** How each mode speaks of the silence, and of what follows it. */
@@ -24,22 +24,13 @@ const WORDS = {
 
 /**
  * Reports when what is guarded goes silent, at half of the timeout, and when it
- * comes back.
- *
- * | phase | `start()` | half of the timeout has passed | `onOutput()` | `stop()` |
- * | --- | --- | --- | --- | --- |
- * | `stopped` | → `waiting` | | | |
- * | `waiting` | → `waiting` anew | reports the silence, → `silent` | → `stopped` | → `stopped` |
- * | `silent` | → `waiting`, still silent | | reports its end, → `stopped` | → `stopped`, still silent |
- *
- * "Still silent": the command that is started again after a stall has said nothing
- * yet, so the next output ends that silence.
+ * comes back. A command that is started again after a stall ends that silence by
+ * its first output.
  */
 export class SilenceReporter {
   #settings: Settings;
   #output: CliOutput;
   #words: typeof WORDS[keyof typeof WORDS];
-  #cancelTimer: CancelTimer = () => {};
   /** When the silence that was reported began. */
   #silentSince: number | undefined;
 
@@ -53,21 +44,24 @@ export class SilenceReporter {
     this.#words = WORDS[mode];
   }
 
-  /** From now on, output is due. */
-  start() {
-    this.#cancelTimer();
-    const half = this.#settings.timeout / 2;
-    this.#cancelTimer = startTimer(() => this.#onSilence(half), half);
-  }
-
-  /** Output is not due any more. */
-  stop() {
-    this.#cancelTimer();
-  }
+  /** Give this to whatever watches. */
+  readonly onSilence = ({ type, elapsed }: SilenceEvent<unknown>) => {
+    if (type === "recovered") {
+      this.onOutput();
+      return;
+    }
+    this.#silentSince = Date.now() - elapsed;
+    const { timeout } = this.#settings;
+    const silence = timeout / 2;
+    const { noun, warning } = this.#words;
+    const text = `no ${noun} for ${formatDuration(silence)}, ${warning} at ${
+      formatDuration(timeout)
+    }`;
+    this.#output.notify("silent", text, { silence, timeout });
+  };
 
   /** There was output; resolves when that has been reported. */
   async onOutput() {
-    this.stop();
     if (this.#silentSince === undefined) return;
     const silence = Date.now() - this.#silentSince;
     this.#silentSince = undefined;
@@ -77,22 +71,11 @@ export class SilenceReporter {
 
   /** Reports that the silence was too long. */
   async reportStall(subject: string, elapsed: number) {
-    this.stop();
     const { timeout } = this.#settings;
     const text = `${subject} was silent for ${
       formatDuration(timeout)
     }: ${this.#words.outcome}`;
     await this.#output.notify("stalled", text, { silence: elapsed, timeout });
-  }
-
-  #onSilence(silence: number) {
-    this.#silentSince = Date.now() - silence;
-    const { noun, warning } = this.#words;
-    const { timeout } = this.#settings;
-    const text = `no ${noun} for ${formatDuration(silence)}, ${warning} at ${
-      formatDuration(timeout)
-    }`;
-    this.#output.notify("silent", text, { silence, timeout });
   }
 }
 
@@ -109,7 +92,6 @@ export async function forwardOutput(
   }
   if (stop.aborted) cancel();
   stop.addEventListener("abort", cancel, { once: true });
-  silence.start();
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -117,10 +99,8 @@ export async function forwardOutput(
       await silence.onOutput();
       if (value instanceof Uint8Array) await output.forward("stdout", value);
       else await output.forward(value.from, value.bytes);
-      silence.start();
     }
   } finally {
-    silence.stop();
     stop.removeEventListener("abort", cancel);
     cancel();
   }

@@ -67,9 +67,7 @@ async function guardCommand(
   const silence = new SilenceReporter(settings, output, "command");
   function onEvent(event: SupervisorEvent) {
     const { type } = event;
-    if (type === "started") {
-      silence.start();
-    } else if (type === "stalled") {
+    if (type === "stalled") {
       silence.reportStall(`'${command}'`, event.elapsed);
     } else if (type === "restarting") {
       const { attempt, delay } = event;
@@ -89,6 +87,7 @@ async function guardCommand(
       stopTimeout: 2 * KILL_AFTER_MS,
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
       onEvent,
+      onSilence: silence.onSilence,
       signal,
     },
   );
@@ -150,8 +149,9 @@ async function guardPipe(
   const { timeout } = settings;
   const silence = new SilenceReporter(settings, output, "pipe");
   try {
+    const { onSilence } = silence;
     const input = Deno.stdin.readable
-      .pipeThrough(new HeartbeatMonitor({ timeout }));
+      .pipeThrough(new HeartbeatMonitor<Uint8Array>({ timeout, onSilence }));
     await forwardOutput(input, output, silence, signal);
     return 0;
   } catch (error) {
