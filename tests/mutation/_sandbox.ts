@@ -35,6 +35,15 @@ export async function createSandbox(): Promise<Sandbox> {
   };
 }
 
+/** Ends what a test run started and left behind, such as a broker. */
+function killGroup(leader: number) {
+  try {
+    Deno.kill(-leader, "SIGKILL");
+  } catch {
+    // nothing was left
+  }
+}
+
 /** Runs tests in the sandbox; the result is undefined if they took too long. */
 export async function runTests(
   { folder }: Sandbox,
@@ -49,6 +58,7 @@ export async function runTests(
     ],
     cwd: folder,
     env: { ...env, NO_COLOR: "1" },
+    detached: true,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -58,15 +68,12 @@ export async function runTests(
     isLate = true;
     child.kill("SIGKILL");
   }, timeout);
-  // what a test started may hold the pipes longer than the test lives
   const output = child.output();
   const { success } = await child.status;
   clearTimeout(timer);
-  if (isLate) {
-    output.catch(() => {});
-    return undefined;
-  }
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  killGroup(child.pid);
   const { stdout, stderr } = await output;
+  if (isLate) return undefined;
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { success, text: decode(stdout) + decode(stderr) };
 }
