@@ -34,7 +34,9 @@ export function checkIteratorResult(result: unknown) {
  *
  * @throws {TypeError} If it is no iterable.
  */
-export function openSource<R>(iterable: ReturnType<Work<R>>): WorkSource<R> {
+export function openSource<R>(
+  iterable: Awaited<ReturnType<Work<R>>>,
+): WorkSource<R> {
   if (iterable instanceof ReadableStream) return openStream(iterable);
   const object = Object(iterable);
   if (typeof object[Symbol.asyncIterator] === "function") {

@@ -110,20 +110,52 @@ export class WorkerRun<R> {
     if (this.#phase !== "idle") return;
     this.#phase = "running";
     try {
-      this.#source ??= openSource(this.#work({
-        signal: this.#aborter.signal,
-        beat: (detail) => this.#emitter.recordDetail(detail),
-        lastDetail: this.#lastDetail,
-      }));
-      const result = this.#source.next();
-      if (isThenable(result)) {
-        return Promise.resolve(result)
-          .then(this.#onUnitSettled, this.#onUnitFailed);
-      }
-      this.#takeResult(result);
+      return this.#source ? this.#runUnit(this.#source) : this.#callWork();
     } catch (error) {
       this.#endWithError(error);
     }
+  }
+
+  /** Calls the work. If it returns a promise, the first unit includes the wait for it. */
+  #callWork(): void | PromiseLike<void> {
+    const iterable = this.#work({
+      signal: this.#aborter.signal,
+      beat: (detail) => this.#emitter.recordDetail(detail),
+      lastDetail: this.#lastDetail,
+    });
+    if (!isThenable(iterable)) return this.#runUnit(this.#open(iterable));
+    return Promise.resolve(iterable)
+      .then((iterable) => this.#onWorkResolved(iterable))
+      .catch(this.#onUnitFailed);
+  }
+
+  #open(iterable: Awaited<ReturnType<Work<R>>>): WorkSource<R> {
+    return this.#source = openSource(iterable);
+  }
+
+  /** The promise that the work returned has resolved. */
+  #onWorkResolved(
+    iterable: Awaited<ReturnType<Work<R>>>,
+  ): void | PromiseLike<void> {
+    const source = this.#open(iterable);
+    switch (this.#phase) {
+      case "running":
+        return this.#runUnit(source);
+      case "stopping":
+        this.#phase = "closing";
+        this.#closeSource();
+        break;
+      case "cancelled":
+        this.#closeCancelledSource();
+        break;
+    }
+  }
+
+  #runUnit(source: WorkSource<R>): void | PromiseLike<void> {
+    const result = source.next();
+    if (!isThenable(result)) return this.#takeResult(result);
+    return Promise.resolve(result)
+      .then(this.#onUnitSettled, this.#onUnitFailed);
   }
 
   #takeResult(result: IteratorResult<R>) {

@@ -83,7 +83,9 @@ export interface WorkContext {
  * @typeParam R The type of a result.
  * @param context The signal, the function `beat()` and the last checkpoint.
  * @returns The results: an async iterable (an async generator, a
- * `ReadableStream`, …) or an iterable, of values or of promises.
+ * `ReadableStream`, …) or an iterable, of values or of promises; or a promise of
+ * one, as the clients of LLM APIs return. The wait for that promise belongs to
+ * the first unit.
  *
  * @example Work that is one long unit
  * ```ts
@@ -104,4 +106,7 @@ export interface WorkContext {
  */
 export type Work<R> = (
   context: WorkContext,
-) => AsyncIterable<R> | Iterable<R | PromiseLike<R>>;
+) =>
+  | AsyncIterable<R>
+  | Iterable<R | PromiseLike<R>>
+  | PromiseLike<AsyncIterable<R> | Iterable<R | PromiseLike<R>>>;

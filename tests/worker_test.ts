@@ -619,7 +619,7 @@ Deno.test("startWorker errors both streams when the work throws before its first
         () => undefined,
         "Cannot start worker as 'work' must return an iterable or an async iterable: it returned undefined",
       ],
-      [() => Promise.resolve([]), "it returned [object Promise]"],
+      [() => Promise.resolve({}), "it returned [object Object]"],
       [() => {
         const stream = new ReadableStream();
         stream.getReader();
@@ -849,5 +849,58 @@ Deno.test("startWorker errors when an iterator returns no result object", async 
     assertStrictEquals(seen.heartbeats.end, seen.results.end);
     assertEquals(seen.results.chunks, []);
     assert(seen.finished);
+  }
+});
+
+Deno.test("startWorker takes a promise of an iterable", async () => {
+  const seen = record(startWorker(() => Promise.resolve([1, 2])));
+  await turn();
+  assertEquals(seen.results.chunks, [1, 2]);
+  assertEquals([seen.results.end, seen.finished], ["closed", true]);
+});
+
+Deno.test("startWorker errors when the promise of an iterable rejects, or is of none", async () => {
+  const rejected = record(startWorker(() => Promise.reject(FAILURE)));
+  const none = record(
+    startWorker(() => Promise.resolve(5) as unknown as Promise<number[]>),
+  );
+  await turn();
+  assertStrictEquals(rejected.results.end, FAILURE);
+  assertStrictEquals(rejected.heartbeats.end, FAILURE);
+  assertInstanceOf(none.results.end, TypeError);
+  assertEquals([rejected.finished, none.finished], [true, true]);
+});
+
+Deno.test("startWorker ends an iterable that arrives after an abort or a cancel", async () => {
+  const acts = {
+    "signal": [(_: unknown, aborter: AbortController) => aborter.abort(REASON)],
+    "heartbeats": [
+      (seen: ReturnType<typeof record>) => seen.heartbeats.cancel(REASON),
+    ],
+    "results": [
+      (seen: ReturnType<typeof record>) => seen.results.cancel(REASON),
+    ],
+  } as const;
+  for (const [name, [act]] of Object.entries(acts)) {
+    const aborter = new AbortController();
+    const calls: unknown[] = [];
+    let resolve!: (iterable: AsyncIterable<number>) => void;
+    const seen = record(startWorker(({ signal }) => {
+      signal.addEventListener("abort", () => calls.push(signal.reason));
+      return new Promise<AsyncIterable<number>>((done) => resolve = done);
+    }, { signal: aborter.signal }));
+    await turn();
+    act(seen, aborter);
+    await turn();
+    assertEquals([calls, seen.finished], [[REASON], false], name);
+    const iterator = {
+      next: () => Promise.resolve({ done: false, value: calls.push("next") }),
+      return: () =>
+        Promise.resolve({ done: true as const, value: calls.push("return") }),
+    };
+    resolve({ [Symbol.asyncIterator]: () => iterator });
+    await turn();
+    assertEquals([calls, seen.finished], [[REASON, "return"], true], name);
+    assertEquals(seen.results.chunks, []);
   }
 });
