@@ -1,7 +1,10 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import {
+  HeartbeatTimeoutError,
+  type TimeoutLimit,
+} from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import type { SilenceReport, Stall } from "./_silence_clock.ts";
 
@@ -29,11 +32,12 @@ export class HeartbeatRecord<T> {
 
   /** The error for a stall of `source`. */
   createError(
-    { timeout, elapsed }: Stall,
+    stall: Stall,
     source: string | undefined,
+    limit: TimeoutLimit = stall.limit,
   ): HeartbeatTimeoutError<T> {
     const { count, last } = this;
-    return new HeartbeatTimeoutError({ timeout, elapsed, count, last, source });
+    return new HeartbeatTimeoutError({ ...stall, count, last, source, limit });
   }
 
   /** The event for `onSilence`. */

@@ -14,7 +14,26 @@ export interface HeartbeatTimeoutErrorOptions<T = unknown>
   last?: T | undefined;
   /** Who fell silent, where that is known. */
   source?: string | undefined;
+  /**
+   * Which of the limits it was.
+   *
+   * @default {"silence"}
+   */
+  limit?: TimeoutLimit | undefined;
 }
+
+/**
+ * Which limit was passed: `firstTimeout`, `timeout`, or the `progressTimeout` of
+ * a guarded `fetch`.
+ */
+export type TimeoutLimit = "first" | "silence" | "progress";
+
+/** What the limits are called in a message. */
+const LIMIT_NAMES = {
+  first: "first timeout",
+  silence: "timeout",
+  progress: "progress timeout",
+} as const;
 
 /**
  * A stall: no heartbeat came for longer than the timeout.
@@ -62,6 +81,8 @@ export class HeartbeatTimeoutError<T = unknown> extends Error {
   readonly count: number;
   /** Who fell silent: the `name` of the monitor, or that of the worker; `undefined` if it is not known. */
   readonly source: string | undefined;
+  /** Which of the limits it was. */
+  readonly limit: TimeoutLimit;
   #last: T | undefined;
 
   /**
@@ -70,17 +91,21 @@ export class HeartbeatTimeoutError<T = unknown> extends Error {
    * @param options What is known of the silence.
    */
   constructor(options: HeartbeatTimeoutErrorOptions<T>) {
-    const { timeout, elapsed, count, last, source } = options;
+    const { timeout, elapsed, count, last, source, limit = "silence" } =
+      options;
     const from = source === undefined ? "" : ` from '${source}'`;
     const heartbeats = count === 1 ? "heartbeat" : "heartbeats";
     super(
-      `No heartbeat${from} for ${elapsed} ms after ${count} ${heartbeats}: the timeout is ${timeout} ms`,
+      `No heartbeat${from} for ${elapsed} ms after ${count} ${heartbeats}: the ${
+        LIMIT_NAMES[limit]
+      } is ${timeout} ms`,
       options,
     );
     this.timeout = timeout;
     this.elapsed = elapsed;
     this.count = count;
     this.source = source;
+    this.limit = limit;
     this.#last = last;
   }
 

@@ -72,7 +72,7 @@ type Phase = "detached" | "listening" | "holding" | "ended";
 export class SilenceClock {
   #options: SilenceClockOptions;
   #phase: Phase = "detached";
-  #limit: "first" | "silence" = "first";
+  #limit: "first" | "silence";
   #evidence: SilenceEvidence;
   /** Chunks that arrived and were not forwarded yet. */
   #waiting = 0;
@@ -88,6 +88,9 @@ export class SilenceClock {
 
   constructor(options: SilenceClockOptions) {
     this.#options = options;
+    const { firstTimeout, timeout } = options;
+    // one limit for both is no limit of its own
+    this.#limit = firstTimeout === timeout ? "silence" : "first";
     this.#evidence = this.#createEvidence();
   }
 
@@ -174,10 +177,8 @@ export class SilenceClock {
   /** The work has made progress: the first window is over. */
   onProgress() {
     if (this.#limit === "silence") return;
-    const { firstTimeout, timeout } = this.#options;
     if (this.#hasWarned) this.#recover();
     this.#limit = "silence";
-    if (firstTimeout === timeout) return;
     this.#evidence = this.#createEvidence();
     this.#clearTimer();
     if (this.#phase === "listening") this.#plan(Date.now());

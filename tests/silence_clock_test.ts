@@ -62,7 +62,7 @@ Deno.test("SilenceClock begins a new silence at a beat, and sets no timer for it
   time.tick(999);
   assertEquals(reports, []);
   time.tick(1);
-  assertEquals(reports, ["first 1000: 1000 at 6000"]);
+  assertEquals(reports, ["silence 1000: 1000 at 6000"]);
 });
 
 Deno.test("SilenceClock stands still while a chunk waits, and has no timer then", () => {
@@ -81,7 +81,7 @@ Deno.test("SilenceClock stands still while a chunk waits, and has no timer then"
   time.tick(999);
   assertEquals(reports, []);
   time.tick(1);
-  assertEquals(reports, ["first 1000: 1000 at 21900"]);
+  assertEquals(reports, ["silence 1000: 1000 at 21900"]);
 });
 
 Deno.test("SilenceClock lets a silence go on after chunks that are no heartbeats", () => {
@@ -97,7 +97,7 @@ Deno.test("SilenceClock lets a silence go on after chunks that are no heartbeats
   time.tick(99);
   assertEquals(reports, []);
   time.tick(1);
-  assertEquals(reports, ["first 1000: 1000 at 46000"]);
+  assertEquals(reports, ["silence 1000: 1000 at 46000"]);
 });
 
 Deno.test("SilenceClock begins a new silence at the last of the chunks of which one is a heartbeat", () => {
@@ -113,7 +113,7 @@ Deno.test("SilenceClock begins a new silence at the last of the chunks of which 
   time.tick(999);
   assertEquals(reports, []);
   time.tick(1);
-  assertEquals(reports, ["first 1000: 1000 at 2400"]);
+  assertEquals(reports, ["silence 1000: 1000 at 2400"]);
 });
 
 Deno.test("SilenceClock is detached by a check that finds no producer, and attached again", () => {
@@ -130,7 +130,7 @@ Deno.test("SilenceClock is detached by a check that finds no producer, and attac
   isAttached = true;
   clock.attach();
   time.tick(1000);
-  assertEquals(reports.slice(1), ["first 1000: 1000 at 1900"]);
+  assertEquals(reports.slice(1), ["silence 1000: 1000 at 1900"]);
 });
 
 Deno.test("SilenceClock has no timer while it is detached, and a new silence afterwards", () => {
@@ -147,7 +147,7 @@ Deno.test("SilenceClock has no timer while it is detached, and a new silence aft
   time.tick(999);
   assertEquals(reports, []);
   time.tick(1);
-  assertEquals(reports, ["first 1000: 1000 at 1900"]);
+  assertEquals(reports, ["silence 1000: 1000 at 1900"]);
 });
 
 Deno.test("SilenceClock has ended when it reports a stall, and does nothing after it", () => {
