@@ -8,7 +8,7 @@ import type {
   StopMessage,
   ThreadMessage,
 } from "./_thread_messages.ts";
-import { openSource } from "./_work_source.ts";
+import { isThenable, openSource } from "./_work_source.ts";
 import { WorkerRun } from "./_worker_run.ts";
 import type { Heartbeat, Work, WorkContext } from "./_worker_types.ts";
 
@@ -161,6 +161,10 @@ class Pacer {
   /** Wraps what the work returned. A stream runs ahead on its own. */
   pace<R>(units: ReturnType<Work<R>>): ReturnType<Work<R>> {
     if (units instanceof ReadableStream) return units;
+    if (isThenable(units)) {
+      return Promise.resolve(units)
+        .then((units) => this.pace(units) as Awaited<ReturnType<Work<R>>>);
+    }
     const source = openSource(units);
     return {
       [Symbol.asyncIterator]: () => ({

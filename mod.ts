@@ -38,4 +38,5 @@
 
 export * from "./monitor.ts";
 export * from "./supervisor.ts";
+export * from "./watchdog.ts";
 export * from "./worker.ts";

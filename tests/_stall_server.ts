@@ -61,37 +61,17 @@ const EVENTS = ["one", "two", "three", "four"].map((word) =>
 export async function startStallServer(
   options: StallServerOptions = {},
 ): Promise<StallServer> {
-  const {
-    chunks = () => EVENTS,
-    contentType = () => "text/event-stream",
-    pause = 50,
-    before = 2,
-    gzip = false,
-  } = options;
   const sockets = new Set<Socket>();
   const counts = { requests: 0, aborted: 0 };
   const server = createServer((request, response) => {
     counts.requests++;
-    const [, behaviour, ...rest] = request.url!.split("/");
-    const path = `/${rest.join("/")}`;
     response.on("close", () => {
       if (!response.writableFinished) counts.aborted++;
     });
     response.on("error", () => {});
     // the request is read to its end: otherwise a close may go unnoticed
     request.resume();
-    request.on("end", () => {
-      const headers = {
-        "content-type": contentType(path),
-        ...(gzip && { "content-encoding": "gzip" }),
-      };
-      respond(response, behaviour as Behaviour, headers, {
-        chunks: chunks(path),
-        pause,
-        before,
-        gzip,
-      }).catch(() => {});
-    });
+    request.on("end", () => answer(request.url!, response, options));
   });
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -121,6 +101,28 @@ export async function startStallServer(
       await closed;
     },
   };
+}
+
+function answer(
+  url: string,
+  response: ServerResponse,
+  options: StallServerOptions,
+) {
+  const {
+    chunks = () => EVENTS,
+    contentType = () => "text/event-stream",
+    pause = 50,
+    before = 2,
+    gzip = false,
+  } = options;
+  const [, behaviour, ...rest] = url.split("/");
+  const path = `/${rest.join("/")}`;
+  const headers = {
+    "content-type": contentType(path),
+    ...(gzip && { "content-encoding": "gzip" }),
+  };
+  const body = { chunks: chunks(path), pause, before, gzip };
+  respond(response, behaviour as Behaviour, headers, body).catch(() => {});
 }
 
 async function respond(

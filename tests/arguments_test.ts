@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
+import { guardFetch } from "../fetch.ts";
 import { HeartbeatMonitor, watch } from "../monitor.ts";
 import {
   escapeText,
@@ -13,6 +14,7 @@ import {
 } from "../nats.ts";
 import { supervise } from "../supervisor.ts";
 import { serveThread, startThread } from "../thread.ts";
+import { Watchdog, withHeartbeat } from "../watchdog.ts";
 import { startWorker } from "../worker.ts";
 
 /** A call with what is wrong, and the error that its docs name. */
@@ -116,6 +118,21 @@ function monitorRows(args: (options: unknown) => unknown[]): Row[] {
   ];
 }
 
+/** The options of a watchdog, and of what makes one. */
+function watchdogRows(args: (options: unknown) => unknown[]): Row[] {
+  const given = (more: object) => args({ timeout: 1, ...more });
+  return [
+    ...[undefined, null, {}].map((none): Row => [
+      args(none),
+      TypeError,
+      `'timeout' must be ${positive}: current value is undefined`,
+    ]),
+    ...options(given, ["timeout", "totalTimeout"], positive, DURATION),
+    ...options(given, ["signal"], "an AbortSignal", SIGNAL),
+    ...options(given, ["name"], "a string", STRING),
+  ];
+}
+
 function natsRows(): Row[] {
   const subject =
     "a subject without white space or empty parts, with '>' at its end only";
@@ -165,6 +182,43 @@ const TABLE: Record<string, Entry> = {
     actions: ["monitor"],
     call: (given) => new HeartbeatMonitor(given),
     rows: monitorRows((given) => [given]),
+  },
+  Watchdog: {
+    actions: ["watch"],
+    call: (given) => new Watchdog(given),
+    rows: watchdogRows((options) => [options]),
+  },
+  withHeartbeat: {
+    actions: ["watch"],
+    call: withHeartbeat,
+    rows: [
+      ...option(
+        (given) => [given, { timeout: 1 }],
+        "work",
+        "a function",
+        FUNCTION,
+      ),
+      ...watchdogRows((options) => [() => {}, options]),
+    ],
+  },
+  guardFetch: {
+    actions: ["guard fetch"],
+    call: guardFetch,
+    rows: [
+      ...option((given) => [given], "options", "an object", OBJECT),
+      ...options(
+        (given) => [{ timeout: 1, ...given }],
+        ["timeout", "firstTimeout", "progressTimeout", "totalTimeout"],
+        positive,
+        DURATION,
+      ),
+      ...options(
+        (given) => [{ timeout: 1, progressTimeout: 1, ...given }],
+        ["isProgress", "fetch"],
+        "a function",
+        FUNCTION,
+      ),
+    ],
   },
   watch: {
     actions: ["watch", "monitor"],
@@ -433,11 +487,13 @@ const TAKES_ALL = [
   "FleetMonitor.pause",
   "FleetMonitor.remove",
   "FleetMonitor.resume",
+  "Watchdog.beat",
+  "Watchdog.stop",
 ];
 
-function refusal(run: () => unknown, message: string): Error {
+async function refusal(run: () => unknown, message: string): Promise<Error> {
   try {
-    run();
+    await run();
   } catch (error) {
     return error as Error;
   }
@@ -445,10 +501,10 @@ function refusal(run: () => unknown, message: string): Error {
 }
 
 for (const [name, { call, actions, rows }] of Object.entries(TABLE)) {
-  Deno.test(`${name} answers wrong kinds and ranges with the error that its docs name`, () => {
+  Deno.test(`${name} answers wrong kinds and ranges with the error that its docs name`, async () => {
     const seen = new Set<string>();
     for (const [args, kind, expected] of rows) {
-      const { name, message } = refusal(() => call(...args), expected);
+      const { name, message } = await refusal(() => call(...args), expected);
       assertEquals(name, kind.name, message);
       const action = actions.find((action) =>
         message === `Cannot ${action} as ${expected}`
@@ -483,7 +539,7 @@ Deno.test("every exported function, class and method is in the table", async () 
 function docsOf(name: string, source: string): string {
   const [, owner, method] = /^(\w+)(?:\.(\w+))?$/.exec(name)!;
   const start = source.search(
-    RegExp(`^export (function|class) ${owner}\\b`, "m"),
+    RegExp(`^export (async function|function|class) ${owner}\\b`, "m"),
   );
   const isClass = source.startsWith("export class", start);
   const at = isClass
@@ -504,7 +560,7 @@ Deno.test("the kinds of errors in the table are those that the docs name", async
   );
   for (const [name, { rows }] of Object.entries(TABLE)) {
     const owner = RegExp(
-      `^export (function|class) ${name.split(".")[0]}\\b`,
+      `^export (async function|function|class) ${name.split(".")[0]}\\b`,
       "m",
     );
     const source = sources.find((source) => owner.test(source))!;

@@ -46,9 +46,11 @@ Deno.test("mod.ts exports the core", () => {
     "HeartbeatMonitor",
     "HeartbeatTimeoutError",
     "RestartLimitError",
+    "Watchdog",
     "startWorker",
     "supervise",
     "watch",
+    "withHeartbeat",
   ]);
 });
 

@@ -13,8 +13,11 @@ import {
   startWorker,
   supervise,
   watch,
+  Watchdog,
+  withHeartbeat,
   type WorkContext,
 } from "../../mod.ts";
+import { guardFetch } from "../../fetch.ts";
 import { type FleetEvent, FleetMonitor } from "../../fleet.ts";
 import {
   type NatsConnection,
@@ -62,6 +65,11 @@ countTimers("Interval");
 
 /** Something that this runtime lacks. */
 class Skip extends Error {}
+
+/** What a promise rejects with. */
+function rejects(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(() => Promise.reject(new Error("it resolved")), (e) => e);
+}
 
 function assert(condition: unknown, why: string): asserts condition {
   if (!condition) throw new Error(why);
@@ -567,6 +575,50 @@ const together: Behaviours = {
     startTimer(() => aborter.abort(), 100);
     assertSame(await collect(results), [], "results");
     await finished;
+  },
+
+  async "a watchdog aborts after a silence, and follows its signal"() {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const dog = new Watchdog({ timeout: STALL, signal });
+    const other = new Watchdog({ timeout: STALL, signal: dog.signal });
+    for (let i = 0; i < 5; i++) {
+      await sleep(STALL / 3);
+      dog.beat(i);
+      other.beat();
+    }
+    assert(!dog.signal.aborted, "aborted too early");
+    await until(() => dog.signal.aborted, "not aborted");
+    assertSame(dog.signal.reason.last, 4, "the last detail");
+    assertSame(other.signal.reason, dog.signal.reason, "the reason");
+    await until(() => armed.size === 0, "a timer");
+  },
+
+  async "withHeartbeat() rejects at the verdict, although the work hangs"() {
+    const value = await withHeartbeat(() => 7, { timeout: STALL });
+    assertSame(value, 7, "the value");
+    const error = await rejects(
+      withHeartbeat(() => new Promise(() => {}), { timeout: STALL }),
+    );
+    assert(error instanceof HeartbeatTimeoutError, `${error}`);
+    await until(() => armed.size === 0, "a timer");
+  },
+
+  async "a guarded fetch passes a body, and ends what hangs"() {
+    const hang = () => new Promise<Response>(() => {});
+    const silent = () => Promise.resolve(new Response(new ReadableStream()));
+    const limits = { timeout: STALL };
+    const healthy = () => Promise.resolve(new Response("alive"));
+    const alive = await guardFetch({ ...limits, fetch: healthy })("x:y");
+    assertSame(await alive.text(), "alive", "the body");
+    const first = await rejects(guardFetch({ ...limits, fetch: hang })("x:y"));
+    const response = await guardFetch({ ...limits, fetch: silent })("x:y");
+    assert(response instanceof Response, "it is no Response");
+    const second = await rejects(response.text());
+    for (const error of [first, second]) {
+      assert(error instanceof HeartbeatTimeoutError, `${error}`);
+    }
+    await until(() => armed.size === 0, "a timer");
   },
 
   async "startThread() without a Worker says what is missing"() {

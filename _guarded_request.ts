@@ -1,0 +1,211 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import {
+  createEventReader,
+  isEventStream,
+  type ServerSentEvent,
+} from "./_event_stream.ts";
+import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import { replaceBody } from "./_response_body.ts";
+import { SilenceClock, type Stall } from "./_silence_clock.ts";
+import { StreamGuard, type StreamLimit } from "./_stream_guard.ts";
+import { type CancelTimer, startTimer } from "./_timers.ts";
+
+/** The limits of a {@linkcode GuardedRequest}, checked. All are in milliseconds. */
+export interface RequestLimits {
+  /** From the call to the headers. */
+  firstTimeout: number;
+  /** The silence of the line. */
+  timeout: number;
+  /** The silence of the work. */
+  progressTimeout: number;
+  /** Everything. */
+  totalTimeout: number;
+  /** What counts as progress. */
+  isProgress: (part: ServerSentEvent | Uint8Array) => boolean;
+}
+
+type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/** Calls `release()` of a request whose response nobody holds any more. */
+const unread = new FinalizationRegistry<() => void>((release) => release());
+
+/**
+ * One request under guard.
+ *
+ * | phase | headers arrive | no body, or it ends | a limit passes | the caller aborts |
+ * | --- | --- | --- | --- | --- |
+ * | `connecting` | → `reading`: resolve with the guarded response | → `ended`: resolve | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
+ * | `reading` | | → `ended` | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
+ * | `ended` | cancel the body | | | |
+ *
+ * The request has a signal of its own. The caller's signal is followed, and
+ * nothing of the caller is ever aborted.
+ */
+export class GuardedRequest {
+  #phase: "connecting" | "reading" | "ended" = "connecting";
+  #limits: RequestLimits;
+  #source: string | undefined;
+  #aborter = new AbortController();
+  #firstClock: SilenceClock;
+  #guard: StreamGuard<Uint8Array<ArrayBuffer>> | undefined;
+  #reject!: (reason: unknown) => void;
+  #cancelTotal: CancelTimer = () => {};
+  #unfollow: () => void = () => {};
+
+  /**
+   * @param limits The limits.
+   * @param source Who is watched, for the error.
+   */
+  constructor(limits: RequestLimits, source: string | undefined) {
+    this.#limits = limits;
+    this.#source = source;
+    const { firstTimeout } = limits;
+    this.#firstClock = new SilenceClock({
+      timeout: firstTimeout,
+      firstTimeout,
+      onStall: (stall) => this.#onStall({ ...stall, limit: "first" }, 0),
+    });
+  }
+
+  /**
+   * Sends the request.
+   *
+   * @param send Sends it with the given signal.
+   * @param signal The caller's signal.
+   * @returns The response, with a guarded body.
+   */
+  start(
+    send: (signal: AbortSignal) => Promise<Response>,
+    signal: AbortSignal | null | undefined,
+  ): Promise<Response> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (signal) this.#follow(signal);
+      this.#firstClock.attach();
+      this.#cancelTotal = startTimer(
+        () => this.#onTotalTimeout(),
+        this.#limits.totalTimeout,
+      );
+      send(this.#aborter.signal).then(
+        (response) => this.#onResponse(response, resolve),
+        (error) => this.#fail(error),
+      );
+    });
+  }
+
+  /** Follows the caller's signal, weakly: an unread response must not stay with it. */
+  #follow(signal: AbortSignal) {
+    const weak = new WeakRef(this);
+    function onAbort() {
+      const request = weak.deref();
+      if (request) request.#fail(signal.reason);
+    }
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#unfollow = () => signal.removeEventListener("abort", onAbort);
+  }
+
+  #onResponse(response: Response, resolve: (response: Response) => void) {
+    if (this.#phase === "ended") {
+      return void response.body?.cancel(this.#aborter.signal.reason)
+        .catch(() => {});
+    }
+    this.#firstClock.stop();
+    if (response.body === null) {
+      this.#release();
+      return resolve(response);
+    }
+    this.#phase = "reading";
+    const body = this.#guardBody(response, response.body);
+    unread.register(body, this.#unfollow, this);
+    const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
+    resolve(replaceBody(response, { stream: body, throwIfFailed }));
+  }
+
+  #guardBody(response: Response, source: Body): Body {
+    const limits = [this.#createLineLimit()];
+    if (this.#limits.progressTimeout < Infinity) {
+      limits.push(this.#createProgressLimit(isEventStream(response)));
+    }
+    this.#guard = new StreamGuard({
+      source,
+      limits,
+      onEnd: () => this.#release(),
+    });
+    return this.#guard.readable;
+  }
+
+  /** The line is alive as long as bytes of any kind arrive. */
+  #createLineLimit(): StreamLimit<Uint8Array> {
+    const { timeout } = this.#limits;
+    let count = 0;
+    const clock = new SilenceClock({
+      timeout,
+      firstTimeout: timeout,
+      onStall: (stall) => this.#onStall(stall, count),
+    });
+    return { clock, isHeartbeat: () => (count++, true) };
+  }
+
+  /** The work is alive as long as progress arrives. */
+  #createProgressLimit(isEventStream: boolean): StreamLimit<Uint8Array> {
+    const { progressTimeout, isProgress } = this.#limits;
+    let count = 0;
+    let last: ServerSentEvent | undefined;
+    function onEvent(event: ServerSentEvent) {
+      if (!isProgress(event)) return;
+      count++;
+      last = event;
+    }
+    const readEvents = createEventReader(onEvent);
+    const clock = new SilenceClock({
+      timeout: progressTimeout,
+      firstTimeout: progressTimeout,
+      isSelective: true,
+      onStall: (stall) =>
+        this.#onStall({ ...stall, limit: "progress" }, count, last),
+    });
+    function isHeartbeat(chunk: Uint8Array) {
+      const before = count;
+      if (isEventStream) readEvents(chunk);
+      else if (isProgress(chunk)) count++;
+      return count > before;
+    }
+    return { clock, isHeartbeat };
+  }
+
+  #onStall(
+    stall: Omit<Stall, "limit"> & { limit: "first" | "silence" | "progress" },
+    count: number,
+    last?: ServerSentEvent,
+  ) {
+    const source = this.#source;
+    this.#fail(new HeartbeatTimeoutError({ ...stall, count, last, source }));
+  }
+
+  #onTotalTimeout() {
+    const message =
+      `The request took longer than ${this.#limits.totalTimeout} ms`;
+    this.#fail(new DOMException(message, "TimeoutError"));
+  }
+
+  /** Rejects the promise, or errors the body, and closes the connection. */
+  #fail(reason: unknown) {
+    const phase = this.#phase;
+    this.#release();
+    if (phase === "connecting") this.#reject(reason);
+    // first, so that the body errors with the reason itself
+    if (phase === "reading") this.#guard?.fail(reason);
+    if (phase !== "ended") this.#aborter.abort(reason);
+  }
+
+  #release() {
+    this.#phase = "ended";
+    this.#firstClock.stop();
+    this.#cancelTotal();
+    this.#unfollow();
+    unread.unregister(this);
+  }
+}

@@ -1,0 +1,142 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import type { SilenceClock } from "./_silence_clock.ts";
+
+/** One limit on the silence of a stream. */
+export interface StreamLimit<T> {
+  /** Measures the silence; its owner reports the stall. */
+  clock: SilenceClock;
+  /** Says which chunks are signs of life; all, if it is not given. */
+  isHeartbeat?: ((chunk: T) => boolean) | undefined;
+}
+
+/** What a {@linkcode StreamGuard} is given. */
+export interface StreamGuardOptions<T> {
+  /** The stream to read. It is locked. */
+  source: ReadableStream<T>;
+  /** What is measured. */
+  limits: StreamLimit<T>[];
+  /** Called once: the stream has closed, errored, or been cancelled. */
+  onEnd?: () => void;
+}
+
+/**
+ * Passes a stream on, and measures its silence: only while a read of the
+ * consumer waits is it the producer's turn.
+ *
+ * There is no queue: a chunk goes straight to the read that waits for it, so a
+ * stall drops none. A byte stream stays one.
+ *
+ * | phase | consumer pulls | chunk arrives | source ends | source errors | `fail()` | consumer cancels |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `open` | the clocks run; read | the clocks stand still; enqueue | → `ended`: close | → `ended`: error | → `ended`: error, cancel the source | → `ended`: cancel the source |
+ * | `ended` | | | | | | |
+ */
+export class StreamGuard<T> {
+  /** What the consumer reads. */
+  readonly readable: ReadableStream<T>;
+  #phase: "open" | "ended" = "open";
+  #reader: ReadableStreamDefaultReader<T>;
+  #controller!:
+    | ReadableStreamDefaultController<T>
+    | ReadableByteStreamController;
+  #limits: StreamLimit<T>[];
+  #onEnd: () => void;
+  #isStarted = false;
+  /** For each limit, whether the last chunk was a sign of life. */
+  #isAlive: boolean[];
+  // made once, because they are used for each chunk
+  #onRead = (result: ReadableStreamReadResult<T>) => this.#takeResult(result);
+  #onReadError = (error: unknown) => this.#end("error", error);
+
+  constructor({ source, limits, onEnd = () => {} }: StreamGuardOptions<T>) {
+    this.#limits = limits;
+    this.#onEnd = onEnd;
+    this.#isAlive = limits.map(() => true);
+    const type = isByteStream(source) ? "bytes" : undefined;
+    this.#reader = source.getReader();
+    this.readable = new ReadableStream({
+      type,
+      start: (controller) => void (this.#controller = controller),
+      pull: () => this.#onPull(),
+      cancel: (reason) => this.#onCancel(reason),
+    } as UnderlyingDefaultSource<T>, { highWaterMark: 0 });
+  }
+
+  /** Errors the stream, and cancels its source with the same error. */
+  fail(error: unknown) {
+    if (this.#phase === "ended") return;
+    this.#end("error", error);
+    this.#reader.cancel(error).catch(() => {});
+  }
+
+  #onPull(): Promise<void> {
+    if (this.#isStarted) this.#resumeClocks();
+    else this.#startClocks();
+    return this.#reader.read().then(this.#onRead, this.#onReadError);
+  }
+
+  #startClocks() {
+    this.#isStarted = true;
+    for (const { clock } of this.#limits) clock.attach();
+  }
+
+  #resumeClocks() {
+    for (let i = 0; i < this.#limits.length; i++) {
+      this.#limits[i]!.clock.onChunkForwarded(this.#isAlive[i]!);
+    }
+  }
+
+  #takeResult({ done, value }: ReadableStreamReadResult<T>) {
+    if (this.#phase === "ended") return;
+    if (done) return this.#end("close");
+    try {
+      this.#stopClocksFor(value);
+    } catch (error) {
+      return this.fail(error);
+    }
+    this.#controller.enqueue(value as T & ArrayBufferView<ArrayBuffer>);
+  }
+
+  #stopClocksFor(chunk: T) {
+    for (let i = 0; i < this.#limits.length; i++) {
+      const { clock, isHeartbeat } = this.#limits[i]!;
+      clock.onChunkArrived();
+      const isAlive = isHeartbeat === undefined || isHeartbeat(chunk);
+      this.#isAlive[i] = isAlive;
+      if (isAlive) clock.onProgress();
+    }
+  }
+
+  #end(how: "close" | "error", error?: unknown) {
+    if (this.#phase === "ended") return;
+    this.#release();
+    if (how === "error") return this.#controller.error(error);
+    const { byobRequest } = this.#controller as ReadableByteStreamController;
+    this.#controller.close();
+    // a read into the consumer's own buffer waits for an answer
+    byobRequest?.respond(0);
+  }
+
+  #onCancel(reason: unknown) {
+    this.#release();
+    return this.#reader.cancel(reason);
+  }
+
+  #release() {
+    this.#phase = "ended";
+    for (const { clock } of this.#limits) clock.stop();
+    this.#onEnd();
+  }
+}
+
+/** Whether a stream lets its consumer read into buffers of its own. */
+function isByteStream(stream: ReadableStream<unknown>): boolean {
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}

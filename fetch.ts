@@ -1,0 +1,197 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * A `fetch` that does not hang: {@linkcode guardFetch} makes one for any client
+ * that takes a `fetch` function.
+ *
+ * ```ts ignore
+ * import OpenAI from "openai";
+ * import { guardFetch } from "@heartbeat/heartbeat/fetch";
+ *
+ * const client = new OpenAI({ fetch: guardFetch({ timeout: 30_000 }) });
+ * ```
+ *
+ * @module
+ */
+
+import type { ServerSentEvent } from "./_event_stream.ts";
+import { GuardedRequest } from "./_guarded_request.ts";
+import {
+  checkDuration,
+  checkFunction,
+  checkOptions,
+  throwInvalid,
+} from "./_validate.ts";
+
+export type { ServerSentEvent };
+
+/** Options of {@linkcode guardFetch}. All durations are positive numbers of milliseconds; `Infinity` turns a limit off. */
+export interface GuardFetchOptions {
+  /**
+   * The silence of the line: how long no byte may arrive while the body is read.
+   * Bytes of any kind count, keep-alive pings included.
+   */
+  timeout: number;
+  /**
+   * From the call to the response's headers: DNS, connect, TLS, the upload of the
+   * request's body, and the time in which the server thinks before it answers.
+   *
+   * @default {timeout}
+   */
+  firstTimeout?: number | undefined;
+  /**
+   * The silence of the work: how long no progress may arrive while the body is
+   * read. In `text/event-stream`, progress is an event that has data and is not
+   * named `ping`. In any other body it is any byte. `isProgress` decides
+   * otherwise.
+   *
+   * @default {Infinity}
+   */
+  progressTimeout?: number | undefined;
+  /**
+   * From the call to the end of the body. Nothing moves it.
+   *
+   * @default {Infinity}
+   */
+  totalTimeout?: number | undefined;
+  /**
+   * Says what is progress. It gets each event of a `text/event-stream`, and each
+   * chunk of bytes of any other body. It must not change or keep the bytes. What
+   * it throws errors the body. It needs `progressTimeout`.
+   */
+  isProgress?: ((part: ServerSentEvent | Uint8Array) => boolean) | undefined;
+  /**
+   * Sends the requests.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?: typeof fetch | undefined;
+}
+
+/**
+ * Makes a `fetch` whose requests end in an error when they hang. *Pings prove
+ * the line, tokens prove the work*: both have a limit of their own.
+ *
+ * What it promises:
+ *
+ * 1. Before the headers the returned promise rejects with the error. After them
+ *    the body errors with it. In both cases the connection is closed. A limit
+ *    that was passed is a {@linkcode HeartbeatTimeoutError}, whose `limit` says
+ *    which (`"first"`, `"silence"`, `"progress"`) and whose `source` is the URL
+ *    without its query and credentials; `totalTimeout` is a `TimeoutError`, as of
+ *    `AbortSignal.timeout()`.
+ * 2. An abort by the caller comes through with the caller's own reason. The
+ *    caller's controller is never aborted.
+ * 3. The response is the response: `url`, `redirected`, `type`, `status`,
+ *    `headers`, `clone()` and `instanceof Response`. The body's bytes pass
+ *    untouched and with backpressure: a slow consumer is no silence, and a body
+ *    that nobody reads is under `totalTimeout` only.
+ * 4. A response without a body, an HTTP error, a redirect, an aborted signal,
+ *    `data:` and `blob:` URLs behave as with plain `fetch`.
+ * 5. Each limit gets a fresh window after an absence of this process (a blocked
+ *    event loop, a suspended process, sleep), as in `HeartbeatMonitor`.
+ *
+ * The upload of a request's body counts to `firstTimeout`: the platform does not
+ * report its progress. Node.js (undici) and Bun also end a body by themselves
+ * after 300 s without a byte: to wait longer, give `fetch` an undici `Agent`
+ * with another `bodyTimeout`, or Bun's `timeout: false`.
+ *
+ * @param options The limits.
+ * @returns A function to be used in the place of `fetch`.
+ * @throws {TypeError} If an option is of the wrong kind.
+ * @throws {RangeError} If a limit is `NaN`, zero or negative.
+ *
+ * @example A body that goes silent
+ * ```ts
+ * import { HeartbeatTimeoutError } from "@heartbeat/heartbeat";
+ * import { guardFetch } from "@heartbeat/heartbeat/fetch";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * // in real life there is no need for this: globalThis.fetch is the default
+ * const silent = () => Promise.resolve(new Response(new ReadableStream()));
+ * const fetch = guardFetch({ timeout: 100, fetch: silent });
+ *
+ * const response = await fetch("https://api.example.com/v1/chat?key=secret");
+ * const error = await assertRejects(() => response.text(), HeartbeatTimeoutError);
+ * assertEquals(error.limit, "silence");
+ * assertEquals(error.source, "https://api.example.com/v1/chat");
+ * ```
+ *
+ * @example Pings that hide a dead stream
+ * ```ts
+ * import { guardFetch, type ServerSentEvent } from "@heartbeat/heartbeat/fetch";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const fetch = guardFetch({
+ *   firstTimeout: 60_000, // until the headers
+ *   timeout: 30_000, // the connection: any byte, pings included
+ *   progressTimeout: 120_000, // the work: events with data
+ *   totalTimeout: 600_000, // everything
+ * });
+ *
+ * const response = await fetch("data:text/event-stream,data:%20Hello%0A%0A");
+ * assertEquals(await response.text(), "data: Hello\n\n");
+ * ```
+ */
+export function guardFetch(options: GuardFetchOptions): typeof fetch {
+  const { send, limits } = readOptions(options);
+  return ((input: RequestInfo | URL, init?: RequestInit) => {
+    const request = new GuardedRequest(limits, describeUrl(input));
+    const own = input instanceof Request ? input.signal : undefined;
+    return request.start(
+      async (signal) =>
+        await (send ?? globalThis.fetch)(input as Request, { ...init, signal }),
+      init?.signal === undefined ? own : init.signal,
+    );
+  }) as typeof fetch;
+}
+
+function readOptions(options: GuardFetchOptions) {
+  const action = "guard fetch";
+  checkOptions(action, options);
+  const {
+    timeout,
+    firstTimeout = timeout,
+    progressTimeout = Infinity,
+    totalTimeout = Infinity,
+    isProgress = hasContent,
+    fetch: send,
+  } = options;
+  const durations = { timeout, firstTimeout, progressTimeout, totalTimeout };
+  for (const [name, value] of Object.entries(durations)) {
+    checkDuration(action, name, value);
+  }
+  checkFunction(action, "isProgress", isProgress);
+  if (options.isProgress !== undefined && progressTimeout === Infinity) {
+    const accepted = "finite where 'isProgress' is given";
+    throwInvalid(
+      RangeError,
+      action,
+      "progressTimeout",
+      accepted,
+      progressTimeout,
+    );
+  }
+  if (send !== undefined) checkFunction(action, "fetch", send);
+  return { send, limits: { ...durations, isProgress } };
+}
+
+/** Whether a part is progress, unless the user decides otherwise. */
+function hasContent(part: ServerSentEvent | Uint8Array): boolean {
+  if (part instanceof Uint8Array) return true;
+  return part.data !== "" && part.event !== "ping";
+}
+
+/** The URL of a request, without what may be secret: credentials, query, fragment. */
+function describeUrl(input: RequestInfo | URL): string | undefined {
+  const text = input instanceof Request ? input.url : String(input);
+  try {
+    const url = new URL(text, globalThis.location?.href);
+    if (url.protocol === "data:") return "data:";
+    return `${url.protocol}//${url.host}${url.pathname}`;
+  } catch {
+    // the request fails by itself
+    return undefined;
+  }
+}

@@ -1,0 +1,440 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import {
+  guardFetch,
+  type GuardFetchOptions,
+  type ServerSentEvent,
+} from "../fetch.ts";
+import { HeartbeatTimeoutError } from "../monitor.ts";
+import { advance, countListeners, createSource, readAll } from "./_help.ts";
+
+const URL_WITH_SECRETS = "https://user:pw@api.example.com:8443/v1/chat?key=1#x";
+const REASON = new Error("that is enough");
+const encoder = new TextEncoder();
+
+/** A `fetch` whose response and body are controlled by the test. */
+function createFetch(headers: HeadersInit = {}) {
+  const source = createSource<Uint8Array>();
+  const calls: { input: unknown; init: RequestInit }[] = [];
+  let respond!: (response: Response) => void;
+  let fail!: (error: unknown) => void;
+  return {
+    source,
+    calls,
+    get signal() {
+      return calls[0]!.init.signal!;
+    },
+    respond: (response = new Response(source.stream, { headers })) =>
+      respond(response),
+    fail: (error: unknown) => fail(error),
+    send: (text: string) => source.controller.enqueue(encoder.encode(text)),
+    fetch: ((input: unknown, init: RequestInit) => {
+      calls.push({ input, init });
+      return new Promise<Response>((resolve, reject) => {
+        respond = resolve;
+        fail = reject;
+      });
+    }) as typeof fetch,
+  };
+}
+
+/** Starts a guarded request; `seen` is what the caller gets. */
+function startRequest(
+  options: Omit<GuardFetchOptions, "fetch">,
+  headers?: HeadersInit,
+  init?: RequestInit,
+) {
+  const server = createFetch(headers);
+  const guarded = guardFetch({ ...options, fetch: server.fetch });
+  const seen: { response?: Response; error?: unknown } = {};
+  guarded(URL_WITH_SECRETS, init).then(
+    (response) => seen.response = response,
+    (error) => seen.error = error,
+  );
+  return { server, seen };
+}
+
+/** Checks that an error is a stall, and returns it. */
+function assertStall(error: unknown): HeartbeatTimeoutError {
+  assertInstanceOf(error, HeartbeatTimeoutError);
+  return error as HeartbeatTimeoutError;
+}
+
+const EVENTS = { "content-type": "text/event-stream; charset=utf-8" };
+
+Deno.test("guardFetch rejects at firstTimeout when no headers come, and aborts the request", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({
+    timeout: 5_000,
+    firstTimeout: 1_000,
+  });
+  await advance(time, 999, 333);
+  assertEquals(seen.error, undefined);
+  await advance(time, 1);
+  const error = assertStall(seen.error);
+  assertEquals(
+    error.message,
+    "No heartbeat from 'https://api.example.com:8443/v1/chat' for 1000 ms after 0 heartbeats: the first timeout is 1000 ms",
+  );
+  assertEquals([error.limit, error.count], ["first", 0]);
+  assertStrictEquals(server.signal.reason, error);
+  // an answer that is late is not read
+  server.respond();
+  await advance(time, 1);
+  assertStrictEquals(server.source.cancelled, error);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch errors the body when the line goes silent, and aborts the request", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({ timeout: 1_000 });
+  await advance(time, 900);
+  server.respond();
+  await advance(time, 900);
+  const body = readAll(seen.response!.body!);
+  for (let i = 0; i < 3; i++) {
+    await advance(time, 900);
+    server.send("x");
+  }
+  await advance(time, 999);
+  assertEquals([body.chunks.length, body.end], [3, undefined]);
+  await advance(time, 1);
+  const { limit, count } = assertStall(body.end);
+  assertEquals([limit, count], ["silence", 3]);
+  assertStrictEquals(server.source.cancelled, body.end);
+  assertStrictEquals(server.signal.reason, body.end);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch errors a stream of events in which only pings come", async () => {
+  using time = new FakeTime();
+  const options = { timeout: 1_000, progressTimeout: 3_000 };
+  const { server, seen } = startRequest(options, EVENTS);
+  await advance(time, 1);
+  server.respond();
+  await advance(time, 1);
+  const body = readAll(seen.response!.body!);
+  const pings = [": ping\n\n", "event: ping\ndata: {}\n\n", "id: 1\n\n"];
+  for (let token = 1; token <= 3; token++) {
+    server.send(`data: token ${token}\n\n`);
+    for (const ping of pings) {
+      await advance(time, 700);
+      server.send(ping);
+    }
+    await advance(time, 700);
+  }
+  assertEquals(body.end, undefined);
+  server.send("data: half an event");
+  await advance(time, 150);
+  server.send(": no event either\n");
+  await advance(time, 49, 7);
+  assertEquals(body.end, undefined);
+  await advance(time, 1);
+  const error = assertStall(body.end);
+  const { limit, count, message } = error;
+  assertEquals([limit, count], ["progress", 3]);
+  assertEquals((error.last as ServerSentEvent).data, "token 3");
+  assert(message.endsWith(": the progress timeout is 3000 ms"), message);
+});
+
+Deno.test("guardFetch takes any byte of another body for progress, unless isProgress decides", async () => {
+  for (const isProgress of [undefined, (part: unknown) => part === "never"]) {
+    using time = new FakeTime();
+    const { server, seen } = startRequest({
+      timeout: 1_000,
+      progressTimeout: 1_500,
+      isProgress,
+    });
+    await advance(time, 1);
+    server.respond();
+    await advance(time, 1);
+    const body = readAll(seen.response!.body!);
+    for (let i = 0; i < 5 && !body.end; i++) {
+      server.send("x");
+      await advance(time, 500);
+    }
+    if (isProgress) assertEquals(assertStall(body.end).limit, "progress");
+    else assertEquals(body.end, undefined);
+    await body.cancel(REASON).catch(() => {});
+    assertEquals(time.next(), false);
+  }
+});
+
+Deno.test("guardFetch errors the body with what isProgress throws", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({
+    timeout: 1_000,
+    progressTimeout: 1_500,
+    isProgress() {
+      throw REASON;
+    },
+  }, EVENTS);
+  await advance(time, 1);
+  server.respond();
+  await advance(time, 1);
+  const body = readAll(seen.response!.body!);
+  server.send("data: token\n\n");
+  await advance(time, 1);
+  assertStrictEquals(body.end, REASON);
+  assertStrictEquals(server.source.cancelled, REASON);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch takes no slow consumer for silence", async () => {
+  using time = new FakeTime();
+  const options = { timeout: 1_000, progressTimeout: 1_000 };
+  const { server, seen } = startRequest(options, EVENTS);
+  await advance(time, 1);
+  server.respond();
+  await advance(time, 10_000);
+  const reader = seen.response!.body!.getReader();
+  for (let i = 0; i < 3; i++) {
+    server.send("data: token\n\n");
+    await reader.read();
+    await advance(time, 10_000);
+  }
+  server.source.controller.close();
+  assertEquals((await reader.read()).done, true);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch ends everything at totalTimeout, with a TimeoutError", async () => {
+  for (const hasHeaders of [false, true]) {
+    using time = new FakeTime();
+    const options = { timeout: 1_000, totalTimeout: 2_500 };
+    const { server, seen } = startRequest({
+      ...options,
+      ...(hasHeaders ? {} : { firstTimeout: Infinity }),
+    });
+    await advance(time, 500);
+    let error = () => seen.error;
+    if (hasHeaders) {
+      server.respond();
+      await advance(time, 1);
+      const body = readAll(seen.response!.body!);
+      error = () => body.end;
+      for (let i = 0; i < 4; i++) {
+        server.send("x");
+        await advance(time, 500);
+      }
+    } else await advance(time, 1_999);
+    if (!hasHeaders) assertEquals(error(), undefined);
+    await advance(time, 1);
+    assertInstanceOf(error(), DOMException);
+    const timeout = error() as DOMException;
+    assertEquals(
+      [timeout.name, timeout.message],
+      ["TimeoutError", "The request took longer than 2500 ms"],
+    );
+    assertStrictEquals(server.signal.reason, timeout);
+    assertEquals(time.next(), false);
+  }
+});
+
+Deno.test("guardFetch passes the caller's abort on with its own reason, in every phase", async () => {
+  for (const phase of ["before", "connecting", "unread", "reading"]) {
+    using time = new FakeTime();
+    const { aborter, signal, listeners } = countListeners();
+    if (phase === "before") aborter.abort(REASON);
+    const { server, seen } = startRequest({ timeout: 1_000 }, {}, { signal });
+    await advance(time, 10);
+    let body: ReturnType<typeof readAll> | undefined;
+    if (phase === "unread" || phase === "reading") {
+      server.respond();
+      await advance(time, 10);
+      if (phase === "reading") body = readAll(seen.response!.body!);
+      await advance(time, 10);
+    }
+    aborter.abort(REASON);
+    await advance(time, 10);
+    if (phase === "unread") body = readAll(seen.response!.body!);
+    await advance(time, 10);
+    assertStrictEquals(body ? body.end : seen.error, REASON, phase);
+    assertEquals(server.calls.length, phase === "before" ? 0 : 1);
+    if (phase !== "before") assertStrictEquals(server.signal.reason, REASON);
+    assertEquals([listeners.size, time.next()], [0, false]);
+  }
+});
+
+Deno.test("guardFetch leaves no timer and no listener when the body ends, however it ends", async () => {
+  const ends: Record<
+    string,
+    (server: ReturnType<typeof createFetch>, response: Response) => void
+  > = {
+    "closes": (server) => server.source.controller.close(),
+    "errors": (server) => server.source.controller.error(REASON),
+    "is cancelled": (_, response) => void response.body!.cancel(REASON),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    using time = new FakeTime();
+    const { signal, listeners } = countListeners();
+    const options = { timeout: 1_000, totalTimeout: 9_000 };
+    const { server, seen } = startRequest(options, {}, { signal });
+    await advance(time, 10);
+    server.respond();
+    await advance(time, 10);
+    const body = name === "is cancelled"
+      ? undefined
+      : readAll(seen.response!.body!);
+    await advance(time, 10);
+    assertEquals(listeners.size, 1);
+    end(server, seen.response!);
+    await advance(time, 10);
+    if (name === "errors") assertStrictEquals(body!.end, REASON);
+    assertEquals([name, listeners.size, time.next()], [name, 0, false]);
+  }
+});
+
+Deno.test("guardFetch passes on what fetch itself throws", async () => {
+  using time = new FakeTime();
+  const { signal, listeners } = countListeners();
+  const { server, seen } = startRequest({ timeout: 1_000 }, {}, { signal });
+  await advance(time, 10);
+  server.fail(REASON);
+  await advance(time, 10);
+  assertStrictEquals(seen.error, REASON);
+  assertEquals([listeners.size, time.next()], [0, false]);
+  const broken = guardFetch({
+    timeout: 1_000,
+    fetch: () => {
+      throw REASON;
+    },
+  });
+  assertStrictEquals(await assertRejects(() => broken("data:,")), REASON);
+});
+
+Deno.test("guardFetch returns the response as it is when it has no body", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({ timeout: 1_000 });
+  const response = new Response(null, { status: 204 });
+  await advance(time, 10);
+  server.respond(response);
+  await advance(time, 10);
+  assertStrictEquals(seen.response, response);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch keeps what a response is, and so do its clones", async () => {
+  const headers = { "content-type": "application/json", "x-test": "1" };
+  const original = new Response('{"alive":true}', {
+    status: 404,
+    statusText: "Not here",
+    headers,
+  });
+  Object.defineProperties(original, {
+    url: { value: "https://api.example.com/moved" },
+    redirected: { value: true },
+    type: { value: "cors" },
+  });
+  const guarded = guardFetch({
+    timeout: 1_000,
+    fetch: () => Promise.resolve(original),
+  });
+  const response = await guarded("https://api.example.com/");
+  for (const one of [response.clone().clone(), response.clone(), response]) {
+    assertInstanceOf(one, Response);
+    const { url, redirected, type, status, statusText, ok } = one;
+    assertEquals({ url, redirected, type, status, statusText, ok }, {
+      url: "https://api.example.com/moved",
+      redirected: true,
+      type: "cors",
+      status: 404,
+      statusText: "Not here",
+      ok: false,
+    });
+    assertStrictEquals(one.headers, original.headers);
+    assertEquals(await one.json(), { alive: true });
+    assertEquals(one.bodyUsed, true);
+  }
+});
+
+Deno.test("guardFetch guards the body of a clone, too", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({ timeout: 1_000 });
+  await advance(time, 10);
+  server.respond();
+  await advance(time, 10);
+  const bodies = [seen.response!.clone(), seen.response!]
+    .map(({ body }) => readAll(body!));
+  await advance(time, 1_000);
+  assertInstanceOf(bodies[0]!.end, HeartbeatTimeoutError);
+  assertStrictEquals(bodies[1]!.end, bodies[0]!.end);
+});
+
+Deno.test("guardFetch follows the signal that fetch would follow", async () => {
+  const of = (signal: AbortSignal) =>
+    new Request("https://a.example", { signal });
+  const own = new AbortController();
+  const other = new AbortController();
+  own.abort(REASON);
+  const cases: [RequestInfo, RequestInit | undefined, boolean][] = [
+    [of(own.signal), undefined, true],
+    [of(own.signal), { signal: other.signal }, false],
+    [of(own.signal), { signal: null }, false],
+    [of(other.signal), { signal: own.signal }, true],
+    ["https://a.example", { signal: own.signal }, true],
+  ];
+  const guarded = guardFetch({
+    timeout: 1_000,
+    fetch: () => Promise.resolve(new Response(null)),
+  });
+  for (const [input, init, isAborted] of cases) {
+    const request = guarded(input, init);
+    if (isAborted) await assertRejects(() => request, Error, REASON.message);
+    else assertInstanceOf(await request, Response);
+  }
+});
+
+Deno.test("guardFetch names the URL without its secrets", async () => {
+  const urls: [string | URL, string | undefined][] = [
+    [URL_WITH_SECRETS, "https://api.example.com:8443/v1/chat"],
+    [new URL(URL_WITH_SECRETS), "https://api.example.com:8443/v1/chat"],
+    ["data:text/plain,secret", "data:"],
+    ["no url", undefined],
+  ];
+  for (const [url, source] of urls) {
+    using time = new FakeTime();
+    const guarded = guardFetch({
+      timeout: 100,
+      fetch: () => new Promise(() => {}),
+    });
+    const rejected = assertRejects(() => guarded(url), HeartbeatTimeoutError);
+    await advance(time, 100, 25);
+    assertEquals((await rejected).source, source);
+  }
+});
+
+Deno.test("guardFetch refuses bad options", () => {
+  const message = "Cannot guard fetch as";
+  const cases: [unknown, ErrorConstructor, string][] = [
+    [undefined, TypeError, `${message} 'options' must be an object`],
+    [{}, TypeError, `${message} 'timeout' must be a positive number`],
+    [{ timeout: 0 }, RangeError, `${message} 'timeout' must be`],
+    [{ timeout: 1, firstTimeout: -1 }, RangeError, "'firstTimeout'"],
+    [{ timeout: 1, progressTimeout: NaN }, RangeError, "'progressTimeout'"],
+    [{ timeout: 1, totalTimeout: "1" }, TypeError, "'totalTimeout'"],
+    [
+      { timeout: 1, progressTimeout: 1, isProgress: 1 },
+      TypeError,
+      "isProgress",
+    ],
+    [
+      { timeout: 1, isProgress: () => true },
+      RangeError,
+      "'progressTimeout' must be finite where 'isProgress' is given: current value is Infinity",
+    ],
+    [{ timeout: 1, fetch: 1 }, TypeError, "'fetch' must be a function"],
+  ];
+  for (const [options, kind, text] of cases) {
+    assertThrows(() => guardFetch(options as GuardFetchOptions), kind, text);
+  }
+});
