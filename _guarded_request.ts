@@ -6,9 +6,11 @@ import {
   isEventStream,
   type ServerSentEvent,
 } from "./_event_stream.ts";
-import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import { HeartbeatRecord } from "./_heartbeat_record.ts";
+import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
 import { replaceBody } from "./_response_body.ts";
-import { SilenceClock, type Stall } from "./_silence_clock.ts";
+import { SilenceClock } from "./_silence_clock.ts";
 import { StreamGuard, type StreamLimit } from "./_stream_guard.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
 
@@ -24,6 +26,18 @@ export interface RequestLimits {
   totalTimeout: number;
   /** What counts as progress. */
   isProgress: (part: ServerSentEvent | Uint8Array) => boolean;
+  /** Called when a silence is long, and when it ends. */
+  onSilence: ((event: FetchSilenceEvent) => void) | undefined;
+  /** After how much silence `onSilence` is called; half of each limit by default. */
+  warnAfter: number | undefined;
+}
+
+/** A long silence of a guarded `fetch`, or its end. */
+export interface FetchSilenceEvent extends SilenceEvent<ServerSentEvent> {
+  /** Which limit it approaches. */
+  limit: TimeoutLimit;
+  /** The URL, without its query and credentials. */
+  source: string | undefined;
 }
 
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -61,12 +75,8 @@ export class GuardedRequest {
   constructor(limits: RequestLimits, source: string | undefined) {
     this.#limits = limits;
     this.#source = source;
-    const { firstTimeout } = limits;
-    this.#firstClock = new SilenceClock({
-      timeout: firstTimeout,
-      firstTimeout,
-      onStall: (stall) => this.#onStall({ ...stall, limit: "first" }, 0),
-    });
+    const record = new HeartbeatRecord<ServerSentEvent>();
+    this.#firstClock = this.#createClock("first", limits.firstTimeout, record);
   }
 
   /**
@@ -139,50 +149,49 @@ export class GuardedRequest {
 
   /** The line is alive as long as bytes of any kind arrive. */
   #createLineLimit(): StreamLimit<Uint8Array> {
-    const { timeout } = this.#limits;
-    let count = 0;
-    const clock = new SilenceClock({
-      timeout,
-      firstTimeout: timeout,
-      onStall: (stall) => this.#onStall(stall, count),
-    });
-    return { clock, isHeartbeat: () => (count++, true) };
+    const record = new HeartbeatRecord<ServerSentEvent>();
+    const clock = this.#createClock("silence", this.#limits.timeout, record);
+    return { clock, isHeartbeat: () => ++record.count > 0 };
   }
 
   /** The work is alive as long as progress arrives. */
   #createProgressLimit(isEventStream: boolean): StreamLimit<Uint8Array> {
     const { progressTimeout, isProgress } = this.#limits;
-    let count = 0;
-    let last: ServerSentEvent | undefined;
-    function onEvent(event: ServerSentEvent) {
-      if (!isProgress(event)) return;
-      count++;
-      last = event;
+    const record = new HeartbeatRecord<ServerSentEvent>(isProgress);
+    const clock = this.#createClock("progress", progressTimeout, record);
+    if (!isEventStream) {
+      return { clock, isHeartbeat: (chunk) => isProgress(chunk) };
     }
-    const readEvents = createEventReader(onEvent);
-    const clock = new SilenceClock({
-      timeout: progressTimeout,
-      firstTimeout: progressTimeout,
-      isSelective: true,
-      onStall: (stall) =>
-        this.#onStall({ ...stall, limit: "progress" }, count, last),
-    });
+    const readEvents = createEventReader((event) => record.take(event));
     function isHeartbeat(chunk: Uint8Array) {
-      const before = count;
-      if (isEventStream) readEvents(chunk);
-      else if (isProgress(chunk)) count++;
-      return count > before;
+      const before = record.count;
+      readEvents(chunk);
+      return record.count > before;
     }
     return { clock, isHeartbeat };
   }
 
-  #onStall(
-    stall: Omit<Stall, "limit"> & { limit: "first" | "silence" | "progress" },
-    count: number,
-    last?: ServerSentEvent,
-  ) {
+  #createClock(
+    limit: TimeoutLimit,
+    timeout: number,
+    record: HeartbeatRecord<ServerSentEvent>,
+  ): SilenceClock {
+    const { onSilence, warnAfter } = this.#limits;
     const source = this.#source;
-    this.#fail(new HeartbeatTimeoutError({ ...stall, count, last, source }));
+    return new SilenceClock({
+      timeout,
+      firstTimeout: timeout,
+      isSelective: limit === "progress",
+      warnAfter,
+      onStall: (stall) => this.#fail(record.createError(stall, source, limit)),
+      onSilence: onSilence && ((report) => {
+        try {
+          onSilence({ ...record.createEvent(report), limit, source });
+        } catch (error) {
+          this.#fail(error);
+        }
+      }),
+    });
   }
 
   #onTotalTimeout() {

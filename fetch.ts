@@ -16,7 +16,9 @@
  */
 
 import type { ServerSentEvent } from "./_event_stream.ts";
-import { GuardedRequest } from "./_guarded_request.ts";
+import { type FetchSilenceEvent, GuardedRequest } from "./_guarded_request.ts";
+import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
 import {
   checkDuration,
   checkFunction,
@@ -24,7 +26,7 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 
-export type { ServerSentEvent };
+export type { FetchSilenceEvent, ServerSentEvent, SilenceEvent, TimeoutLimit };
 
 /** Options of {@linkcode guardFetch}. All durations are positive numbers of milliseconds; `Infinity` turns a limit off. */
 export interface GuardFetchOptions {
@@ -61,6 +63,19 @@ export interface GuardFetchOptions {
    * it throws errors the body. It needs `progressTimeout`.
    */
   isProgress?: ((part: ServerSentEvent | Uint8Array) => boolean) | undefined;
+  /**
+   * Called when a silence passes `warnAfter`, and once more when it ends; not if
+   * it ends as a stall. What it throws ends the request. With limits of
+   * `Infinity` and a `warnAfter`, silences are reported and nothing is ended.
+   */
+  onSilence?: ((event: FetchSilenceEvent) => void) | undefined;
+  /**
+   * After how much silence `onSilence` is called, in milliseconds: a positive
+   * number, `Infinity` for never.
+   *
+   * @default {half of each limit}
+   */
+  warnAfter?: number | undefined;
   /**
    * Sends the requests.
    *
@@ -156,6 +171,8 @@ function readOptions(options: GuardFetchOptions) {
     progressTimeout = Infinity,
     totalTimeout = Infinity,
     isProgress = hasContent,
+    onSilence,
+    warnAfter,
     fetch: send,
   } = options;
   const durations = { timeout, firstTimeout, progressTimeout, totalTimeout };
@@ -173,8 +190,10 @@ function readOptions(options: GuardFetchOptions) {
       progressTimeout,
     );
   }
+  if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
+  if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
   if (send !== undefined) checkFunction(action, "fetch", send);
-  return { send, limits: { ...durations, isProgress } };
+  return { send, limits: { ...durations, isProgress, onSilence, warnAfter } };
 }
 
 /** Whether a part is progress, unless the user decides otherwise. */

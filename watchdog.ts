@@ -8,8 +8,10 @@
  * @module
  */
 
-import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
-import { SilenceClock, type Stall } from "./_silence_clock.ts";
+import { HeartbeatRecord } from "./_heartbeat_record.ts";
+import type { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
+import { SilenceClock } from "./_silence_clock.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
 import {
   checkDuration,
@@ -18,8 +20,12 @@ import {
   checkString,
 } from "./_validate.ts";
 
-/** Options of {@linkcode Watchdog} and {@linkcode withHeartbeat}. */
-export interface WatchdogOptions {
+/**
+ * Options of {@linkcode Watchdog} and {@linkcode withHeartbeat}.
+ *
+ * @typeParam D The type of a detail.
+ */
+export interface WatchdogOptions<D = unknown> {
   /**
    * How long there may be no `beat()`, in milliseconds: a positive number,
    * `Infinity` for no limit.
@@ -36,6 +42,20 @@ export interface WatchdogOptions {
   signal?: AbortSignal | undefined;
   /** Who is watched: the `source` of the {@linkcode HeartbeatTimeoutError}, also in its message. */
   name?: string | undefined;
+  /**
+   * Called when a silence passes `warnAfter`, and once more when it ends; not if
+   * it ends as a stall. If it throws, the signal aborts with what it threw. With
+   * a `timeout` of `Infinity` and a `warnAfter`, silences are reported and nothing
+   * is aborted.
+   */
+  onSilence?: ((event: SilenceEvent<D>) => void) | undefined;
+  /**
+   * After how much silence `onSilence` is called, in milliseconds: a positive
+   * number, `Infinity` for never.
+   *
+   * @default {timeout / 2}
+   */
+  warnAfter?: number | undefined;
 }
 
 /**
@@ -95,11 +115,9 @@ export interface WatchdogOptions {
 export class Watchdog<D = unknown> implements Disposable {
   #aborter = new AbortController();
   #clock: SilenceClock;
-  #name: string | undefined;
   #parent: AbortSignal | undefined;
   #cancelTotal: CancelTimer = () => {};
-  #count = 0;
-  #last: D | undefined;
+  #record = new HeartbeatRecord<D>();
   #onParentAborted = () => this.#end(this.#parent!.reason);
 
   /**
@@ -110,14 +128,21 @@ export class Watchdog<D = unknown> implements Disposable {
    * @throws {RangeError} If `timeout` or `totalTimeout` is `NaN`, zero or
    * negative.
    */
-  constructor(options: WatchdogOptions) {
-    const { timeout, totalTimeout, signal, name } = readOptions(options);
-    this.#name = name;
+  constructor(options: WatchdogOptions<D>) {
+    const { totalTimeout, signal, name, onSilence, ...limits } = readOptions(
+      options,
+    );
     this.#parent = signal;
     this.#clock = new SilenceClock({
-      timeout,
-      firstTimeout: timeout,
-      onStall: (stall) => this.#onStall(stall),
+      ...limits,
+      onStall: (stall) => this.#end(this.#record.createError(stall, name)),
+      onSilence: onSilence && ((report) => {
+        try {
+          onSilence(this.#record.createEvent(report));
+        } catch (error) {
+          this.#end(error);
+        }
+      }),
     });
     if (signal?.aborted) this.#end(signal.reason);
     else this.#start(totalTimeout);
@@ -146,8 +171,8 @@ export class Watchdog<D = unknown> implements Disposable {
    * copied.
    */
   beat(detail?: D) {
-    this.#count++;
-    if (detail !== undefined) this.#last = detail;
+    this.#record.count++;
+    if (detail !== undefined) this.#record.last = detail;
     this.#clock.beat();
   }
 
@@ -163,13 +188,6 @@ export class Watchdog<D = unknown> implements Disposable {
     this.stop();
   }
 
-  #onStall(stall: Stall) {
-    const [count, last, source] = [this.#count, this.#last, this.#name];
-    this.#end(
-      new HeartbeatTimeoutError({ ...stall, count, last, source }),
-    );
-  }
-
   #onTotalTimeout(totalTimeout: number) {
     const message = `The work took longer than ${totalTimeout} ms`;
     this.#end(new DOMException(message, "TimeoutError"));
@@ -181,14 +199,18 @@ export class Watchdog<D = unknown> implements Disposable {
   }
 }
 
-function readOptions(options: WatchdogOptions) {
+function readOptions<D>(options: WatchdogOptions<D>) {
   const action = "watch";
   const { timeout, totalTimeout = Infinity, signal, name } = options ?? {};
+  const { onSilence, warnAfter } = options ?? {};
   checkDuration(action, "timeout", timeout);
   checkDuration(action, "totalTimeout", totalTimeout);
   checkSignal(action, signal);
   if (name !== undefined) checkString(action, "name", name);
-  return { timeout, totalTimeout, signal, name };
+  if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
+  if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
+  const limits = { timeout, firstTimeout: timeout, warnAfter };
+  return { ...limits, totalTimeout, signal, name, onSilence };
 }
 
 /**
@@ -242,7 +264,7 @@ export interface HeartbeatContext<D = unknown> {
  */
 export async function withHeartbeat<T, D = unknown>(
   work: (context: HeartbeatContext<D>) => PromiseLike<T> | T,
-  options: WatchdogOptions,
+  options: WatchdogOptions<D>,
 ): Promise<T> {
   checkFunction("watch", "work", work);
   const dog = new Watchdog<D>(options);

@@ -127,7 +127,13 @@ function watchdogRows(args: (options: unknown) => unknown[]): Row[] {
       TypeError,
       `'timeout' must be ${positive}: current value is undefined`,
     ]),
-    ...options(given, ["timeout", "totalTimeout"], positive, DURATION),
+    ...options(
+      given,
+      ["timeout", "totalTimeout", "warnAfter"],
+      positive,
+      DURATION,
+    ),
+    ...options(given, ["onSilence"], "a function", FUNCTION),
     ...options(given, ["signal"], "an AbortSignal", SIGNAL),
     ...options(given, ["name"], "a string", STRING),
   ];
@@ -208,13 +214,19 @@ const TABLE: Record<string, Entry> = {
       ...option((given) => [given], "options", "an object", OBJECT),
       ...options(
         (given) => [{ timeout: 1, ...given }],
-        ["timeout", "firstTimeout", "progressTimeout", "totalTimeout"],
+        [
+          "timeout",
+          "firstTimeout",
+          "progressTimeout",
+          "totalTimeout",
+          "warnAfter",
+        ],
         positive,
         DURATION,
       ),
       ...options(
         (given) => [{ timeout: 1, progressTimeout: 1, ...given }],
-        ["isProgress", "fetch"],
+        ["isProgress", "onSilence", "fetch"],
         "a function",
         FUNCTION,
       ),

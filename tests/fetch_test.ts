@@ -438,3 +438,48 @@ Deno.test("guardFetch refuses bad options", () => {
     assertThrows(() => guardFetch(options as GuardFetchOptions), kind, text);
   }
 });
+
+Deno.test("guardFetch reports long silences of each limit, and ends none without a limit", async () => {
+  using time = new FakeTime();
+  const events: string[] = [];
+  const { server, seen } = startRequest({
+    timeout: Infinity,
+    firstTimeout: 60_000,
+    progressTimeout: 4_000,
+    warnAfter: 1_000,
+    onSilence: ({ type, limit, source, elapsed, count }) =>
+      events.push(`${type} ${limit} ${elapsed} ${count} ${source}`),
+  }, EVENTS);
+  await advance(time, 1_500);
+  server.respond();
+  await advance(time, 1);
+  const body = readAll(seen.response!.body!);
+  await advance(time, 1_200);
+  server.send("data: token\n\n");
+  await advance(time, 1);
+  assertEquals(body.end, undefined);
+  await body.cancel(REASON);
+  const source = "https://api.example.com:8443/v1/chat";
+  assertEquals(events, [
+    `silent first 1000 0 ${source}`,
+    `silent progress 1000 0 ${source}`,
+    `silent silence 1000 0 ${source}`,
+    `recovered silence 1200 1 ${source}`,
+    `recovered progress 1200 1 ${source}`,
+  ]);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch ends a request with what onSilence throws", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({
+    timeout: 1_000,
+    onSilence() {
+      throw REASON;
+    },
+  });
+  await advance(time, 500);
+  assertStrictEquals(seen.error, REASON);
+  assertStrictEquals(server.signal.reason, REASON);
+  assertEquals(time.next(), false);
+});

@@ -7,7 +7,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { HeartbeatTimeoutError } from "../monitor.ts";
+import { HeartbeatTimeoutError, type SilenceEvent } from "../monitor.ts";
 import { Watchdog, type WatchdogOptions, withHeartbeat } from "../watchdog.ts";
 import { advance, countListeners, skewClock } from "./_help.ts";
 
@@ -216,4 +216,48 @@ Deno.test("withHeartbeat rejects bad arguments", async () => {
     await Promise.resolve();
     assertInstanceOf(seen.error, kind);
   }
+});
+
+Deno.test("Watchdog reports a long silence, and that it has ended", async () => {
+  using time = new FakeTime();
+  const events: SilenceEvent<string>[] = [];
+  using dog = new Watchdog<string>({
+    timeout: Infinity,
+    warnAfter: 1_000,
+    onSilence: (event) => events.push(event),
+  });
+  dog.beat("connect");
+  await advance(time, 3_000, 250);
+  dog.beat("read");
+  await advance(time, 500, 250);
+  assertEquals(events, [
+    {
+      type: "silent",
+      elapsed: 1_000,
+      timeout: Infinity,
+      count: 1,
+      last: "connect",
+    },
+    {
+      type: "recovered",
+      elapsed: 3_000,
+      timeout: Infinity,
+      count: 2,
+      last: "read",
+    },
+  ]);
+  assertEquals(dog.signal.aborted, false);
+});
+
+Deno.test("Watchdog aborts with what onSilence throws", async () => {
+  using time = new FakeTime();
+  using dog = new Watchdog({
+    timeout: 1_000,
+    onSilence() {
+      throw FAILURE;
+    },
+  });
+  await advance(time, 500, 250);
+  assertStrictEquals(dog.signal.reason, FAILURE);
+  assertEquals(time.next(), false);
 });
