@@ -9,7 +9,6 @@
  */
 
 import { HeartbeatRecord } from "./_heartbeat_record.ts";
-import type { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import { SilenceClock } from "./_silence_clock.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
