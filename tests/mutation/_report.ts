@@ -33,6 +33,20 @@ function isSame(mutant: Mutant, other: Equivalent) {
     flatten(mutant.replacement) === other.replacement;
 }
 
+/** Names a mutant wherever its line has moved to. */
+function keyOf({ file, mutator, original, replacement }: Mutant) {
+  return [file, mutator, flatten(original), flatten(replacement)].join("\n");
+}
+
+/** Which mutants a former report lists as alive. */
+export function readSurvivors(report: string) {
+  const keys = new Set<string>();
+  const entry =
+    /^(?:survived|not covered): (\S+):\d+:\d+ (\w+)\n {2}(.*)\n {2}→ (.*)$/gm;
+  for (const [, ...parts] of report.matchAll(entry)) keys.add(parts.join("\n"));
+  return (mutant: Mutant) => keys.has(keyOf(mutant));
+}
+
 function print({ mutant, outcome }: Verdict) {
   const { file, line, column, mutator, original, replacement } = mutant;
   console.log(

@@ -13,6 +13,9 @@
  * of each test file records which test executes which mutant, and a mutant then
  * costs the quickest of these tests that fails.
  *
+ * `--again=REPORT` tries only the mutants that a former report (the output of this
+ * command in a file) lists as alive, and takes the others for killed.
+ *
  * Everything happens in a copy of the working tree in a temporary folder. The
  * source is instrumented once; an environment variable selects the mutant.
  *
@@ -21,7 +24,7 @@
 
 import { type Group, groupOf } from "./_groups.ts";
 import { instrument, type Mutant } from "./_instrument.ts";
-import { report, type Verdict } from "./_report.ts";
+import { readSurvivors, report, type Verdict } from "./_report.ts";
 import { createSandbox, type Sandbox } from "./_sandbox.ts";
 import { type Coverage, measureCoverage } from "./_coverage.ts";
 import { type Outcome, tryMutant } from "./_try_mutant.ts";
@@ -31,15 +34,24 @@ const BAR = 0.9;
 
 const PROGRESS_MS = 15_000;
 
-async function judgeAll(sandbox: Sandbox, mutants: Mutant[], cover: Coverage) {
-  const verdicts: Verdict[] = [];
+/** The mutants to be tried; with `--again=REPORT`, those that were alive in that report. */
+async function chooseMutants(mutants: Mutant[]) {
+  const path = Deno.args.find((arg) => arg.startsWith("--again="))?.slice(8);
+  if (path === undefined) return mutants;
+  return mutants.filter(readSurvivors(await Deno.readTextFile(path)));
+}
+
+async function judgeAll(sandbox: Sandbox, all: Mutant[], cover: Coverage) {
+  const mutants = await chooseMutants(all);
+  const verdicts: Verdict[] = all.filter((mutant) => !mutants.includes(mutant))
+    .map((mutant) => ({ mutant, outcome: "killed" }));
   const queue = mutants.values();
   const start = performance.now();
   const progress = setInterval(() => {
     const seconds = Math.round((performance.now() - start) / 1000);
     const killed = verdicts.filter(({ outcome }) => outcome !== "survived");
     console.error(
-      `  ${seconds} s: ${verdicts.length} of ${mutants.length}, ` +
+      `  ${seconds} s: ${verdicts.length} of ${all.length}, ` +
         `${killed.length} killed`,
     );
   }, PROGRESS_MS);
@@ -68,11 +80,12 @@ async function mutate(group: Group) {
 }
 
 if (import.meta.main) {
-  if (Deno.args.length === 0) {
-    console.error("Usage: deno task mutate MODULE... (monitor, worker, …)");
+  const names = Deno.args.filter((arg) => !arg.startsWith("--"));
+  if (names.length === 0) {
+    console.error("Usage: deno task mutate MODULE... [--again=REPORT]");
     Deno.exit(2);
   }
-  for (const name of Deno.args) {
+  for (const name of names) {
     if (await mutate(await groupOf(name)) < BAR) Deno.exitCode = 1;
   }
 }
