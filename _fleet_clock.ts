@@ -32,6 +32,8 @@ const LATE_TIMEOUTS = 2;
 export class FleetClock {
   /** The time between two ticks, in milliseconds. */
   readonly period: number;
+  /** A timeout from now on takes this long at most, counted from the last tick. */
+  readonly window: number;
   /** What a heartbeat that comes now is kept with. */
   position = BETWEEN_TICKS;
   /** The wall clock when it was last read. */
@@ -40,8 +42,6 @@ export class FleetClock {
   mustRead = true;
   #evidence: EvidenceClock;
   #timeout: number;
-  /** How old the last heartbeat of a worker must be. */
-  #age: number;
   #isRunning = false;
   /** When the next tick is due, by the wall clock. */
   #due = 0;
@@ -57,7 +57,7 @@ export class FleetClock {
     );
     this.#timeout = timeout;
     // a heartbeat came up to a period, and the jitter, after what it is kept with
-    this.#age = timeout + this.period + jitter - BETWEEN_TICKS;
+    this.window = timeout + this.period + jitter - BETWEEN_TICKS;
     this.#evidence = new EvidenceClock({
       ...{ timeout, period: this.period, jitter },
     });
@@ -109,7 +109,7 @@ export class FleetClock {
 
   /** A worker is down if its last heartbeat was kept with this position, or an earlier one. */
   limit(): number {
-    if (this.#timeout < Infinity) return this.#evidence.limit(this.#age);
+    if (this.#timeout < Infinity) return this.#evidence.limit(this.window);
     this.#evidence.restart();
     return -Infinity;
   }

@@ -115,7 +115,7 @@ export class FleetWatch {
     if (this.#phase === "ended") return;
     this.#phase = "watching";
     this.#clock.restart();
-    this.#forgetNotBefore = this.#clock.present + this.#timeout;
+    this.#forgetNotBefore = this.#clock.present + this.#clock.window;
   }
 
   /** Ends it. What was not read yet can still be read. */

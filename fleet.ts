@@ -144,8 +144,8 @@ export type FleetEvent =
      * `maxNameLength` characters of it). `count` is how many heartbeats and
      * expected names were refused for that reason so far. The first refusal is
      * reported; the next report comes when `count` is ten times what it was at
-     * the last one, or, for a fleet that was full, when it is full again after a
-     * worker left.
+     * the last one, or, for a fleet that was full, when a worker left since that
+     * was read and it is full again.
      */
     | { type: "refused"; reason: "full" | "name"; count: number }
   );

@@ -11,9 +11,6 @@ const NOT_YET = new Set([
   "_supervisor_run.ts",
   "examples/nats/watcher.ts",
   "examples/nats/worker.ts",
-  "tests/fleet_model_test.ts",
-  "tests/fleet_realtime_test.ts",
-  "tests/fleet_test.ts",
   "tests/realtime/nats_test.ts",
   "tests/worker_test.ts",
 ]);

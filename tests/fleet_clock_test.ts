@@ -1,0 +1,109 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { FleetClock } from "../_fleet_clock.ts";
+
+const START = 1_700_000_000_000;
+
+/** Starts a clock with a period of 100 ms, a jitter of 10 and a timeout of 1,000. */
+function startClock() {
+  const clock = new FleetClock(1000, 300);
+  clock.start(START);
+  return clock;
+}
+
+for (
+  const [timeout, resolution, period] of [
+    [1000, 300, 100],
+    [1000, 100, 33],
+    [1000, 2, 1],
+    [1000, 0.1, 1],
+    [2 ** 40, 2 ** 35, 2 ** 31 - 1],
+  ] as const
+) {
+  Deno.test(`FleetClock ticks every ${period} ms for a resolution of ${resolution}`, () => {
+    assertEquals(new FleetClock(timeout, resolution).period, period);
+  });
+}
+
+Deno.test("FleetClock keeps a heartbeat with the tick before it, and half a millisecond", () => {
+  const clock = startClock();
+  assertEquals([clock.position, clock.mustRead], [0.5, false]);
+  clock.tick(START + 100);
+  assertEquals([clock.position, clock.wall], [100.5, START + 100]);
+  clock.read(START + 150);
+  assertEquals([clock.position, clock.wall], [100, START + 150]);
+  clock.endRead();
+  assertEquals(clock.position, 100.5);
+});
+
+Deno.test("FleetClock makes a tick for heartbeats that are there while the timer is overdue", () => {
+  const clock = startClock();
+  clock.read(START + 100 + 50);
+  assertEquals(clock.position, 0);
+  clock.read(START + 100 + 51);
+  assertEquals([clock.position, clock.present], [151, 100]);
+  // the timer fires at once, and on time
+  clock.tick(START + 153);
+  assertEquals([clock.position, clock.present], [153.5, 102]);
+  clock.tick(START + 253);
+  assertEquals(clock.position, 253.5);
+});
+
+Deno.test("FleetClock wants the wall clock to be read while it is stopped, or was late within two timeouts", () => {
+  const clock = new FleetClock(1000, 300);
+  assertEquals(clock.mustRead, true);
+  clock.start(START);
+  assertEquals(clock.mustRead, false);
+  let wall = START + 100 + 51;
+  clock.tick(wall);
+  for (let i = 0; i < 20; i++) {
+    assertEquals(clock.mustRead, true, `${i}`);
+    clock.tick(wall += 100);
+  }
+  assertEquals(clock.mustRead, false);
+  clock.stop();
+  assertEquals(clock.mustRead, true);
+  // stopped, it takes no time for a delay
+  clock.read(wall += 100_000);
+  clock.start(wall);
+  assertEquals([clock.present, clock.mustRead], [2100, false]);
+});
+
+Deno.test("FleetClock.limit is a timeout, a period and the jitter ago", () => {
+  const clock = startClock();
+  for (let i = 1; i <= 12; i++) clock.tick(START + 100 * i);
+  assertEquals(clock.window, 1109.5);
+  assertEquals(clock.limit(), 1200 - 1109.5);
+});
+
+Deno.test("FleetClock gives everybody a window after an absence, and after restart()", () => {
+  const clock = startClock();
+  let wall = START;
+  for (let i = 0; i < 10; i++) clock.tick(wall += 100);
+  clock.tick(wall += 5000);
+  const end = clock.position;
+  for (let i = 0; i < 11; i++) {
+    clock.tick(wall += 100);
+    assertEquals(clock.limit() < 0, true, `${i}`);
+  }
+  clock.tick(wall += 100);
+  // who beat before the absence is silent, who beat in the turn after it is, too
+  assertEquals(clock.limit() >= end - 5000, true);
+  clock.restart();
+  for (let i = 0; i < 11; i++) {
+    clock.tick(wall += 100);
+    assertEquals(clock.limit(), -Infinity, `${i}`);
+  }
+  clock.tick(wall += 100);
+  assertEquals(clock.limit() > end, true);
+});
+
+Deno.test("FleetClock with an infinite timeout finds nobody silent", () => {
+  const clock = new FleetClock(Infinity, 300);
+  clock.start(START);
+  for (let i = 1; i < 1000; i++) {
+    clock.tick(START + 500 * i);
+    assertEquals(clock.limit(), -Infinity);
+  }
+});

@@ -1,0 +1,186 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { FleetTable, isSmallDetail, MAX_WORKERS } from "../_fleet_table.ts";
+
+function createTable(maxWorkers = 1_000_000, maxNameLength = 256) {
+  return new FleetTable({ maxWorkers, maxNameLength });
+}
+
+/** Adds workers that beat at these positions. */
+function addAll(table: FleetTable, positions: Record<string, number>) {
+  for (const [worker, position] of Object.entries(positions)) {
+    const row = table.add(worker);
+    table.startWaiting(row, position);
+    table.record(row, position, 1000 + position, NaN, undefined);
+  }
+}
+
+function namesOf(table: FleetTable, rows: Iterable<number>) {
+  return Array.from(rows, (row) => table.nameOf(row));
+}
+
+Deno.test("FleetTable: a worker is expected, up and down", () => {
+  const table = createTable();
+  const row = table.add("a");
+  assertEquals([table.size, table.waiting], [1, 0]);
+  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [false, true]);
+  table.startWaiting(row, 10);
+  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [true, true]);
+  assertEquals([...table], [{ worker: "a", state: "expected" }]);
+  table.record(row, 20, 5000, 7, "x");
+  assertEquals(table.isBeatNews(row), false);
+  const last = { lastSeen: 5000, seq: 7, detail: "x" };
+  assertEquals(table.lastBeat(row), last);
+  assertEquals([...table], [{ worker: "a", state: "up", ...last }]);
+  table.markDown(row, Infinity);
+  assertEquals([table.size, table.waiting], [1, 0]);
+  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [false, true]);
+  assertEquals([...table], [{ worker: "a", state: "down", ...last }]);
+  table.startWaiting(row, 30);
+  table.startWaiting(row, 40);
+  assertEquals([table.waiting, table.isBeatNews(row)], [1, false]);
+});
+
+Deno.test("FleetTable.record replaces all of the last heartbeat", () => {
+  const table = createTable();
+  addAll(table, { a: 0, b: 0 });
+  table.record(table.rowOf("b")!, 1, 1001, 3, { step: 1 });
+  assertEquals(table.lastBeat(table.rowOf("a")!), { lastSeen: 1000 });
+  table.record(table.rowOf("b")!, 2, 1002, NaN, undefined);
+  assertEquals(table.lastBeat(table.rowOf("b")!), { lastSeen: 1002 });
+});
+
+Deno.test("FleetTable.silentRows finds those who are waited for since the limit or longer", () => {
+  const table = createTable();
+  addAll(table, { a: 30, b: 10, c: 20, d: 10.5 });
+  const silent = (limit: number) => namesOf(table, table.silentRows(limit));
+  assertEquals(silent(9.9), []);
+  assertEquals(silent(10), ["b"]);
+  // they stay silent until they are marked
+  assertEquals(silent(10), ["b"]);
+  assertEquals(silent(20), ["b", "c", "d"]);
+  for (const row of table.silentRows(20)) table.markDown(row, Infinity);
+  assertEquals(silent(29), []);
+  table.record(table.rowOf("a")!, 50, 0, NaN, undefined);
+  assertEquals(silent(49), []);
+  table.startWaiting(table.rowOf("b")!, 40);
+  assertEquals(silent(40), ["b"]);
+  assertEquals(silent(1e9), ["a", "b"]);
+});
+
+Deno.test("FleetTable.rowsToForget yields those who are down, in the order in which they went down", () => {
+  const table = createTable();
+  addAll(table, { a: 0, b: 0, c: 0, d: 0 });
+  const mark = (worker: string, since: number) =>
+    table.markDown(table.rowOf(worker)!, since);
+  mark("c", 5);
+  mark("a", 6);
+  mark("b", 7);
+  mark("d", Infinity);
+  assertEquals(table.toForget, 3);
+  assertEquals(namesOf(table, table.rowsToForget(4.9)), []);
+  assertEquals(namesOf(table, table.rowsToForget(6)), ["c", "a"]);
+  table.startWaiting(table.rowOf("c")!, 10);
+  assertEquals(namesOf(table, table.rowsToForget(100)), ["a", "b"]);
+  const forgotten: string[] = [];
+  for (const row of table.rowsToForget(100)) {
+    forgotten.push(table.nameOf(row));
+    table.remove(row);
+  }
+  assertEquals([forgotten, table.toForget], [["a", "b"], 0]);
+  assertEquals(Array.from(table, ({ worker }) => worker), ["c", "d"]);
+});
+
+Deno.test("FleetTable uses a row again, with nothing of the worker before and another id", () => {
+  const table = createTable();
+  const row = table.add("a");
+  const id = table.idOf(row);
+  table.startWaiting(row, 5);
+  table.record(row, 5, 1000, 1, "secret");
+  table.remove(row);
+  assertEquals([table.size, table.waiting, table.rowOf("a")], [
+    0,
+    0,
+    undefined,
+  ]);
+  assertEquals([table.idOf(row) === id, [...table]], [false, []]);
+  assertEquals(table.silentRows(1e9), []);
+  assertEquals(table.add("b"), row);
+  assertEquals([table.nameOf(row), table.lastBeat(row)], ["b", {}]);
+  assertEquals(table.idOf(row) === id, false);
+});
+
+Deno.test("FleetTable grows, and keeps every row", () => {
+  const table = createTable();
+  const positions = Object.fromEntries(
+    Array.from({ length: 1000 }, (_, i) => [`w${i}`, i]),
+  );
+  addAll(table, positions);
+  assertEquals([table.size, table.waiting], [1000, 1000]);
+  for (const [worker, position] of Object.entries(positions)) {
+    const row = table.rowOf(worker)!;
+    assertEquals(table.nameOf(row), worker);
+    assertEquals(table.lastBeat(row).lastSeen, 1000 + position);
+    assertEquals(table.idOf(row), position + 1);
+  }
+  assertEquals(table.silentRows(499).length, 500);
+});
+
+Deno.test("FleetTable refuses a name that is too long or one too many", () => {
+  const table = createTable(2, 3);
+  assertEquals(table.refusalOf("abcd"), "name");
+  assertEquals(table.refusalOf("abc"), undefined);
+  addAll(table, { a: 0, b: 0 });
+  assertEquals(table.refusalOf("abc"), "full");
+  assertEquals(table.refusalOf("abcd"), "name");
+  table.remove(table.rowOf("a")!);
+  assertEquals(table.refusalOf("abc"), undefined);
+  assertEquals([table.shorten("abcd"), table.shorten("ab")], ["abc", "ab"]);
+  assertEquals(createTable(Infinity, Infinity).refusalOf("abc"), undefined);
+  assertEquals(MAX_WORKERS, 2 ** 22);
+});
+
+Deno.test("FleetTable.markDown drops a large detail and keeps a small one", () => {
+  const table = createTable();
+  addAll(table, { a: 0, b: 0 });
+  const [a, b] = [table.rowOf("a")!, table.rowOf("b")!];
+  table.record(a, 0, 0, 1, { text: "x".repeat(5000) });
+  table.record(b, 0, 0, 1, { text: "x".repeat(1000) });
+  table.markDown(a, Infinity);
+  table.markDown(b, Infinity);
+  assertEquals(table.lastBeat(a), { lastSeen: 0, seq: 1 });
+  assertEquals(table.lastBeat(b).detail, { text: "x".repeat(1000) });
+});
+
+for (
+  const [detail, size] of [
+    ["four", 6],
+    [7, 8],
+    [null, 8],
+    [undefined, 8],
+    [[], 8],
+    [{}, 8],
+    [[1], 8 + 1 + 4 + 8],
+    [{ key: "four" }, 8 + 3 + 4 + 6],
+    [{ a: { b: true } }, 8 + 5 + 8 + 5 + 8],
+  ]
+) {
+  Deno.test(`isSmallDetail counts ${size} characters for ${JSON.stringify(detail)}`, () => {
+    const limit = size as number;
+    assertEquals(isSmallDetail(detail, limit), true);
+    assertEquals(isSmallDetail(detail, limit - 1), false);
+  });
+}
+
+Deno.test("isSmallDetail looks at no more than it has to", () => {
+  let looks = 0;
+  const list = Array.from({ length: 1000 }, () => ({
+    get text() {
+      looks++;
+      return "x".repeat(100);
+    },
+  }));
+  assertEquals(isSmallDetail(list, 500), false);
+  assertEquals(looks < 10, true);
+});
