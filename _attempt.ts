@@ -47,16 +47,16 @@ type Phase = "opening" | "running" | "given-up" | "ended";
 /**
  * One run of a worker under a supervisor, from `start` to its outcome.
  *
- * | phase | a result | a heartbeat | `results` close | an error, or a stall | `abort()` | `stop()` |
+ * | phase | `results` close | a stream errors, or a stall | a result | a heartbeat | `abort()` | `stop()` |
  * | --- | --- | --- | --- | --- | --- | --- |
- * | `opening` | | | | → `given-up`: as below | signal aborts | → `ended`: signal aborts |
- * | `running` | handed on | handed on | → `ended`: outcome `returned` | → `given-up`: outcome `failed`; cancel the streams, abort the signal | signal aborts | → `ended`: outcome `cancelled`; cancel the streams, abort the signal |
- * | `given-up` | dropped | handed on | | | | → `ended`: cancel `heartbeats` |
- * | `ended` | dropped | dropped | | | | |
+ * | `opening` | | `start` threw → `given-up` | | | the signal aborts | → `ended` |
+ * | `running` | → `ended`: outcome `returned` | → `given-up`: outcome `failed` | forwarded | forwarded | the signal aborts, and the worker goes on | → `ended`: outcome `cancelled` |
+ * | `given-up` | | | dropped | forwarded | | → `ended` |
+ * | `ended` | | | dropped | dropped | | |
  *
- * When an attempt is given up, `results` are cancelled at once. `heartbeats` are
- * too if they stalled, but after an error of `results` not before `stop()`. A
- * signal that has aborted keeps its first reason.
+ * `given-up` cancels `results` and aborts the signal, with the failure as the
+ * reason. `heartbeats` are cancelled by a stall, or else by `stop()`, which
+ * cancels both streams and aborts the signal.
  */
 export class Attempt<R> {
   /** How it ended; never rejects. */

@@ -44,8 +44,7 @@ export interface SupervisorRunOptions {
  * - `deciding`: no attempt runs. The first one has not started yet, or the
  *   outcome of the last one is judged.
  * - `running`: an attempt runs.
- * - `waiting`: the next attempt waits for its delay, and for the last one to
- *   stop. `wake` ends the wait.
+ * - `waiting`: no attempt runs, the next one is due later. `wake` ends the wait.
  * - `ended`: no attempt follows.
  */
 type Phase<R> =
@@ -63,18 +62,24 @@ type EventData<E = SupervisorEvent> = E extends unknown
   : never;
 
 /**
- * The life of one supervisor: attempt, outcome, decision, wait, next attempt.
+ * The life of one supervisor: an attempt, its outcome, a decision, a wait, and
+ * the next attempt.
  *
- * | phase | what it does | `signal` aborts | the consumer cancels a stream | the consumer pulls | next |
- * | --- | --- | --- | --- | --- | --- |
- * | `deciding` | calls the hooks, asks the policy | no attempt follows: → `ended`, close | → `ended` | the next attempt is asked | `running`, `waiting`, or `ended` if there is no restart: error |
- * | `running` | hands on results and heartbeats | the attempt's signal aborts; it ends when it likes | → `ended`, the attempt is stopped | the attempt is asked | `ended` if the work returned: close; else `deciding` |
- * | `waiting` | beats itself | → `ended`, close | → `ended`, the last attempt is stopped | the next attempt is asked | `running` |
- * | `ended` | nothing | | | | |
+ * | phase | the attempt returns | the attempt stalls or fails | `signal` aborts | the consumer cancels a stream |
+ * | --- | --- | --- | --- | --- |
+ * | `deciding` | | | no attempt follows → `ended`: close | → `ended` |
+ * | `running` | → `ended`: close | → `deciding`: restart → `waiting`; no restart → `ended`: error | the attempt's signal aborts, and the attempt may finish its unit | → `ended`: stop the attempt |
+ * | `waiting` | | | the wait ends → `ended`: close | → `ended`: stop the last attempt |
+ * | `ended` | | | | |
  *
- * An attempt that fails after the abort is not restarted: both streams error.
- * What a hook throws stops the attempt and errors both streams, in any phase.
- * `finished` resolves when the run has ended and the work of every attempt has.
+ * From `waiting`, the next attempt starts (→ `running`) when the delay is over
+ * and the last attempt has stopped or has had its `stopTimeout`.
+ *
+ * An attempt that stalls or fails after the abort is not restarted: both streams
+ * error. What a hook throws stops the attempt and errors both streams, in any
+ * phase. A read of the consumer goes to the attempt that runs, or to the next.
+ *
+ * `finished` resolves when the run has ended and the work of all attempts has.
  */
 export class SupervisorRun<R> {
   readonly #start: (context: AttemptContext) => WorkerStreams<R>;
@@ -182,11 +187,16 @@ export class SupervisorRun<R> {
       : { type: "give-up", error: cause };
   }
 
-  /** Waits for the delay, and for the last attempt to stop; beats meanwhile. */
   async #waitToRestart(delay: number, cause: unknown) {
-    this.#emit({ type: "restarting", delay });
-    if (!this.#canStart) return;
     const attempt = this.#attempt!;
+    this.#emit({ type: "restarting", delay });
+    if (this.#canStart) await this.#wait(attempt, delay);
+    // until now, its heartbeats could bring a later checkpoint
+    attempt.stop(cause);
+  }
+
+  /** Waits for the delay, and for the attempt to stop; sends heartbeats meanwhile. */
+  async #wait(attempt: Attempt<R>, delay: number) {
     const wake = new AbortController();
     this.#phase = { type: "waiting", wake };
     const stopBeating = this.#startBeating();
@@ -195,12 +205,11 @@ export class SupervisorRun<R> {
       this.#waitForStop(attempt, wake.signal),
     ]);
     stopBeating();
+    if (this.#hasEnded) return;
+    this.#phase = { type: "deciding" };
     if (!attempt.hasFinished && !wake.signal.aborted) {
       this.#emit({ type: "unstopped" });
     }
-    if (this.#hasEnded) return;
-    this.#phase = { type: "deciding" };
-    attempt.stop(cause);
   }
 
   /** Resolves when the work has ended, or has had its time. */
@@ -283,7 +292,7 @@ export class SupervisorRun<R> {
   #giveUp(error: unknown) {
     this.#end();
     this.#emit({ type: "gave-up", error: describeError(error) });
-    // its heartbeats were still read, while it stopped
+    // until now, its heartbeats could bring a later checkpoint
     this.#attempt!.stop(this.#attempt!.signal.reason);
     this.#pair.error(error);
   }

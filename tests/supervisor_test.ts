@@ -1046,6 +1046,32 @@ Deno.test("supervise cancels the heartbeats of an attempt whose results failed",
   }
 });
 
+Deno.test("supervise cancels the heartbeats of an attempt that failed when the signal aborts in a hook", async () => {
+  using time = new FakeTime(0);
+  for (const type of ["failed", "restarting"]) {
+    const first = createManualWorker();
+    const seen: ReturnType<typeof observe<number>> = observe<number>(
+      () => first.worker,
+      {
+        onEvent: (event) =>
+          void (event.type === type && seen.aborter.abort(REASON)),
+      },
+    );
+    await advance(time, 50);
+    first.results.controller.error(LOST);
+    first.finish();
+    await advance(time, 50);
+    assertStrictEquals(first.heartbeats.cancelled, LOST);
+    assertEquals(
+      seen.types(),
+      type === "failed"
+        ? "started failed gave-up"
+        : "started failed restarting ended",
+    );
+    assertClean(time, seen);
+  }
+});
+
 Deno.test("supervise reports what was thrown, whatever it is", async () => {
   using time = new FakeTime(0);
   const thrown = [
