@@ -30,8 +30,9 @@ function checkWorker(worker: string, subject: string) {
  * | `disconnected` | is dropped | | → `connected` | errors, → `ended` | → `ended` |
  * | `ended` | | | | | |
  *
- * The client refuses a heartbeat that is larger than the broker takes. That must not
- * stop the work: it is sent without its detail, or dropped if that is not enough.
+ * The client refuses a heartbeat that is larger than the broker accepts. That must not
+ * stop the work: the heartbeat is sent without its detail, or dropped if it is refused
+ * again.
  */
 export class HeartbeatPublisher {
   /** The stream to write the heartbeats to. */

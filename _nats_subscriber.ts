@@ -22,9 +22,9 @@ export interface HeartbeatSubscriberOptions {
 }
 
 /**
- * How to read a heartbeat from a message of a subscription. The subject says whose
- * it is, for the server guards subjects, and anyone can write anything into a
- * payload. The parser throws what is wrong with a message.
+ * Creates the parser for the messages of a subscription. The name comes from the
+ * subject, which the server guards; anyone can write any name into a payload. The
+ * parser throws what is wrong with a message.
  */
 function createParser(
   pattern: string,
@@ -65,8 +65,8 @@ function createParser(
  * | `closing` | | | | | → `ended`: an error, or what waits and a close |
  * | `ended` | | | | | |
  *
- * From every phase, a subscription that ends with an error, a reader that cancels
- * and an `onMalformed` that throws lead to `ended`.
+ * Three events lead from every phase to `ended` at once: the subscription ends with an
+ * error, the reader cancels, a callback throws.
  */
 export class HeartbeatSubscriber {
   /** The batches. */
@@ -162,7 +162,7 @@ export class HeartbeatSubscriber {
     if (this.#unread.size > 0) this.#schedule();
   }
 
-  /** Delivers in a microtask: by then all that came in one piece is there. */
+  /** Delivers in a microtask: by then everything that came in one piece has arrived. */
   #schedule() {
     this.#phase = "scheduled";
     queueMicrotask(() => {
@@ -180,8 +180,8 @@ export class HeartbeatSubscriber {
   }
 
   /**
-   * The client ends all subscriptions without an error when it gives up to
-   * reconnect: only the connection can say whether it was closed on purpose.
+   * The client ends all subscriptions without an error when it gives up
+   * reconnecting: only the connection says whether it was closed on purpose.
    */
   #onSubscriptionEnd(connection: NatsConnection, error: unknown) {
     if (this.#phase === "ended") return;

@@ -8,7 +8,7 @@
  *
  * Both take a connection of the official client, by whatever transport:
  * `@nats-io/transport-node`, `@nats-io/transport-deno`, or `wsconnect()` of
- * `@nats-io/nats-core` in a browser. Authentication and TLS are its matter:
+ * `@nats-io/nats-core` in a browser. It takes care of authentication and TLS:
  *
  * ```ts ignore
  * import { credsAuthenticator } from "@nats-io/nats-core";
@@ -95,10 +95,9 @@ function checkConnection(
 /**
  * Publishes the heartbeats that are written to it, one message each, in JSON.
  *
- * Nothing is stored, and the worker is never held up: what is written while the
- * connection is lost is dropped, for an old heartbeat is worth nothing. So is
- * what is written while the connection is closed by `drain()`, or after it was
- * closed: the work goes on, and who watches it finds it silent.
+ * Nothing is stored, and the worker never waits. What is written while the
+ * connection is lost, draining or closed is dropped, because an old heartbeat is
+ * worth nothing: the work goes on, and its watchers see that it is silent.
  *
  * The subject should end with the name of the worker, for watchers take the name
  * from there. A name that cannot be a part of a subject is refused, because no
@@ -121,7 +120,7 @@ function checkConnection(
  * JSON, and with the client's error if the server does not permit the subject.
  * @throws {TypeError} If `connection` is no connection, `subject` no string, or
  * an option is of the wrong kind.
- * @throws {RangeError} If `subject` is empty or has an empty part, white space or
+ * @throws {RangeError} If `subject` is empty, or has an empty part, white space or
  * wildcards.
  *
  * @example Usage
@@ -166,37 +165,39 @@ export function publishHeartbeats(
 }
 
 /**
- * Subscribes to heartbeats: what has arrived since the last read is one batch,
- * ready for a `FleetMonitor`. Nothing piles up while nobody reads: of each worker
- * the latest heartbeat waits, and a gap in `seq` tells how many it replaced.
+ * Subscribes to heartbeats. What has arrived since the last read is one batch,
+ * ready for a `FleetMonitor`. Unread heartbeats do not pile up: the latest one of
+ * each worker waits, and a gap in `seq` shows how many it replaced.
  *
  * The name of a worker is what the wildcards of `subject` stand for, with dots
  * between: `heartbeats.*` reads `alpha` from `heartbeats.alpha`, and `heartbeats.>`
  * reads `build.alpha` from `heartbeats.build.alpha`. A payload that names neither
  * this worker nor its last part (`alpha`) is malformed. `workerOf` reads the name
- * in another way. **Without a wildcard the name comes from the payload**, for one
- * subject cannot tell workers apart: whoever may publish to it may speak for any
+ * in another way. **Without a wildcard the name comes from the payload**, because
+ * all messages have the same subject: whoever may publish to it may speak for any
  * worker.
  *
- * The client subscribes again after a reconnect by itself. Meanwhile nobody can be
- * heard, which is no sign of death: tell the fleet, as in the example. A
- * connection that is lost without a word is noticed by the client's pings only,
- * after up to two of them: give it a `pingInterval` of a quarter of the timeout of
- * the fleet at most, and `maxPingOut: 1`.
+ * The client subscribes again by itself after a reconnect. Until then nobody can be
+ * heard, and nobody should be reported: pause the fleet, as in the example. If the
+ * connection is lost without a word, only the client's pings notice it, after up to
+ * two of them: give the client `maxPingOut: 1` and a `pingInterval` of at most a
+ * quarter of the fleet's timeout.
  *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject What to subscribe to; it may have wildcards.
- * @param options A queue group, and who is told of what is no heartbeat.
+ * @param options The queue group, the reading of names and details, and callbacks for
+ * what is dropped or malformed.
  * @returns The batches. Cancelling the stream ends the subscription. The stream
  * closes when the connection is closed by `close()` or `drain()`. It errors when
  * nothing can ever be heard again: with the error of `connection.closed()` if the
- * client gave up to reconnect, or if the server refused its credentials, and with
+ * client gave up reconnecting or the server refused its credentials, and with
  * the client's error if the server does not permit the subscription.
  * @throws {TypeError} If `connection` is no connection, or an option is of the
  * wrong kind.
- * @throws {RangeError} If `subject` or `queue` is no name for the server: empty,
- * with white space, or a `subject` with an empty part or anything behind `>`.
- * @throws {Error} The client's own, if the connection is closed, or is closing.
+ * @throws {RangeError} If an option is out of range, or the server would refuse
+ * `subject` or `queue`: empty, with white space, or a `subject` with an empty part
+ * or anything after `>`.
+ * @throws {Error} The client's error, if the connection is closed or draining.
  *
  * @example Usage
  * ```ts

@@ -24,11 +24,7 @@ import {
   BEAT,
   Broker,
   createConnection,
-  freePort,
   LONG,
-  runExample,
-  startExample,
-  startWatcher,
   testWithBroker as test,
   users,
 } from "./_nats.ts";
@@ -61,135 +57,6 @@ test("heartbeats go over NATS and back, with their details", async () => {
   // the subscriber's stream closes with its connection
   await far.close();
   while (!(await received.read()).done);
-});
-
-test("subscribeHeartbeats gives what has arrived as one batch, and the latest heartbeat of each only", async () => {
-  await using broker = await Broker.start();
-  const [near, far] = [await broker.connect(), await broker.connect()];
-  const stream = subscribeHeartbeats(far, "heartbeats.*");
-  await far.flush();
-  const writers = ["alpha", "beta"].map((worker) => ({
-    worker,
-    writer: publishHeartbeats(near, `heartbeats.${worker}`).getWriter(),
-  }));
-  for (let seq = 1; seq <= 5_000; seq++) {
-    for (const { worker, writer } of writers) {
-      await writer.write({ worker, seq, time: seq });
-    }
-  }
-  await near.flush();
-  await far.flush();
-  const reader = stream.getReader();
-  const { value } = await reader.read();
-  const last = { seq: 5_000, time: 5_000 };
-  assertEquals(value, [
-    { worker: "alpha", ...last },
-    { worker: "beta", ...last },
-  ]);
-  for (const { writer } of writers) await writer.close();
-  await reader.cancel();
-  // neither stream has closed the connection that it was given
-  await Promise.all([near.flush(), far.flush()]);
-  await Promise.all([near.close(), far.close()]);
-});
-
-test("subscribeHeartbeats counts and tells what is malformed, and goes on", async () => {
-  await using broker = await Broker.start();
-  const connection = await broker.connect();
-  const malformed: MalformedMessage[] = [];
-  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
-    onMalformed: (message) => void malformed.push(message),
-  }).getReader();
-  const good = JSON.stringify(BEAT);
-  const bad: (string | Uint8Array)[] = [
-    "",
-    "{",
-    "null",
-    "5",
-    "[]",
-    "{}",
-    '{"worker":5,"seq":1,"time":1}',
-    '{"worker":"alpha","seq":"1","time":1}',
-    '{"worker":"alpha","seq":1.5,"time":1}',
-    '{"worker":"alpha","seq":1}',
-    // no UTF-8, in what would be JSON otherwise
-    Uint8Array.from(good, (char) => char === "p" ? 0xff : char.charCodeAt(0)),
-    `${good}x`,
-  ];
-  for (const payload of bad) connection.publish("heartbeats.alpha", payload);
-  connection.publish("heartbeats.alpha", good);
-  const { value } = await reader.read();
-  assertEquals(value, [BEAT]);
-  assertEquals(malformed.map(({ count }) => count), bad.map((_, i) => i + 1));
-  for (const { subject, problem } of malformed) {
-    assertEquals(subject, "heartbeats.alpha");
-    assert(problem.length > 0);
-  }
-  assertEquals(new TextDecoder().decode(malformed[1]!.data), "{");
-  // unknown fields are dropped: they might be large
-  connection.publish("heartbeats.a", '{"worker":"a","seq":2,"time":3,"x":4}');
-  assertEquals((await reader.read()).value, [{
-    worker: "a",
-    seq: 2,
-    time: 3,
-  }]);
-  await reader.cancel();
-  await connection.close();
-});
-
-test("subscribeHeartbeats errors with what onMalformed throws", async () => {
-  await using broker = await Broker.start();
-  const connection = await broker.connect();
-  const lost = new Error("lost");
-  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
-    onMalformed() {
-      throw lost;
-    },
-  }).getReader();
-  connection.publish("heartbeats.x", "{");
-  assertStrictEquals(await assertRejects(() => reader.read()), lost);
-  await connection.close();
-});
-
-Deno.test("subscribeHeartbeats errors with undefined if onMalformed throws that: no clean end", async () => {
-  const { connection, receive } = createConnection();
-  const reader = subscribeHeartbeats(connection, "heartbeats", {
-    onMalformed() {
-      throw undefined;
-    },
-  }).getReader();
-  receive("{");
-  const ended = reader.read().then(() => "closed", (error) => error);
-  assertStrictEquals(await ended, undefined);
-});
-
-test("subscribeHeartbeats errors where the server does not permit it", async () => {
-  await using broker = await Broker.start(`
-    authorization {
-      users = [
-        { user: "build", password: "b", permissions: {
-          publish: "heartbeats.build.*", subscribe: "_INBOX.>" } }
-        { user: "watcher", password: "w", permissions: { subscribe: "heartbeats.>" } }
-      ]
-    }`);
-  const build = await broker.connect({ user: "build", pass: "b" });
-  const watcher = await broker.connect({ user: "watcher", pass: "w" });
-  const error = await assertRejects(() =>
-    subscribeHeartbeats(build, "heartbeats.>").getReader().read()
-  );
-  assertMatch((error as Error).message, /permission/i);
-  const reader = subscribeHeartbeats(watcher, "heartbeats.>").getReader();
-  await watcher.flush();
-  // one that it may not publish, and one that it may
-  const others = publishHeartbeats(build, "heartbeats.other").getWriter();
-  const own = publishHeartbeats(build, "heartbeats.build.alpha").getWriter();
-  await others.write({ ...BEAT, worker: "other" });
-  await own.write(BEAT);
-  assertEquals((await reader.read()).value, [{
-    ...BEAT,
-    worker: "build.alpha",
-  }]);
-  await Promise.all([build.close(), watcher.close()]);
 });
 
 test("publishHeartbeats drops what is written while the connection is lost, or was closed", async () => {
@@ -278,302 +145,6 @@ Deno.test("publishHeartbeats hands nothing to a client that is not connected: it
   assertEquals(sent.map((text) => JSON.parse(text).seq), [1, 4, 5]);
   await writer.close();
 });
-
-Deno.test("subscribeHeartbeats puts what comes in one piece into one batch, and lets go at the end", async () => {
-  const fake = createConnection();
-  const { connection, receive } = fake;
-  const reader = subscribeHeartbeats(connection, "heartbeats").getReader();
-  const names = ["a", "b", "c"];
-  const read = reader.read();
-  await delay(0);
-  for (const worker of names) receive(JSON.stringify({ ...BEAT, worker }));
-  assertEquals((await read).value!.map(({ worker }) => worker), names);
-  const rest = reader.read();
-  await reader.cancel();
-  receive(JSON.stringify(BEAT));
-  assertEquals((await rest).done, true);
-  const bad = subscribeHeartbeats(connection, "heartbeats", {
-    onMalformed() {
-      throw new Error("lost");
-    },
-  });
-  receive("{");
-  receive(JSON.stringify(BEAT));
-  await assertRejects(() => bad.getReader().read(), Error, "lost");
-  assertEquals(fake.unsubscribed, 2);
-});
-
-test("the examples end with a word where there is no server, or an option is wrong", async () => {
-  await using broker = await Broker.start();
-  const nobody = `127.0.0.1:${freePort()}`;
-  const server = ["--server", broker.servers];
-  const rows = [
-    ["worker", ["--server", nobody], `cannot connect to ${nobody}: `],
-    ["watcher", ["--server", nobody], `cannot connect to ${nobody}: `],
-    ["worker", ["--count", "x"], "invalid value 'x' for --count"],
-    ["worker", ["--interval", "0"], "invalid value '0' for --interval"],
-    ["watcher", ["--timeout", "x"], "invalid value 'x' for --timeout"],
-    ["watcher", ["--what", "x"], "unknown option '--what'"],
-    ["worker", [...server, "--name", "a b"], "Cannot publish heartbeats as"],
-    ["watcher", [...server, "--subject", "a..b"], "Cannot subscribe to"],
-  ] as const;
-  for (const [name, args, word] of rows) {
-    const { code, err } = await runExample(name, args);
-    assertEquals(code, 2, err);
-    assert(err.startsWith(word), err);
-    assertEquals(err.trim().split("\n").length, 1);
-  }
-});
-
-/** What a subscriber reads once its broker is stopped and `then` was done. */
-async function readAfterLoss(
-  options: ConnectionOptions,
-  then: (broker: Broker) => void | Promise<void>,
-) {
-  await using broker = await Broker.start(users("watcher", "old"));
-  const login = { user: "watcher", pass: "old" };
-  const connection = await broker.connect({ ...login, ...options });
-  const reader = subscribeHeartbeats(connection, "heartbeats.>").getReader();
-  await connection.flush();
-  await broker.stop();
-  await then(broker);
-  const outcome = await deadline(
-    reader.read().then(({ done }) => ({ done }), (error) => ({ error })),
-    LONG,
-  );
-  return { outcome, reason: await connection.closed() };
-}
-
-test("subscribeHeartbeats errors when the client gives up to reconnect", async () => {
-  const { outcome, reason } = await readAfterLoss(
-    { maxReconnectAttempts: 3 },
-    () => {},
-  );
-  assertInstanceOf(reason, Error);
-  assertEquals(outcome, { error: reason });
-});
-
-test("subscribeHeartbeats errors when a restarted broker refuses the credentials", async () => {
-  const { outcome, reason } = await readAfterLoss(
-    {},
-    (broker) => broker.start(users("watcher", "new")),
-  );
-  assertMatch((reason as Error).message, /authorization violation/i);
-  assertEquals(outcome, { error: reason });
-});
-
-test("subscribeHeartbeats closes when the connection is closed or drained, after what has arrived", async () => {
-  await using broker = await Broker.start();
-  const near = await broker.connect();
-  for (const end of ["close", "drain"] as const) {
-    const far = await broker.connect();
-    const reader = subscribeHeartbeats(far, "heartbeats.*").getReader();
-    await far.flush();
-    near.publish("heartbeats.alpha", JSON.stringify(BEAT));
-    await near.flush();
-    await far.flush();
-    await far[end]();
-    assertEquals(await reader.read(), { done: false, value: [BEAT] });
-    assertEquals((await reader.read()).done, true);
-  }
-  await near.close();
-});
-
-test("the example watcher ends with a word and a code when it can never hear again", async () => {
-  await using broker = await Broker.start(users("watcher", "old"));
-  const env = { NATS_USER: "watcher", NATS_PASSWORD: "old" };
-  await using watcher = await startWatcher(broker.servers, [], env);
-  await broker.stop();
-  await broker.start(users("watcher", "new"));
-  const { code, err } = await deadline(watcher.ended(), LONG);
-  assertEquals(code, 1, err);
-  assertMatch(err, /^lost .* for good: .*authorization violation.*\n$/i);
-});
-
-/** Receives one payload on a subject; gives the worker's name, or what is wrong. */
-async function receiveOne(
-  pattern: string,
-  subject: string,
-  worker: string,
-  options: SubscribeHeartbeatsOptions = {},
-) {
-  const fake = createConnection();
-  const problems: string[] = [];
-  const reader = subscribeHeartbeats(fake.connection, pattern, {
-    onMalformed: ({ problem }) => void problems.push(problem),
-    ...options,
-  }).getReader();
-  fake.receive(JSON.stringify({ ...BEAT, worker }), subject);
-  fake.close();
-  const { value } = await reader.read();
-  return value?.[0]?.worker ?? problems[0];
-}
-
-Deno.test("subscribeHeartbeats takes the name from the subject: what the wildcards stand for", async () => {
-  const rows = [
-    // pattern, subject, worker of the payload, name
-    ["heartbeats.*", "heartbeats.alpha", "alpha", "alpha"],
-    ["heartbeats.build.*", "heartbeats.build.alpha", "alpha", "alpha"],
-    ["heartbeats.*.state", "heartbeats.alpha.state", "alpha", "alpha"],
-    ["heartbeats.>", "heartbeats.alpha", "alpha", "alpha"],
-    ["heartbeats.>", "heartbeats.build.alpha", "build.alpha", "build.alpha"],
-    // the payload may name the last part only
-    ["heartbeats.>", "heartbeats.build.alpha", "alpha", "build.alpha"],
-    [">", "alpha", "alpha", "alpha"],
-    ["*", "alpha", "alpha", "alpha"],
-    ["*.heartbeats.*", "eu.heartbeats.alpha", "alpha", "eu.alpha"],
-    ["*.heartbeats.>", "eu.heartbeats.build.alpha", "alpha", "eu.build.alpha"],
-    // without a wildcard there is nothing but the payload
-    ["heartbeats.shared", "heartbeats.shared", "alpha", "alpha"],
-  ] as const;
-  for (const [pattern, subject, worker, name] of rows) {
-    assertEquals(await receiveOne(pattern, subject, worker), name, subject);
-  }
-});
-
-Deno.test("subscribeHeartbeats calls a payload malformed that speaks for another worker", async () => {
-  const rows = [
-    ["heartbeats.*", "heartbeats.alpha", "beta"],
-    ["heartbeats.*", "heartbeats.alpha", ""],
-    ["heartbeats.*", "heartbeats.alpha", "Alpha"],
-    ["heartbeats.*", "heartbeats.alpha", "heartbeats.alpha"],
-    ["heartbeats.>", "heartbeats.build.alpha", "beta"],
-    ["heartbeats.>", "heartbeats.build.alpha", "build"],
-    ["heartbeats.>", "heartbeats.build.alpha", "build.beta"],
-    ["heartbeats.>", "heartbeats.a.b.c", "b.c"],
-    ["heartbeats.>", "heartbeats.build.alpha", ".alpha"],
-  ] as const;
-  for (const [pattern, subject, worker] of rows) {
-    assertMatch(
-      await receiveOne(pattern, subject, worker) ?? "",
-      /^'worker' is not the one of the subject: "(build\.|a\.b\.)?(alpha|c)"$/,
-      `${worker} on ${subject}`,
-    );
-  }
-});
-
-Deno.test("subscribeHeartbeats takes the name from workerOf, if it is given", async () => {
-  const of = (workerOf: (subject: string) => string) =>
-    receiveOne("heartbeats.>", "heartbeats.eu.7", "alpha", { workerOf });
-  assertEquals(await of((subject) => subject.split(".")[1]!), "eu");
-  assertEquals(await of((subject) => `of ${subject}`), "of heartbeats.eu.7");
-  const noName = /^'workerOf' gave no name$/;
-  assertMatch(await of(() => "") ?? "", noName);
-  assertMatch(await of(() => undefined!) ?? "", noName);
-  const thrown = await of(() => {
-    throw new Error("not ours");
-  });
-  assertEquals(thrown, "not ours");
-});
-
-test("a worker cannot speak for another one whose subject it may not publish to", async () => {
-  await using broker = await Broker.start(`
-    authorization {
-      users = [
-        { user: "alpha", password: "a", permissions: { publish: "heartbeats.alpha" } }
-        { user: "watcher", password: "w", permissions: { subscribe: "heartbeats.>" } }
-      ]
-    }`);
-  const watcher = await broker.connect({ user: "watcher", pass: "w" });
-  const malformed: MalformedMessage[] = [];
-  const reader = subscribeHeartbeats(watcher, "heartbeats.*", {
-    onMalformed: (message) => void malformed.push(message),
-  }).getReader();
-  await watcher.flush();
-  const alpha = await broker.connect({ user: "alpha", pass: "a" });
-  const speak = (subject: string, worker: string) =>
-    alpha.publish(subject, JSON.stringify({ ...BEAT, worker }));
-  speak("heartbeats.beta", "beta"); // the broker refuses the subject
-  speak("heartbeats.alpha", "beta"); // the subscriber refuses the name
-  speak("heartbeats.alpha", "alpha");
-  assertEquals((await reader.read()).value, [BEAT]);
-  assertEquals(malformed.map(({ subject }) => subject), ["heartbeats.alpha"]);
-  await Promise.all([alpha.close(), watcher.close()]);
-});
-
-Deno.test("publishHeartbeats refuses a name that is no part of a subject", async () => {
-  const { connection, sent } = createConnection();
-  const write = (worker: string, subject = "heartbeats.alpha") =>
-    publishHeartbeats(connection, subject).getWriter()
-      .write({ ...BEAT, worker });
-  for (
-    const name of ["", " ", "a b", "a\n", "*", ">", "a.b", ".", "a.", "\u2028"]
-  ) {
-    const error = await assertRejects(() => write(name), RangeError);
-    assertEquals(
-      error.message,
-      "Cannot publish heartbeats as 'worker' must be a part of a subject " +
-        "without white space, dots and wildcards, or the end of " +
-        `"heartbeats.alpha": current value is ${JSON.stringify(name)}`,
-    );
-  }
-  assertEquals(sent, []);
-  for (const name of ["alpha", "a*b", "ä-1", "beta"]) await write(name);
-  await write("build.alpha", "heartbeats.build.alpha");
-  await write("build.alpha", "build.alpha");
-  await assertRejects(
-    () => write("d.alpha", "heartbeats.build.alpha"),
-    RangeError,
-  );
-  assertEquals(sent.length, 6);
-});
-
-/** Names and texts that a terminal must not get as they are. */
-const HOSTILE = [
-  "\x1b[2J\x1b]0;title\x07",
-  "\x7f\x85\x9b31m",
-  "\u202ealpha\u2066",
-  "al\u200bpha\ufeff\xad",
-  "alpha\n12:00:00  down       beta  (1 known)",
-  "alpha\r\t\u2028\u2029",
-];
-
-/** Publishes heartbeats whose names, subjects and details are hostile. */
-async function publishHostile(broker: Broker) {
-  const connection = await broker.connect();
-  for (const text of HOSTILE) {
-    const beat = { ...BEAT, worker: text, detail: { [text]: text } };
-    // the names of this subject come from the payload
-    connection.publish("shared", JSON.stringify(beat));
-    connection.publish("shared", text);
-    // the server takes any subject without white space
-    const worker = text.replaceAll(/[ \t\r\n]/g, "");
-    connection.publish(`any.${worker}`, JSON.stringify({ ...beat, worker }));
-    connection.publish(`any.${worker}`, text);
-  }
-  await connection.drain();
-}
-
-for (const json of [true, false]) {
-  test(`the example watcher prints hostile text in one safe line per event, ${json ? "JSON" : "text"}`, async () => {
-    await using broker = await Broker.start();
-    for (const subject of ["shared", "any.*"]) {
-      await using watcher = startExample("watcher", [
-        ...["--server", broker.servers, "--subject", subject],
-        ...["--timeout", "500ms", ...json ? ["--json"] : []],
-      ]);
-      await waitUntil(() => watcher.lines.length > 0);
-      await publishHostile(broker);
-      // each name is up and goes down, and each bare text is malformed
-      const expected = 1 + 3 * HOSTILE.length;
-      await waitUntil(() => watcher.lines.length >= expected, "all events");
-      await delay(200);
-      for (const line of watcher.lines) {
-        assertMatch(line, /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u);
-        if (!json) assertMatch(line, /^\d\d:\d\d:\d\d {2}[a-z]+ /);
-      }
-      const types = watcher.lines.map((line) =>
-        json ? JSON.parse(line).type : line.slice(10).split(" ")[0]
-      );
-      const count = (type: string) => types.filter((it) => it === type).length;
-      assertEquals(
-        ["watching", "up", "down", "malformed"].map(count),
-        [1, HOSTILE.length, HOSTILE.length, HOSTILE.length],
-      );
-      assertEquals(types.length, expected);
-    }
-  });
-}
 
 test("a detail past the broker's max_payload is dropped and counted, and the work goes on", async () => {
   await using broker = await Broker.start("max_payload: 512");
@@ -710,6 +281,213 @@ test("publishHeartbeats errors where the server does not permit it, and only the
   await own.write(BEAT);
   await own.close();
   await build.close();
+});
+
+test("subscribeHeartbeats gives what has arrived as one batch, and the latest heartbeat of each only", async () => {
+  await using broker = await Broker.start();
+  const [near, far] = [await broker.connect(), await broker.connect()];
+  const stream = subscribeHeartbeats(far, "heartbeats.*");
+  await far.flush();
+  const writers = ["alpha", "beta"].map((worker) => ({
+    worker,
+    writer: publishHeartbeats(near, `heartbeats.${worker}`).getWriter(),
+  }));
+  for (let seq = 1; seq <= 5_000; seq++) {
+    for (const { worker, writer } of writers) {
+      await writer.write({ worker, seq, time: seq });
+    }
+  }
+  await near.flush();
+  await far.flush();
+  const reader = stream.getReader();
+  const { value } = await reader.read();
+  const last = { seq: 5_000, time: 5_000 };
+  assertEquals(value, [
+    { worker: "alpha", ...last },
+    { worker: "beta", ...last },
+  ]);
+  for (const { writer } of writers) await writer.close();
+  await reader.cancel();
+  // neither stream has closed the connection that it was given
+  await Promise.all([near.flush(), far.flush()]);
+  await Promise.all([near.close(), far.close()]);
+});
+
+test("subscribeHeartbeats counts and reports what is malformed, and goes on", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const malformed: MalformedMessage[] = [];
+  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed: (message) => void malformed.push(message),
+  }).getReader();
+  const good = JSON.stringify(BEAT);
+  const bad: (string | Uint8Array)[] = [
+    "",
+    "{",
+    "null",
+    "5",
+    "[]",
+    "{}",
+    '{"worker":5,"seq":1,"time":1}',
+    '{"worker":"alpha","seq":"1","time":1}',
+    '{"worker":"alpha","seq":1.5,"time":1}',
+    '{"worker":"alpha","seq":1}',
+    // no UTF-8, in what would be JSON otherwise
+    Uint8Array.from(good, (char) => char === "p" ? 0xff : char.charCodeAt(0)),
+    `${good}x`,
+  ];
+  for (const payload of bad) connection.publish("heartbeats.alpha", payload);
+  connection.publish("heartbeats.alpha", good);
+  const { value } = await reader.read();
+  assertEquals(value, [BEAT]);
+  assertEquals(malformed.map(({ count }) => count), bad.map((_, i) => i + 1));
+  for (const { subject, problem } of malformed) {
+    assertEquals(subject, "heartbeats.alpha");
+    assert(problem.length > 0);
+  }
+  assertEquals(new TextDecoder().decode(malformed[1]!.data), "{");
+  // unknown fields are dropped: they might be large
+  connection.publish("heartbeats.a", '{"worker":"a","seq":2,"time":3,"x":4}');
+  assertEquals((await reader.read()).value, [{
+    worker: "a",
+    seq: 2,
+    time: 3,
+  }]);
+  await reader.cancel();
+  await connection.close();
+});
+
+test("subscribeHeartbeats errors with what onMalformed throws", async () => {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const lost = new Error("lost");
+  const reader = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed() {
+      throw lost;
+    },
+  }).getReader();
+  connection.publish("heartbeats.x", "{");
+  assertStrictEquals(await assertRejects(() => reader.read()), lost);
+  await connection.close();
+});
+
+Deno.test("subscribeHeartbeats errors with undefined if onMalformed throws that: no clean end", async () => {
+  const { connection, receive } = createConnection();
+  const reader = subscribeHeartbeats(connection, "heartbeats", {
+    onMalformed() {
+      throw undefined;
+    },
+  }).getReader();
+  receive("{");
+  const ended = reader.read().then(() => "closed", (error) => error);
+  assertStrictEquals(await ended, undefined);
+});
+
+test("subscribeHeartbeats errors where the server does not permit it", async () => {
+  await using broker = await Broker.start(`
+    authorization {
+      users = [
+        { user: "build", password: "b", permissions: {
+          publish: "heartbeats.build.*", subscribe: "_INBOX.>" } }
+        { user: "watcher", password: "w", permissions: { subscribe: "heartbeats.>" } }
+      ]
+    }`);
+  const build = await broker.connect({ user: "build", pass: "b" });
+  const watcher = await broker.connect({ user: "watcher", pass: "w" });
+  const error = await assertRejects(() =>
+    subscribeHeartbeats(build, "heartbeats.>").getReader().read()
+  );
+  assertMatch((error as Error).message, /permission/i);
+  const reader = subscribeHeartbeats(watcher, "heartbeats.>").getReader();
+  await watcher.flush();
+  // one that it may not publish, and one that it may
+  const others = publishHeartbeats(build, "heartbeats.other").getWriter();
+  const own = publishHeartbeats(build, "heartbeats.build.alpha").getWriter();
+  await others.write({ ...BEAT, worker: "other" });
+  await own.write(BEAT);
+  assertEquals((await reader.read()).value, [{
+    ...BEAT,
+    worker: "build.alpha",
+  }]);
+  await Promise.all([build.close(), watcher.close()]);
+});
+
+Deno.test("subscribeHeartbeats puts what comes in one piece into one batch, and lets go at the end", async () => {
+  const fake = createConnection();
+  const { connection, receive } = fake;
+  const reader = subscribeHeartbeats(connection, "heartbeats").getReader();
+  const names = ["a", "b", "c"];
+  const read = reader.read();
+  await delay(0);
+  for (const worker of names) receive(JSON.stringify({ ...BEAT, worker }));
+  assertEquals((await read).value!.map(({ worker }) => worker), names);
+  const rest = reader.read();
+  await reader.cancel();
+  receive(JSON.stringify(BEAT));
+  assertEquals((await rest).done, true);
+  const bad = subscribeHeartbeats(connection, "heartbeats", {
+    onMalformed() {
+      throw new Error("lost");
+    },
+  });
+  receive("{");
+  receive(JSON.stringify(BEAT));
+  await assertRejects(() => bad.getReader().read(), Error, "lost");
+  assertEquals(fake.unsubscribed, 2);
+});
+
+/** What a subscriber reads once its broker is stopped and `then` was done. */
+async function readAfterLoss(
+  options: ConnectionOptions,
+  then: (broker: Broker) => void | Promise<void>,
+) {
+  await using broker = await Broker.start(users("watcher", "old"));
+  const login = { user: "watcher", pass: "old" };
+  const connection = await broker.connect({ ...login, ...options });
+  const reader = subscribeHeartbeats(connection, "heartbeats.>").getReader();
+  await connection.flush();
+  await broker.stop();
+  await then(broker);
+  const outcome = await deadline(
+    reader.read().then(({ done }) => ({ done }), (error) => ({ error })),
+    LONG,
+  );
+  return { outcome, reason: await connection.closed() };
+}
+
+test("subscribeHeartbeats errors when the client gives up to reconnect", async () => {
+  const { outcome, reason } = await readAfterLoss(
+    { maxReconnectAttempts: 3 },
+    () => {},
+  );
+  assertInstanceOf(reason, Error);
+  assertEquals(outcome, { error: reason });
+});
+
+test("subscribeHeartbeats errors when a restarted broker refuses the credentials", async () => {
+  const { outcome, reason } = await readAfterLoss(
+    {},
+    (broker) => broker.start(users("watcher", "new")),
+  );
+  assertMatch((reason as Error).message, /authorization violation/i);
+  assertEquals(outcome, { error: reason });
+});
+
+test("subscribeHeartbeats closes when the connection is closed or drained, after what has arrived", async () => {
+  await using broker = await Broker.start();
+  const near = await broker.connect();
+  for (const end of ["close", "drain"] as const) {
+    const far = await broker.connect();
+    const reader = subscribeHeartbeats(far, "heartbeats.*").getReader();
+    await far.flush();
+    near.publish("heartbeats.alpha", JSON.stringify(BEAT));
+    await near.flush();
+    await far.flush();
+    await far[end]();
+    assertEquals(await reader.read(), { done: false, value: [BEAT] });
+    assertEquals((await reader.read()).done, true);
+  }
+  await near.close();
 });
 
 Deno.test("subscribeHeartbeats drops a detail whose payload is too large, and counts it", async () => {

@@ -4,6 +4,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertRejects,
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
@@ -17,6 +18,7 @@ import {
   RestartLimitError,
   type SupervisorEvent,
 } from "../mod.ts";
+import { NPM_FLAGS } from "./_help.ts";
 
 /** The time between two tokens, or pings. */
 const PACE = 10;
@@ -25,11 +27,6 @@ const TIMEOUT = 300;
 const LONG = 60_000;
 
 const CLOSED = "closed by the client";
-
-/** Children resolve names as this process does; under coverage they inherit where to write it. */
-const MAP = /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
-  ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
-  : [];
 
 /** A server on a free port, and what it saw. */
 function serve(pace = PACE) {
@@ -107,7 +104,7 @@ Deno.test("HeartbeatMonitor ends the request when nothing follows the headers", 
   assertEquals(error.count, 0);
 });
 
-Deno.test("isHeartbeat tells tokens from pings", async () => {
+Deno.test("isHeartbeat distinguishes tokens from pings", async () => {
   await using server = serve();
   const body = await open(server.url("mode=pings&after=5"));
   const { seen, error } = await stall(guard(body, TIMEOUT));
@@ -272,38 +269,32 @@ Deno.test("readTokens closes the connection when its reader leaves", async () =>
   await server.closed();
 });
 
+/** Starts an example as a child process. */
+function startExample(file: string, ...args: string[]) {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-check", "--allow-net", ...NPM_FLAGS],
+      `examples/sse/${file}.ts`,
+      ...args,
+    ],
+    cwd: new URL("..", import.meta.url),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
 Deno.test("the example heals, as two programs", async () => {
-  const cwd = new URL("..", import.meta.url);
-  const run = (file: string, ...args: string[]) =>
-    new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-check",
-        "--allow-net",
-        ...MAP,
-        `examples/sse/${file}.ts`,
-        ...args,
-      ],
-      cwd,
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-  const server = run("server", "--port", "0", "--pace", String(PACE));
+  const server = startExample("server", "--port", "0", "--pace", `${PACE}`);
   const children = [server];
   const timer = setTimeout(() => {
     for (const child of children) child.kill("SIGKILL");
   }, LONG);
-  const said = new Response(server.stderr).text();
+  const serverErr = new Response(server.stderr).text();
   const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const [url] = (await reader.read()).value!.split("\n");
-  const client = run(
-    "client",
-    "--url",
-    `${url}?mode=pings&after=5`,
-    "--timeout",
-    "2000",
-  );
+  const query = "mode=pings&after=5";
+  const args = ["--url", `${url}?${query}`, "--timeout", "2000"];
+  const client = startExample("client", ...args);
   children.push(client);
   const { code, stdout, stderr } = await client.output();
   clearTimeout(timer);
@@ -311,12 +302,12 @@ Deno.test("the example heals, as two programs", async () => {
   await reader.cancel();
   await server.status;
 
-  assertEquals(await said, "");
-  assertEquals(new TextDecoder().decode(stdout), TOKENS.join("") + "\n");
-  assert(
-    /\[stalled: silent for \d+ ms\]\n\[attempt 2\] \{ lastEventId: "5" \}\n$/
-      .test(new TextDecoder().decode(stderr)),
-    new TextDecoder().decode(stderr),
+  const [out, err] = [stdout, stderr].map((it) => new TextDecoder().decode(it));
+  assertEquals(await serverErr, "");
+  assertEquals(out, TOKENS.join("") + "\n");
+  assertMatch(
+    err!,
+    /\[stalled: silent for \d+ ms\]\n\[attempt 2\] \{ lastEventId: "5" \}\n$/,
   );
   assertEquals(code, 0);
 });

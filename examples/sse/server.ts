@@ -1,6 +1,5 @@
 // Copyright 2026 the heartbeat authors. MIT license.
-
-// deno-lint-ignore-file no-console -- a program
+// deno-lint-ignore-file no-console -- its output is the example
 
 /**
  * A server that streams tokens by server-sent events, as LLM APIs do, and stalls
@@ -43,24 +42,44 @@ export interface RespondOptions {
 }
 
 /** Rejects when the client has disconnected. */
-function gone(signal: AbortSignal): Promise<never> {
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave, { once: true });
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
   });
 }
 
 /** The parameters of a request. */
-interface Wish {
+interface TokenRequest {
   mode: string;
+  /** After which tokens to stall. */
   stalls: number[];
   /** The last token that the client already has. */
   from: number;
 }
 
-async function* speak(
-  { mode, stalls, from }: Wish,
+function readParameters(request: Request): TokenRequest {
+  const query = new URL(request.url).searchParams;
+  return {
+    mode: query.get("mode") ?? "ok",
+    stalls: query.getAll("after").map(Number),
+    from: Number(request.headers.get("last-event-id")) || 0,
+  };
+}
+
+/** Sends nothing, or only keep-alives, until the client disconnects. */
+async function* stall(mode: string, pace: number, signal: AbortSignal) {
+  if (mode === "silent") await rejectOnAbort(signal);
+  for (;;) {
+    await delay(pace, { signal });
+    yield ": ping\n\n";
+    yield "event: ping\ndata: {}\n\n";
+  }
+}
+
+async function* generateEvents(
+  { mode, stalls, from }: TokenRequest,
   { pace, log }: RespondOptions,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
@@ -69,12 +88,7 @@ async function* speak(
       if (mode !== "ok" && stalls.includes(n) && (n === 0 || n > from)) {
         log(`${mode} after token ${n}`);
         if (mode === "cut") return;
-        if (mode === "silent") await gone(signal);
-        for (;;) {
-          await delay(pace, { signal });
-          yield ": ping\n\n";
-          yield "event: ping\ndata: {}\n\n";
-        }
+        yield* stall(mode, pace, signal);
       }
       if (n >= TOKENS.length) break;
       await delay(pace, { signal });
@@ -88,43 +102,46 @@ async function* speak(
   }
 }
 
+/** Encodes the events; `onCancel` is how a server learns that its client has disconnected. */
+function encodeEvents(
+  events: AsyncIterable<string>,
+  onCancel: (reason: unknown) => void,
+) {
+  const encoder = new TextEncoder();
+  return ReadableStream.from(events).pipeThrough(
+    new TransformStream<string, Uint8Array<ArrayBuffer>>({
+      transform: (text, controller) => controller.enqueue(encoder.encode(text)),
+      cancel: onCancel,
+    }),
+  );
+}
+
 /** Answers one request. */
 export async function respond(
   request: Request,
   options: RespondOptions,
 ): Promise<Response> {
   const { log } = options;
-  const query = new URL(request.url).searchParams;
-  const mode = query.get("mode") ?? "ok";
-  const stalls = query.getAll("after").map(Number);
-  const from = Number(request.headers.get("last-event-id")) || 0;
+  const parameters = readParameters(request);
+  const { mode, from } = parameters;
   if (!MODES.includes(mode)) {
     const message = `mode is one of ${MODES.join(", ")}`;
     return new Response(message, { status: 400 });
   }
   log(from ? `a request, to go on behind token ${from}` : "a request");
   if (mode === "mute") {
-    // before there is a body, only the signal shows it; Deno 2.9 prints a warning about it, once
-    await gone(request.signal).catch(() => log("closed by the client"));
+    // Without a body, only this signal reports that the client disconnects. Deno 2.9
+    // prints a warning about it, once.
+    await rejectOnAbort(request.signal)
+      .catch(() => log("closed by the client"));
     return new Response();
   }
-  const left = new AbortController();
-  const encoder = new TextEncoder();
-  const body = ReadableStream.from(
-    speak({ mode, stalls, from }, options, left.signal),
-  )
-    .pipeThrough(
-      new TransformStream<string, Uint8Array>({
-        transform(text, controller) {
-          controller.enqueue(encoder.encode(text));
-        },
-        // this is how a server notices that its client has disconnected
-        cancel(reason) {
-          log("closed by the client");
-          left.abort(reason);
-        },
-      }),
-    );
+  const disconnected = new AbortController();
+  const events = generateEvents(parameters, options, disconnected.signal);
+  const body = encodeEvents(events, (reason) => {
+    log("closed by the client");
+    disconnected.abort(reason);
+  });
   return new Response(body, {
     headers: {
       "content-type": "text/event-stream",

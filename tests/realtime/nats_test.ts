@@ -84,7 +84,7 @@ test("a million heartbeats over NATS cost no verdict: who is silent is found, an
   await listening;
 });
 
-test("a watcher of three processes tells the workers of the one that is killed, and only them", async () => {
+test("a watcher of three processes reports the workers of the one that is killed, and only them", async () => {
   await using broker = await Broker.start();
   await using watcher = await startWatcher(broker.servers);
   const args = ["--server", broker.servers, "--count", "1000"];
