@@ -72,7 +72,7 @@ async function request(
     signal,
     headers: lastEventId ? { "last-event-id": lastEventId } : {},
   });
-  if (response.ok) return response.body!;
+  if (response.ok) return response;
   const message = `${response.status}: ${await response.text()}`;
   const retry = response.status === 429 || response.status >= 500;
   throw retry ? new Error(message) : new RefusedError(message);
@@ -87,8 +87,11 @@ export function readTokens(
   const { results } = supervise(
     ({ signal }) =>
       startWorker(async function* tokens({ signal, beat }) {
-        const body = await request(url, lastEventId, signal);
-        for await (const { event, id, data } of guard(body, timeout)) {
+        // A variable for the response keeps it alive. Deno 2.9.6 leaves the connection
+        // open after an abort if only the body is still referenced.
+        const response = await request(url, lastEventId, signal);
+        const events = guard(response.body!, timeout);
+        for await (const { event, id, data } of events) {
           if (event === "ping") continue;
           if (data === "[DONE]") return;
           yield JSON.parse(data).token;
