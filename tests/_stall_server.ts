@@ -63,6 +63,7 @@ export async function startStallServer(
 ): Promise<StallServer> {
   const sockets = new Set<Socket>();
   const counts = { requests: 0, aborted: 0 };
+  const responding = new Set<Promise<void>>();
   const server = createServer((request, response) => {
     counts.requests++;
     response.on("close", () => {
@@ -71,7 +72,12 @@ export async function startStallServer(
     response.on("error", () => {});
     // the request is read to its end: otherwise a close may go unnoticed
     request.resume();
-    request.on("end", () => answer(request.url!, response, options));
+    request.on("end", () => {
+      const responded = answer(request.url!, response, options)
+        .catch(() => {})
+        .finally(() => responding.delete(responded));
+      responding.add(responded);
+    });
   });
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -98,7 +104,7 @@ export async function startStallServer(
         server.close(() => resolve())
       );
       for (const socket of sockets) socket.destroy();
-      await closed;
+      await Promise.all([closed, ...responding]);
     },
   };
 }
@@ -107,7 +113,7 @@ function answer(
   url: string,
   response: ServerResponse,
   options: StallServerOptions,
-) {
+): Promise<void> {
   const {
     chunks = () => EVENTS,
     contentType = () => "text/event-stream",
@@ -122,7 +128,7 @@ function answer(
     ...(gzip && { "content-encoding": "gzip" }),
   };
   const body = { chunks: chunks(path), pause, before, gzip };
-  respond(response, behaviour as Behaviour, headers, body).catch(() => {});
+  return respond(response, behaviour as Behaviour, headers, body);
 }
 
 async function respond(

@@ -1,0 +1,215 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// Real clients, against a server that stalls in every way. A stall never looks
+// like success, and its error differs from that of the user's own abort.
+
+import { assert, assertEquals } from "@std/assert";
+import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
+import { EventSource } from "eventsource";
+import { guardFetch } from "../../fetch.ts";
+import { HeartbeatTimeoutError } from "../../monitor.ts";
+import { waitUntil } from "../_help.ts";
+import { type Behaviour, startStallServer } from "../_stall_server.ts";
+import { type Call, type Client, CLIENTS } from "./_clients.ts";
+import { chunksOf, contentTypeOf } from "./_replies.ts";
+
+/** The limits: far more than a pause between two chunks takes on a busy machine. */
+const TIMEOUT = 1_000;
+const PROGRESS_TIMEOUT = 1_500;
+/** What nothing here takes, in milliseconds. */
+const LONG_MS = 30_000;
+
+const ALL_WORDS = ["one", "two", "three", "four"];
+
+/** What came of a call. */
+interface Outcome {
+  words: string[];
+  /** `undefined` if the reply ended as if complete. */
+  error: unknown;
+  requests: number;
+}
+
+interface Given extends Partial<Call> {
+  /** Aborts with this reason: when the reply stalls, or when the request has arrived. */
+  abortReason?: Error;
+}
+
+/** Calls a client against a server of its own. Resolves when the server has seen all connections close. */
+async function call(
+  client: Client,
+  behaviour: Behaviour,
+  { abortReason, ...given }: Given = {},
+): Promise<Outcome> {
+  await using server = await startStallServer({
+    chunks: chunksOf,
+    contentType: contentTypeOf,
+  });
+  const words: string[] = [];
+  const aborter = new AbortController();
+  const call = {
+    url: server.url(behaviour),
+    fetch: guardFetch({ timeout: TIMEOUT, progressTimeout: PROGRESS_TIMEOUT }),
+    signal: aborter.signal,
+    retries: 0,
+    ...given,
+  };
+  const replied = client(call, (word) => words.push(word));
+  if (abortReason) {
+    const arrived = behaviour === "no-headers" ? 0 : 2;
+    await waitUntil(() => server.requests === 1 && words.length === arrived);
+    aborter.abort(abortReason);
+  }
+  const error = await deadline(replied, LONG_MS).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const { requests } = server;
+  if (error !== undefined) await waitUntil(() => server.aborted === requests);
+  return { words, error, requests };
+}
+
+/** The error and its causes. */
+function chainOf(error: unknown) {
+  const chain: Error[] = [];
+  for (let each = error; each instanceof Error; each = each.cause) {
+    chain.push(each);
+  }
+  return chain;
+}
+
+function findStall({ error }: Outcome) {
+  for (const each of chainOf(error)) {
+    if (each instanceof HeartbeatTimeoutError) return each;
+  }
+}
+
+for (const [name, client] of Object.entries(CLIENTS)) {
+  Deno.test({
+    name:
+      `guardFetch lets ${name} read a healthy reply and a slow one to the end`,
+    // it leaves the body open after the line that says `done`
+    sanitizeResources: name !== "ollama",
+    async fn() {
+      const [healthy, slow] = await Promise.all([
+        call(client, "healthy"),
+        call(client, "slow"),
+      ]);
+      for (const { words, error } of [healthy, slow]) {
+        assertEquals(error, undefined);
+        assertEquals(words, ALL_WORDS);
+      }
+      // a timer of a body that nobody reads ends when it is due
+      if (name === "ollama") await delay(2 * PROGRESS_TIMEOUT);
+    },
+  });
+
+  Deno.test(`guardFetch makes a stall of the body an error of ${name}, never a clean end`, async () => {
+    const [stalls, noBody, half, reset] = await Promise.all([
+      call(client, "stalls"),
+      call(client, "no-body"),
+      call(client, "half-closes"),
+      call(client, "resets"),
+    ]);
+    assertEquals(stalls.words, ["one", "two"]);
+    assertEquals(findStall(stalls)?.limit, "silence");
+    assertEquals(noBody.words, []);
+    assertEquals(findStall(noBody)?.limit, "silence");
+    for (const lost of [half, reset]) {
+      assertEquals(lost.words, ["one", "two"]);
+      assert(lost.error instanceof Error);
+      assertEquals(findStall(lost), undefined);
+    }
+  });
+}
+
+for (const [name, client] of Object.entries(CLIENTS)) {
+  // its replies are lines of JSON, which have no pings
+  if (name === "ollama") continue;
+  Deno.test(`guardFetch finds the stall behind the pings that ${name} ignores`, async () => {
+    const outcome = await call(client, "pings");
+    assertEquals(outcome.words, ["one", "two"]);
+    assertEquals(findStall(outcome)?.limit, "progress");
+  });
+}
+
+/** What a client makes of a stall before the headers, and how many requests it sends with one retry. */
+const BEFORE_HEADERS: Record<string, { error: string; requests: number }> = {
+  // it keeps our error as the cause
+  openai: { error: "APIConnectionTimeoutError", requests: 2 },
+  // it drops our error
+  "@anthropic-ai/sdk": { error: "APIConnectionTimeoutError", requests: 2 },
+  "ai": { error: "HeartbeatTimeoutError", requests: 1 },
+  "@google/genai": { error: "HeartbeatTimeoutError", requests: 2 },
+  "ollama": { error: "HeartbeatTimeoutError", requests: 1 },
+  "ky": { error: "HeartbeatTimeoutError", requests: 1 },
+};
+
+for (const [name, expected] of Object.entries(BEFORE_HEADERS)) {
+  const client = CLIENTS[name]!;
+  Deno.test(`guardFetch makes silence before the headers an error of ${name}, with its own retries and without`, async () => {
+    const [once, again] = await Promise.all([
+      call(client, "no-headers"),
+      call(client, "no-headers", { retries: 1 }),
+    ]);
+    for (const outcome of [once, again]) {
+      assertEquals(outcome.words, []);
+      assertEquals((outcome.error as Error).constructor.name, expected.error);
+      const stall = findStall(outcome);
+      if (name !== "@anthropic-ai/sdk") assertEquals(stall?.limit, "first");
+    }
+    assertEquals(once.requests, 1);
+    assertEquals(again.requests, expected.requests);
+  });
+}
+
+/**
+ * What a client makes of the user's own abort while the reply stalls, and before
+ * the headers. `undefined` is a clean end.
+ */
+const ABORTED: Record<string, [stalled: string | undefined, before: string]> = {
+  openai: [undefined, "APIUserAbortError"],
+  "@anthropic-ai/sdk": [undefined, "APIUserAbortError"],
+  ai: ["enough", "enough"],
+  "@google/genai": ["AbortError", "AbortError"],
+  ky: ["enough", "enough"],
+};
+
+for (const [name, [stalled, before]] of Object.entries(ABORTED)) {
+  const client = CLIENTS[name]!;
+  Deno.test(`guardFetch lets ${name} report the user's abort as it does without a guard`, async () => {
+    const enough = Object.assign(new Error("enough"), { name: "enough" });
+    const describe = ({ error }: Outcome) => {
+      if (!(error instanceof Error)) return error;
+      const { name } = error.constructor;
+      return /^(Error|DOMException)$/.test(name) ? error.name : name;
+    };
+    for (const fetch of [guardFetch({ timeout: LONG_MS }), globalThis.fetch]) {
+      const outcomes = await Promise.all(
+        (["stalls", "no-headers"] as const).map((behaviour) =>
+          call(client, behaviour, { fetch, abortReason: enough })
+        ),
+      );
+      assertEquals(outcomes.map(describe), [stalled, before]);
+      for (const outcome of outcomes) {
+        assertEquals(findStall(outcome), undefined);
+      }
+    }
+  });
+}
+
+Deno.test("guardFetch lets an EventSource connect again, which hangs for ever by itself", async () => {
+  await using server = await startStallServer();
+  const guarded = guardFetch({ timeout: 300 });
+  const source = new EventSource(server.url("stalls"), { fetch: guarded });
+  const words: string[] = [];
+  const errors: (string | undefined)[] = [];
+  source.onmessage = ({ data }) => void words.push(data);
+  source.onerror = ({ message }) => void errors.push(message);
+  await waitUntil(() => words.length >= 4);
+  source.close();
+  await waitUntil(() => server.aborted === server.requests);
+  assertEquals(words.slice(0, 4), ["one", "two", "one", "two"]);
+  assert(errors[0]?.startsWith("No heartbeat from "), errors[0]);
+  assertEquals(server.requests, 2);
+});
