@@ -195,7 +195,8 @@ export class EvidenceClock {
   /** Whether so little lateness is known: what every timer has, or from a delay that was counted. */
   #isUsual(lateness: number): boolean {
     const isLeast = lateness <= TIMER_JITTER_MS;
-    const known = this.#findKnownLag(this.#delays.length - 1, lateness);
+    const last = this.#delays.length - 1;
+    const known = this.#findKnownLag(last, lateness, this.now);
     return known !== undefined && (isLeast || known.uncounted === 0);
   }
 
@@ -208,12 +209,18 @@ export class EvidenceClock {
     if (first > 0) this.#delays.splice(0, first);
   }
 
-  /** The last delay, from that at `index` on, which shows that lateness up to `longest` is lag. */
-  #findKnownLag(index: number, longest: number): Delay | undefined {
+  /**
+   * The last delay, up to that at `index`, which shows that lateness up to
+   * `longest` is lag. It ended within two timeouts before `position`.
+   */
+  #findKnownLag(
+    index: number,
+    longest: number,
+    position: number,
+  ): Delay | undefined {
     const most = KNOWN_LAG_SHARE * this.#timeout;
-    if (longest > most || index < 0) return;
-    const oldest = this.#delays[index]!.start -
-      KNOWN_LAG_TIMEOUTS * this.#timeout;
+    if (longest > most) return;
+    const oldest = position - KNOWN_LAG_TIMEOUTS * this.#timeout;
     for (let i = index; i >= 0; i--) {
       const delay = this.#delays[i]!;
       if (delay.end <= oldest) return;
@@ -241,7 +248,9 @@ export class EvidenceClock {
     // the delay during which the silence began is known from before
     const first = this.#delays[i + 1];
     if (first && first.start < position && first.end < from) i++;
-    if (from > position && this.#findKnownLag(i, longest)) from = position;
+    if (from > position && this.#findKnownLag(i, longest, first!.start)) {
+      from = position;
+    }
     return { counted: this.now - from, bounded: whole - longest };
   }
 
@@ -275,7 +284,7 @@ export class EvidenceClock {
       }
       longest = Math.max(longest, lateness);
       now += uncounted;
-      if (this.#findKnownLag(i - 1, longest)) absence = undefined;
+      if (this.#findKnownLag(i - 1, longest, start)) absence = undefined;
       limit = Math.min(start, now - longest - most);
       // what is kept with the position `start` may have come at the end of the delay
       const isCounted = uncounted === 0;
