@@ -1,7 +1,13 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { checkDuration, checkFunction, checkString } from "./_validate.ts";
+import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
+import {
+  checkDuration,
+  checkFunction,
+  checkString,
+  throwInvalid,
+} from "./_validate.ts";
 
 /**
  * What `onSilence` is called with: plain data, if the heartbeats are.
@@ -89,12 +95,21 @@ export interface HeartbeatMonitorOptions<T = unknown> {
    * @default {timeout / 2}
    */
   warnAfter?: number | undefined;
+  /**
+   * Records how long the silences between heartbeats are: `true` for the `gaps` of
+   * a monitor, or the {@linkcode HeartbeatGaps} that they are added to, for
+   * `watch()` and `supervise()`, too. It costs two looks at the wall clock per
+   * heartbeat.
+   *
+   * @default {false}
+   */
+  observe?: boolean | HeartbeatGaps | undefined;
 }
 
 /** Checks the options of a monitor, and adds the defaults. */
 export function readMonitorOptions<T>(options: HeartbeatMonitorOptions<T>) {
   const { timeout, firstTimeout = timeout, isHeartbeat, name } = options ?? {};
-  const { onSilence, warnAfter } = options ?? {};
+  const { onSilence, warnAfter, observe = false } = options ?? {};
   checkDuration("monitor", "timeout", timeout);
   checkDuration("monitor", "firstTimeout", firstTimeout);
   if (isHeartbeat !== undefined) {
@@ -103,5 +118,13 @@ export function readMonitorOptions<T>(options: HeartbeatMonitorOptions<T>) {
   if (name !== undefined) checkString("monitor", "name", name);
   if (onSilence !== undefined) checkFunction("monitor", "onSilence", onSilence);
   if (warnAfter !== undefined) checkDuration("monitor", "warnAfter", warnAfter);
-  return { timeout, firstTimeout, isHeartbeat, name, onSilence, warnAfter };
+  if (typeof observe !== "boolean" && !(observe instanceof HeartbeatGaps)) {
+    const accepted = "a boolean or a HeartbeatGaps";
+    throwInvalid(TypeError, "monitor", "observe", accepted, observe);
+  }
+  const gaps = observe === true ? new HeartbeatGaps() : observe || undefined;
+  return {
+    ...{ timeout, firstTimeout, warnAfter },
+    ...{ isHeartbeat, name, onSilence, gaps },
+  };
 }

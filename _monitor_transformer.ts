@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import type { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import { HeartbeatRecord } from "./_heartbeat_record.ts";
 import { LockWatch } from "./_lock_watch.ts";
 import {
@@ -22,11 +23,13 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
   #lock: LockWatch<T> | undefined;
   #controller!: TransformStreamDefaultController<T>;
   #record: HeartbeatRecord<T>;
+  /** The gaps, if they are observed. */
+  readonly gaps: HeartbeatGaps | undefined;
 
   constructor(options: HeartbeatMonitorOptions<T>) {
-    const { isHeartbeat, name, onSilence, ...limits } = readMonitorOptions(
-      options,
-    );
+    const { isHeartbeat, name, onSilence, gaps, ...limits } =
+      readMonitorOptions(options);
+    this.gaps = gaps;
     const record = new HeartbeatRecord(isHeartbeat);
     this.#record = record;
     this.#clock = new SilenceClock({
@@ -36,6 +39,7 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
       onDetached: () => this.#lock!.look(),
       onStall: (stall) =>
         this.#controller.error(record.createError(stall, name)),
+      onGap: gaps && ((gap) => gaps.record(gap)),
       onSilence: onSilence &&
         ((report) => this.#call(() => onSilence(record.createEvent(report)))),
     });
@@ -66,8 +70,8 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
     this.#controller.enqueue(chunk);
     try {
       const isHeartbeat = this.#record.take(chunk);
-      if (isHeartbeat && this.#record.count === 1) this.#clock.onProgress();
       this.#clock.onChunkForwarded(isHeartbeat);
+      if (isHeartbeat && this.#record.count === 1) this.#clock.onProgress();
     } catch (error) {
       this.#end();
       throw error;

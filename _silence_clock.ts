@@ -64,6 +64,11 @@ export interface SilenceClockOptions {
   warnAfter?: number | undefined;
   /** Called when a silence is long, and when it ends. */
   onSilence?: ((report: SilenceReport) => void) | undefined;
+  /**
+   * Called with the length of each silence that a heartbeat ended, in milliseconds,
+   * but for the first one. It costs two looks at the wall clock per heartbeat.
+   */
+  onGap?: ((gap: number) => void) | undefined;
 }
 
 type Phase = "detached" | "listening" | "holding" | "ended";
@@ -82,6 +87,8 @@ export class SilenceClock {
   #isPaused = false;
   /** Whether this silence was reported to `onSilence`. */
   #hasWarned = false;
+  /** Whether a heartbeat came from the producer that is attached. */
+  #hasBeaten = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer is due. */
   #due = 0;
@@ -126,7 +133,7 @@ export class SilenceClock {
     if (this.#phase === "ended") return;
     this.#evidence.begin(now);
     this.#hasHeartbeat = true;
-    this.#hasWarned = false;
+    this.#hasWarned = this.#hasBeaten = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
     this.#clearTimer();
     if (this.#phase === "listening") this.#plan(Date.now());
@@ -145,7 +152,8 @@ export class SilenceClock {
     if (this.#waiting++ > 0 || this.#phase !== "listening") return;
     this.#phase = "holding";
     this.#hasHeartbeat = false;
-    if (this.#options.isSelective || this.#hasWarned) this.#pause();
+    const { isSelective, onGap } = this.#options;
+    if (isSelective || onGap || this.#hasWarned) this.#pause();
   }
 
   /** The first of the chunks that wait was forwarded to the consumer. */
@@ -154,7 +162,7 @@ export class SilenceClock {
     if (--this.#waiting > 0 || this.#phase !== "holding") return;
     this.#phase = "listening";
     const now = Date.now();
-    if (this.#hasHeartbeat && this.#hasWarned) this.#recover();
+    if (this.#hasHeartbeat) this.#endSilence();
     if (this.#isPaused) this.#evidence.resume(now);
     this.#isPaused = false;
     if (this.#hasHeartbeat) this.#evidence.begin(now);
@@ -164,20 +172,17 @@ export class SilenceClock {
   /** A sign of life that waits for nobody. It costs one look at the wall clock. */
   beat() {
     const now = Date.now();
-    if (this.#hasWarned) {
-      this.#recover();
-      this.#isPaused = false;
-    }
+    this.#endSilence();
+    this.#isPaused = false;
     this.#evidence.begin(now);
     if (this.#timer === undefined && this.#phase === "listening") {
       this.#plan(now);
     }
   }
 
-  /** The work has made progress: the first window is over. */
+  /** The work has made progress, by the heartbeat before: the first window is over. */
   onProgress() {
     if (this.#limit === "silence") return;
-    if (this.#hasWarned) this.#recover();
     this.#limit = "silence";
     this.#evidence = this.#createEvidence();
     this.#clearTimer();
@@ -217,10 +222,16 @@ export class SilenceClock {
     this.#options.onSilence?.({ type, limit: this.#limit, timeout, elapsed });
   }
 
-  /** A silence that was reported has ended. */
-  #recover() {
-    this.#hasWarned = false;
+  /** A heartbeat ends the silence: its length is recorded, and its end reported, if that is wanted. */
+  #endSilence() {
+    const { onGap } = this.#options;
+    if (!this.#hasWarned && onGap === undefined) return;
+    if (this.#phase === "detached" || this.#phase === "ended") return;
     if (!this.#isPaused) this.#pause();
+    if (this.#hasBeaten) onGap?.(this.#evidence.elapsed);
+    this.#hasBeaten = true;
+    if (!this.#hasWarned) return;
+    this.#hasWarned = false;
     this.#report("recovered");
   }
 

@@ -38,15 +38,15 @@ export class WorkerGuard {
     options: HeartbeatMonitorOptions<Heartbeat>,
     onFailure: (error: unknown) => void,
   ) {
-    const { isHeartbeat, name, onSilence, ...limits } = readMonitorOptions(
-      options,
-    );
+    const { isHeartbeat, name, onSilence, gaps, ...limits } =
+      readMonitorOptions(options);
     const record = new HeartbeatRecord(isHeartbeat);
     this.#record = record;
     this.#clock = new SilenceClock({
       ...limits,
       onStall: (stall) =>
         onFailure(record.createError(stall, name ?? record.last?.worker)),
+      onGap: gaps && ((gap) => gaps.record(gap)),
       onSilence: onSilence && ((report) => {
         try {
           onSilence(record.createEvent(report));

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import {
   HeartbeatTimeoutError,
   type HeartbeatTimeoutErrorOptions,
@@ -21,7 +22,7 @@ import { checkStream } from "./_validate.ts";
 import { WatchedResults } from "./_watched_results.ts";
 import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 
-export { HeartbeatTimeoutError };
+export { HeartbeatGaps, HeartbeatTimeoutError };
 export type {
   HeartbeatMonitorOptions,
   HeartbeatTimeoutErrorOptions,
@@ -126,6 +127,11 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
     );
     transformer.watch(super.writable);
     this.#transformer = transformer;
+  }
+
+  /** How long the silences were, with `observe`; `undefined` without. */
+  get gaps(): HeartbeatGaps | undefined {
+    return this.#transformer.gaps;
   }
 
   /** Takes the chunks. The clock starts when it is locked, by a pipe or a writer. */

@@ -210,6 +210,9 @@ export function supervise<R>(
     timeout,
     firstTimeout,
     isHeartbeat,
+    onSilence,
+    warnAfter,
+    observe,
     stopTimeout = 5_000,
     shouldRestart = () => true,
     onEvent = () => {},
@@ -219,10 +222,15 @@ export function supervise<R>(
     lastDetail,
   } = options ?? {};
   // without `name`: a stall names the worker, and not its supervisor
-  const limits = readMonitorOptions({
-    ...{ timeout, firstTimeout, isHeartbeat },
-    ...{ onSilence: options?.onSilence, warnAfter: options?.warnAfter },
-  });
+  const limits = {
+    timeout,
+    firstTimeout,
+    isHeartbeat,
+    onSilence,
+    warnAfter,
+    observe,
+  };
+  readMonitorOptions(limits);
   const policy = createPolicy(options);
   checkDuration("supervise", "stopTimeout", stopTimeout);
   checkDuration("supervise", "interval", interval);

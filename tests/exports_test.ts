@@ -43,6 +43,7 @@ Deno.test("deno.json exports every module that is not private, and nothing else"
 
 Deno.test("mod.ts exports the core", () => {
   assertEquals(Object.keys(core).sort(), [
+    "HeartbeatGaps",
     "HeartbeatMonitor",
     "HeartbeatTimeoutError",
     "RestartLimitError",
