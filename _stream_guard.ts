@@ -84,7 +84,9 @@ export class StreamGuard<T> {
 
   #resumeClocks() {
     for (let i = 0; i < this.#limits.length; i++) {
-      this.#limits[i]!.clock.onChunkForwarded(this.#isAlive[i]!);
+      const { clock } = this.#limits[i]!;
+      clock.onChunkForwarded(this.#isAlive[i]!);
+      if (this.#isAlive[i]) clock.onProgress();
     }
   }
 
@@ -103,9 +105,7 @@ export class StreamGuard<T> {
     for (let i = 0; i < this.#limits.length; i++) {
       const { clock, isHeartbeat } = this.#limits[i]!;
       clock.onChunkArrived();
-      const isAlive = isHeartbeat === undefined || isHeartbeat(chunk);
-      this.#isAlive[i] = isAlive;
-      if (isAlive) clock.onProgress();
+      this.#isAlive[i] = isHeartbeat === undefined || isHeartbeat(chunk);
     }
   }
 
