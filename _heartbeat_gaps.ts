@@ -35,6 +35,7 @@ export class HeartbeatGaps {
   #counts = new Uint32Array(BUCKETS);
   #count = 0;
   #longest = 0;
+  #longestAt: number | undefined;
 
   /** How many gaps there were. */
   get count(): number {
@@ -44,6 +45,11 @@ export class HeartbeatGaps {
   /** The longest gap, in milliseconds. */
   get longest(): number {
     return this.#longest;
+  }
+
+  /** When the longest gap ended, in milliseconds since the epoch; `undefined` if there were none. */
+  get longestAt(): number | undefined {
+    return this.#longestAt;
   }
 
   /** Half of the gaps were no longer than this, in milliseconds; 0 if there were none. */
@@ -80,7 +86,9 @@ export class HeartbeatGaps {
     const bucket = Math.ceil(Math.log2(Math.max(gap, 1)) * BUCKETS_PER_OCTAVE);
     this.#counts[Math.min(bucket, BUCKETS - 1)]!++;
     this.#count++;
-    this.#longest = Math.max(this.#longest, gap);
+    if (this.#longestAt !== undefined && gap <= this.#longest) return;
+    this.#longest = gap;
+    this.#longestAt = Date.now();
   }
 
   /**

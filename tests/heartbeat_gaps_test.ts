@@ -33,6 +33,17 @@ Deno.test("HeartbeatGaps knows each quantile to 9 %, and is never below it", () 
   }
 });
 
+Deno.test("HeartbeatGaps knows when the longest gap ended", () => {
+  using time = new FakeTime(1_000);
+  const gaps = new HeartbeatGaps();
+  assertEquals(gaps.longestAt, undefined);
+  for (const gap of [5, 90, 90, 7]) {
+    time.tick(100);
+    gaps.record(gap);
+  }
+  assertEquals(gaps.longestAt, 1_200);
+});
+
 Deno.test("HeartbeatGaps takes gaps of any length", () => {
   const gaps = new HeartbeatGaps();
   for (const gap of [0, 0.1, 1, 2 ** 40]) gaps.record(gap);
@@ -59,11 +70,11 @@ Deno.test("HeartbeatMonitor observes the gaps on the producer's turn, but for th
     });
     const writer = monitor.writable.getWriter();
     const reader = monitor.readable.getReader();
-    async function pass(chunk: string, wait = 0) {
+    const pass = async (chunk: string, wait = 0) => {
       const written = writer.write(chunk);
       await advance(time, wait);
       await Promise.all([reader.read(), written]);
-    }
+    };
     await advance(time, 5000);
     await pass("a");
     await advance(time, 300);
