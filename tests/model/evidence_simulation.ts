@@ -11,7 +11,8 @@
  * @module
  */
 
-import { EvidenceClock, SilenceEvidence } from "../../_evidence.ts";
+import { SilenceEvidence } from "../../_evidence.ts";
+import { FleetClock } from "../../_fleet_clock.ts";
 import { format, writeBlock } from "../../bench/_doc_blocks.ts";
 import { mulberry32 } from "../_help.ts";
 
@@ -22,8 +23,8 @@ export type Lag = (turn: number, random: () => number) => number;
 export interface Scenario {
   timeout: number;
   seed: number;
-  /** What is simulated: a monitor of one stream, or one worker of a fleet. */
-  watcher: "monitor" | "fleet";
+  /** What is simulated: a monitor of one stream, or one worker of a fleet, by `FleetClock`. */
+  watcher: "monitor" | "fleet" | "fleet by beat()";
   lag: Lag;
   /** How much later than planned each timer fires, although the loop is free. */
   timerLag?: Lag;
@@ -79,34 +80,39 @@ function createMonitor(timeout: number, wall: (time: number) => number) {
   return watcher;
 }
 
-/** One worker of a fleet, as fleet.ts does it with the default resolution. */
-function createFleet(timeout: number, wall: (time: number) => number) {
-  const period = Math.max(Math.floor(timeout / 30), 1);
-  const jitter = Math.max(Math.min(period / 2, 10), 2);
-  const clock = new EvidenceClock({ timeout, period, jitter });
+/** One worker of a fleet with the default resolution, whose heartbeats come in batches, or one by one. */
+function createFleet(
+  timeout: number,
+  wall: (time: number) => number,
+  isBatch: boolean,
+) {
+  const clock = new FleetClock(timeout, Math.max(timeout / 10, 10));
   clock.start(wall(0));
-  let seen = 0;
-  let due = wall(0) + period;
+  let { position } = clock;
   const watcher: Watcher = {
-    due: period,
+    due: clock.period,
     read(time) {
-      const now = wall(time);
-      if (now - due > clock.tolerance) {
-        clock.check(due, now);
-        // the timer, which is overdue, fires soon
-        due = now;
-      }
-      seen = clock.now;
+      if (isBatch || clock.mustRead) clock.read(wall(time));
+      position = clock.position;
+      if (isBatch) clock.endRead();
     },
     fire(time) {
-      clock.check(due, wall(time));
-      due = wall(time) + period;
-      watcher.due = time + period;
-      return seen <= clock.limit(timeout + period + jitter);
+      clock.tick(wall(time));
+      watcher.due = time + clock.period;
+      return position <= clock.limit();
     },
   };
   return watcher;
 }
+
+const CREATE: Record<
+  Scenario["watcher"],
+  (timeout: number, wall: (time: number) => number) => Watcher
+> = {
+  "monitor": createMonitor,
+  "fleet": (timeout, wall) => createFleet(timeout, wall, true),
+  "fleet by beat()": (timeout, wall) => createFleet(timeout, wall, false),
+};
 
 /** A virtual event loop, with one timer and one input. */
 class EventLoop {
@@ -133,7 +139,7 @@ class EventLoop {
           time,
         ),
       );
-    const create = watcher === "fleet" ? createFleet : createMonitor;
+    const create = CREATE[watcher];
     this.#watcher = create(timeout, wall);
   }
 
