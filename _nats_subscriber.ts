@@ -44,6 +44,8 @@ function createParser(
   return ({ subject, data }) => {
     const beat = parseHeartbeat(data);
     const worker = readName(subject);
+    // an equal name stays: a part of the subject would keep the whole subject alive
+    if (beat.worker === worker) return beat;
     if (!isNameOf(beat.worker, worker)) {
       const name = JSON.stringify(worker);
       throw new Error(`'worker' is not the one of the subject: ${name}`);

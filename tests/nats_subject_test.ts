@@ -53,6 +53,7 @@ Deno.test("isSubject, isSubjectPart and hasWildcard know the rules of NATS", () 
     ["a.*.b", true, false, true],
     ["a.>", true, false, true],
     ["a.>.b", false, false, true],
+    [">.a", false, false, true],
     ["", false, false, false],
     [".", false, false, false],
     ["a.", false, false, false],

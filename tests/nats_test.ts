@@ -185,51 +185,56 @@ test("a detail past the broker's max_payload is dropped and counted, and the wor
   assert(heard.some(({ detail }) => detail !== undefined), "small ones stay");
 });
 
-Deno.test("publishHeartbeats never ends for what the client throws", async () => {
+/** Publishes through a client that refuses all payloads of `refuses`. */
+function publishToRefusing(refuses: (payload: string) => boolean) {
   const { connection, sent } = createConnection();
-  const dropped: string[] = [];
-  const refused = (text: string) => /"seq":2\b/.test(text) ? "bare" : "long";
-  const writer = publishHeartbeats(
-    {
-      ...connection,
-      publish(subject, payload) {
-        // whatever it throws
-        if (/"seq":2\b/.test(payload)) throw undefined;
-        if (payload.length > 99) throw new Error(refused(payload));
-        connection.publish(subject, payload);
-      },
-    },
-    "heartbeats.alpha",
-    {
-      onDropped: ({ dropped: what, count, seq, problem }) =>
-        void dropped.push(`${seq}: ${what} ${count}, ${problem}`),
-    },
-  ).getWriter();
+  const test = { sent, tries: 0, dropped: [] as string[] };
+  const publish = (subject: string, payload: string) => {
+    test.tries++;
+    // whatever it throws
+    if (/"seq":2\b/.test(payload)) throw undefined;
+    if (refuses(payload)) throw new Error("too long");
+    connection.publish(subject, payload);
+  };
+  const client = { ...connection, publish };
+  const stream = publishHeartbeats(client, "heartbeats.alpha", {
+    onDropped: ({ dropped, count, seq, problem }) =>
+      void test.dropped.push(`${seq}: ${dropped} ${count}, ${problem}`),
+  });
+  return Object.assign(test, { writer: stream.getWriter() });
+}
+
+Deno.test("publishHeartbeats never ends for what the client throws", async () => {
+  const test = publishToRefusing((payload) => payload.length > 99);
+  const write = (seq: number, more: Partial<Heartbeat> = {}) =>
+    test.writer.write({ ...BEAT, seq, ...more });
   const detail = "x".repeat(99);
-  await writer.write({ ...BEAT, seq: 1, detail });
-  await writer.write({ ...BEAT, seq: 2, detail });
-  await writer.write({ ...BEAT, seq: 2 });
-  await writer.write({ ...BEAT, seq: 3, detail: "x" });
-  await writer.write({ ...BEAT, seq: 4, detail, restarting: { attempt: 2 } });
+  await write(1, { detail });
+  await write(2, { detail });
+  test.tries = 0;
+  await write(2);
+  assertEquals(test.tries, 1); // nothing to leave out
+  await write(3, { detail: "x" });
+  await write(4, { detail, restarting: { attempt: 2 } });
   // as of a detail whose JSON is longer than any string
   const tooLong = {
     toJSON() {
       throw new RangeError("Invalid string length");
     },
   };
-  await writer.write({ ...BEAT, seq: 5, detail: tooLong });
-  await writer.close();
-  assertEquals(sent.map((text) => JSON.parse(text)), [
+  await write(5, { detail: tooLong });
+  await test.writer.close();
+  assertEquals(test.sent.map((text) => JSON.parse(text)), [
     { ...BEAT, seq: 1 },
     { ...BEAT, seq: 3, detail: "x" },
     { ...BEAT, seq: 4, restarting: { attempt: 2 } },
     { ...BEAT, seq: 5 },
   ]);
-  assertEquals(dropped, [
-    "1: detail 1, long",
+  assertEquals(test.dropped, [
+    "1: detail 1, too long",
     "2: heartbeat 1, undefined",
     "2: heartbeat 2, undefined",
-    "4: detail 2, long",
+    "4: detail 2, too long",
     "5: detail 3, Invalid string length",
   ]);
 });
@@ -333,7 +338,10 @@ test("subscribeHeartbeats counts and reports what is malformed, and goes on", as
     '{"worker":"alpha","seq":1.5,"time":1}',
     '{"worker":"alpha","seq":1}',
     // no UTF-8, in what would be JSON otherwise
-    Uint8Array.from(good, (char) => char === "p" ? 0xff : char.charCodeAt(0)),
+    Uint8Array.from(
+      JSON.stringify({ ...BEAT, detail: "~" }),
+      (char) => char === "~" ? 0xff : char.charCodeAt(0),
+    ),
     `${good}x`,
   ];
   for (const payload of bad) connection.publish("heartbeats.alpha", payload);
@@ -394,9 +402,13 @@ test("subscribeHeartbeats errors where the server does not permit it", async () 
     }`);
   const build = await broker.connect({ user: "build", pass: "b" });
   const watcher = await broker.connect({ user: "watcher", pass: "w" });
+  const malformed: unknown[] = [];
   const error = await assertRejects(() =>
-    subscribeHeartbeats(build, "heartbeats.>").getReader().read()
+    subscribeHeartbeats(build, "heartbeats.>", {
+      onMalformed: (message) => void malformed.push(message),
+    }).getReader().read()
   );
+  assertEquals(malformed, []);
   assertMatch((error as Error).message, /permission/i);
   const reader = subscribeHeartbeats(watcher, "heartbeats.>").getReader();
   await watcher.flush();
@@ -612,4 +624,78 @@ Deno.test("subscribeHeartbeats delivers the last batch before it closes, and no 
   soon.close();
   soon.receive(JSON.stringify(BEAT));
   assertEquals(await batches, [[BEAT]]);
+});
+
+Deno.test("publishHeartbeats stops listening to the connection, however it ends", async () => {
+  const ends: Record<string, (test: PublishTest) => Promise<unknown>> = {
+    close: ({ writer }) => writer.close(),
+    abort: ({ writer }) => writer.abort(),
+    "a bad name": ({ writer }) =>
+      assertRejects(() => writer.write({ ...BEAT, worker: "a b" })),
+    "not permitted": ({ writer, fake }) => {
+      fake.status({ type: "error", error: violation("publish") });
+      return assertRejects(() => writer.closed, Error, "no permission");
+    },
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const fake = createConnection();
+    let stopped = 0;
+    const status = () =>
+      Object.assign(fake.connection.status(), { stop: () => void stopped++ });
+    const writer = publishHeartbeats(
+      { ...fake.connection, status },
+      "heartbeats.alpha",
+    ).getWriter();
+    await writer.write(BEAT);
+    assertEquals(stopped, 0);
+    await end({ writer, fake });
+    assertEquals(stopped, 1, name);
+  }
+});
+
+interface PublishTest {
+  writer: WritableStreamDefaultWriter<Heartbeat>;
+  fake: ReturnType<typeof createConnection>;
+}
+
+/** What the client reports if the server does not permit something. */
+function violation(operation: string, subject = "heartbeats.alpha") {
+  const error = new Error("no permission");
+  error.name = "PermissionViolationError";
+  return Object.assign(error, { operation, subject });
+}
+
+Deno.test("publishHeartbeats ignores what the server refuses to others", async () => {
+  const fake = createConnection();
+  const writer = publishHeartbeats(fake.connection, "heartbeats.alpha")
+    .getWriter();
+  fake.status({ type: "error", error: violation("subscription") });
+  fake.status({ type: "error", error: violation("publish", "heartbeats.b") });
+  fake.status({ type: "error", error: new Error("another") });
+  fake.status({ type: "error" });
+  await delay(0);
+  await writer.write(BEAT);
+  assertEquals(fake.sent.length, 1);
+  await writer.close();
+});
+
+Deno.test("subscribeHeartbeats calls nobody once it has ended, or its subscription has", async () => {
+  for (const end of ["cancel", "closing"]) {
+    const fake = createConnection();
+    const never = new Promise<void>(() => {});
+    let calls = 0;
+    const stream = subscribeHeartbeats(
+      { ...fake.connection, closed: () => never },
+      "heartbeats",
+      { onMalformed: () => void calls++ },
+    );
+    fake.receive("{");
+    assertEquals(calls, 1);
+    if (end === "cancel") await stream.cancel();
+    else fake.close();
+    await delay(0);
+    fake.receive("{");
+    assertEquals(calls, 1, end);
+    await stream.cancel();
+  }
 });
