@@ -7,7 +7,9 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
+import { guardFetch } from "../fetch.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
+import { Watchdog, withHeartbeat } from "../watchdog.ts";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
 import { collectGarbage } from "./_heap.ts";
 import { countListeners } from "./_help.ts";
@@ -365,3 +367,64 @@ Deno.test("startWorker leaves no listener and no timer behind 1,000 uses of a si
   assertEquals(listeners.size, 0);
   assertEquals(timers.left, 0);
 });
+
+/** `USES=1000000` takes some minutes. */
+const USES = Number(Deno.env.get("USES") ?? 10_000);
+
+const reply = new TextEncoder().encode("data: one\n\n");
+const limits = { timeout: HOUR, progressTimeout: HOUR, totalTimeout: HOUR };
+
+/** A `fetch` without a network, which follows its signal. */
+function answer(_: unknown, init?: RequestInit) {
+  init!.signal!.throwIfAborted();
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull: (controller) => controller.enqueue(reply),
+  });
+  const headers = { "content-type": "text/event-stream" };
+  return Promise.resolve(new Response(body, { headers }));
+}
+
+const SIGNALLED: Record<string, (signal: AbortSignal) => unknown> = {
+  "Watchdog that is stopped": (signal) => {
+    using dog = new Watchdog({ ...limits, signal });
+    dog.beat();
+  },
+  "withHeartbeat() that returns": (signal) =>
+    withHeartbeat(({ beat }) => beat(), { ...limits, signal }),
+  "withHeartbeat() that throws": (signal) =>
+    assertRejects(() =>
+      withHeartbeat(() => Promise.reject(failure), { ...limits, signal })
+    ),
+  "guardFetch() whose body is cancelled": async (signal) => {
+    const fetch = guardFetch({ ...limits, fetch: answer as typeof fetch });
+    const response = await fetch("https://example.com/", { signal });
+    const reader = response.body!.getReader();
+    await reader.read();
+    await reader.cancel();
+  },
+  "guardFetch() that is rejected": async (signal) => {
+    const fetch = guardFetch({
+      ...limits,
+      fetch: () => Promise.reject(failure),
+    });
+    const rejected = fetch("https://example.com/", { signal });
+    assertStrictEquals(await rejected.catch((error) => error), failure);
+  },
+};
+
+for (const [what, use] of Object.entries(SIGNALLED)) {
+  Deno.test(`${what} leaves no listener, timer or memory behind ${USES} uses of one signal`, async () => {
+    using timers = countTimers();
+    const { signal, listeners } = countListeners();
+    let most = 0;
+    const bytes = await bytesLeft(USES, timers.turn, async () => {
+      const done = use(signal);
+      most = Math.max(most, listeners.size);
+      await done;
+    });
+    assert(what.startsWith("Watchdog") || most > 0, "no listener was seen");
+    assertEquals(listeners.size, 0);
+    assertEquals(timers.left, 0);
+    assert(bytes < NOISE, `${bytes} bytes a use`);
+  });
+}
