@@ -86,8 +86,15 @@ test("a million heartbeats over NATS cost no verdict: who is silent is found, an
 
 test("a watcher of three processes reports the workers of the one that is killed, and only them", async () => {
   await using broker = await Broker.start();
-  await using watcher = await startWatcher(broker.servers);
-  const args = ["--server", broker.servers, "--count", "1000"];
+  await using watcher = await startWatcher(broker.servers, ["--timeout", "2s"]);
+  const args = [
+    "--server",
+    broker.servers,
+    "--count",
+    "1000",
+    "--interval",
+    "500ms",
+  ];
   await using _alpha = startExample("worker", [...args, "--name", "alpha"]);
   await using beta = startExample("worker", [...args, "--name", "beta"]);
   await using _gamma = startExample("worker", [...args, "--name", "gamma"]);
@@ -103,14 +110,14 @@ test("a watcher of three processes reports the workers of the one that is killed
     "1,000 are down",
   );
   // what is not to come would come now
-  await delay(4_000);
+  await delay(2_700);
   assertEquals(watcher.reported("down"), names);
 
   // a watcher that was stopped meanwhile has no evidence
   watcher.kill("SIGSTOP");
-  await delay(6_000);
+  await delay(4_000);
   watcher.kill("SIGCONT");
-  await delay(5_000);
+  await delay(3_300);
   assertEquals(watcher.reported("down"), names);
 
   // nor has one whose broker was away
@@ -119,13 +126,13 @@ test("a watcher of three processes reports the workers of the one that is killed
     () => watcher.reported("blind").length === 1,
     "it says it is blind",
   );
-  await delay(5_000);
+  await delay(3_300);
   await broker.start();
   await waitUntil(
     () => watcher.reported("sees").length === 1,
     "it says it sees",
   );
-  await delay(5_000);
+  await delay(3_300);
   assertEquals(watcher.reported("down"), names);
 
   // and after all that it is still awake
