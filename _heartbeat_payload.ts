@@ -12,9 +12,9 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
  */
 export function parseHeartbeat(data: Uint8Array): Heartbeat {
   const value: Partial<Heartbeat> | null = JSON.parse(decoder.decode(data));
-  const { worker, seq, time, detail, restarting } = Object(value) as Partial<
-    Heartbeat
-  >;
+  const { worker, seq, time, detail, restarting, ended } = Object(
+    value,
+  ) as Partial<Heartbeat>;
   if (typeof worker !== "string") throw new TypeError("'worker' is no string");
   if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
   // 1e999 is valid JSON and is parsed as Infinity
@@ -27,6 +27,12 @@ export function parseHeartbeat(data: Uint8Array): Heartbeat {
       throw new TypeError("'restarting' names no attempt");
     }
     beat.restarting = { attempt };
+  }
+  if (ended !== undefined) {
+    if (ended !== "done" && ended !== "failed") {
+      throw new TypeError("'ended' is neither 'done' nor 'failed'");
+    }
+    beat.ended = ended;
   }
   return beat;
 }

@@ -26,7 +26,7 @@ function checkWorker(worker: string, subject: string) {
  *
  * | phase | a heartbeat | `disconnect` | `reconnect` | not permitted | the stream ends |
  * | --- | --- | --- | --- | --- | --- |
- * | `connected` | is sent, unless the client is closing | → `disconnected` | | errors, → `ended` | → `ended` |
+ * | `connected` | is sent, unless the client is closing | → `disconnected` | | errors, → `ended` | says goodbye, → `ended` |
  * | `disconnected` | is dropped | | → `connected` | errors, → `ended` | → `ended` |
  * | `ended` | | | | | |
  *
@@ -44,6 +44,8 @@ export class HeartbeatPublisher {
   readonly #statuses: AsyncIterable<NatsStatus>;
   #phase: "connected" | "disconnected" | "ended" = "connected";
   #controller!: WritableStreamDefaultController;
+  /** The last heartbeat that was given to the client. */
+  #last: Heartbeat | undefined;
   /** The last name that was checked: a worker has one. */
   #checkedWorker: string | undefined;
 
@@ -65,12 +67,12 @@ export class HeartbeatPublisher {
         try {
           this.#onHeartbeat(beat);
         } catch (error) {
-          this.#onEnd();
+          this.#onEnd("failed");
           throw error;
         }
       },
-      close: () => this.#onEnd(),
-      abort: () => this.#onEnd(),
+      close: () => this.#onEnd("done"),
+      abort: () => this.#onEnd("failed"),
     });
   }
 
@@ -86,20 +88,28 @@ export class HeartbeatPublisher {
       error?.name === "PermissionViolationError" &&
       error.operation === "publish" && error.subject === this.#subject
     ) {
-      this.#onEnd();
+      this.#stop();
       this.#controller.error(error);
     }
   }
 
+  #canSend() {
+    return this.#phase === "connected" && !this.#connection.isClosed() &&
+      !this.#connection.isDraining();
+  }
+
   #onHeartbeat(beat: Heartbeat) {
-    if (
-      this.#phase !== "connected" || this.#connection.isClosed() ||
-      this.#connection.isDraining()
-    ) return;
+    if (!this.#canSend()) return;
     if (beat.worker !== this.#checkedWorker) {
       checkWorker(beat.worker, this.#subject);
       this.#checkedWorker = beat.worker;
     }
+    this.#send(beat);
+    this.#last = beat;
+  }
+
+  /** Sends a heartbeat, or what the client accepts of it. */
+  #send(beat: Heartbeat) {
     const refusal = this.#publish(beat);
     if (!refusal) return;
     const { detail, ...rest } = beat;
@@ -134,7 +144,18 @@ export class HeartbeatPublisher {
     this.#onDropped({ dropped, count, worker, seq, problem });
   }
 
-  #onEnd() {
+  /** Sends a last heartbeat, so that watchers need not wait for a timeout. */
+  #onEnd(ended: "done" | "failed") {
+    const last = this.#last;
+    const isHeard = last !== undefined && this.#canSend();
+    this.#stop();
+    if (!isHeard) return;
+    const { worker, seq, detail } = last;
+    // `ended` comes last: a watcher need not parse to find it
+    this.#send({ worker, seq: seq + 1, time: Date.now(), detail, ended });
+  }
+
+  #stop() {
     this.#phase = "ended";
     // the iterator of the official client can be stopped while it waits
     (this.#statuses as { stop?(): void }).stop?.();

@@ -28,6 +28,11 @@ export interface Heartbeat {
     /** The number of the attempt that comes next. */
     attempt: number;
   };
+  /**
+   * Set on the last heartbeat of a worker, where heartbeats go to another machine:
+   * whether its work ended as planned or failed. Absent from all other heartbeats.
+   */
+  ended?: "done" | "failed";
 }
 
 /**

@@ -108,6 +108,12 @@ function checkConnection(
  * A detail that makes a heartbeat larger than the broker's `max_payload` is
  * dropped, and the heartbeat is sent without it; `onDropped` counts them.
  *
+ * When the stream ends, a last heartbeat says so: `ended` is `"done"` after a close
+ * (the work has returned, or was stopped by a signal), and `"failed"` after an abort
+ * (the work has thrown, or has stalled). A watcher that does not get it finds the
+ * worker silent, as ever, so let the connection send it: `await connection.drain()`
+ * before the process exits.
+ *
  * A worker that may not publish to its subject could never be heard, so the stream
  * errors with the client's `PermissionViolationError`. `heartbeats.pipeTo()` then
  * stops the worker, unless you pass `{ preventCancel: true }`.

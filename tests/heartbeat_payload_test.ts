@@ -2,19 +2,22 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseHeartbeat } from "../_heartbeat_payload.ts";
+import type { Heartbeat } from "../worker.ts";
 import { BEAT } from "./_nats.ts";
 
 const encode = (value: unknown) =>
   new TextEncoder().encode(JSON.stringify(value));
 
 Deno.test("parseHeartbeat keeps the fields of a heartbeat, and no other", () => {
-  const rows = [
+  const rows: Heartbeat[] = [
     BEAT,
     { ...BEAT, worker: "", seq: -1, time: 0.5 },
     { ...BEAT, detail: null },
     { ...BEAT, detail: { deep: [1, "ü"] } },
     { ...BEAT, restarting: { attempt: 1 } },
     { ...BEAT, detail: 1, restarting: { attempt: 2 } },
+    { ...BEAT, ended: "done" },
+    { ...BEAT, ended: "failed" },
   ];
   for (const row of rows) {
     const more = { ...row, more: 1, __proto__: { more: 2 } };
@@ -34,6 +37,8 @@ Deno.test("parseHeartbeat says what is wrong with anything else", () => {
     [{ ...BEAT, seq: 2 ** 53 }, "'seq' is no integer"],
     [{ ...BEAT, time: undefined }, "'time' is no number"],
     [{ ...BEAT, time: "5" }, "'time' is no number"],
+    [{ ...BEAT, ended: "left" }, "'ended' is neither 'done' nor 'failed'"],
+    [{ ...BEAT, ended: null }, "'ended' is neither 'done' nor 'failed'"],
     [{ ...BEAT, restarting: null }, "'restarting' names no attempt"],
     [{ ...BEAT, restarting: {} }, "'restarting' names no attempt"],
     [{ ...BEAT, restarting: { attempt: 0 } }, "'restarting' names no attempt"],

@@ -223,7 +223,6 @@ Deno.test("publishHeartbeats never ends for what the client throws", async () =>
     },
   };
   await write(5, { detail: tooLong });
-  await test.writer.close();
   assertEquals(test.sent.map((text) => JSON.parse(text)), [
     { ...BEAT, seq: 1 },
     { ...BEAT, seq: 3, detail: "x" },
@@ -698,4 +697,91 @@ Deno.test("subscribeHeartbeats calls nobody once it has ended, or its subscripti
     assertEquals(calls, 1, end);
     await stream.cancel();
   }
+});
+
+Deno.test("publishHeartbeats says goodbye with a last heartbeat: done, or failed", async () => {
+  type Writer = WritableStreamDefaultWriter<Heartbeat>;
+  const ends: Record<string, (writer: Writer) => Promise<unknown>> = {
+    done: (writer) => writer.close(),
+    failed: (writer) => writer.abort(new Error("broken")),
+    // a mistake of the work, which stops it
+    "failed ": (writer) =>
+      assertRejects(() => writer.write({ ...BEAT, detail: 5n })),
+  };
+  for (const [ended, end] of Object.entries(ends)) {
+    const { connection, sent } = createConnection();
+    const writer = publishHeartbeats(connection, "heartbeats.alpha")
+      .getWriter();
+    await writer.write({ ...BEAT, detail: "x", restarting: { attempt: 2 } });
+    await end(writer);
+    assertEquals(sent.length, 2);
+    const { time, ...last } = JSON.parse(sent[1]!);
+    assertEquals(last, {
+      ...{ worker: "alpha", seq: 2, detail: "x" },
+      ended: ended.trim(),
+    });
+    assert(Math.abs(time - Date.now()) < LONG);
+    assertMatch(sent[1]!, /,"ended":"(done|failed)"}$/);
+  }
+});
+
+Deno.test("publishHeartbeats says no goodbye that cannot be sent, or of a worker that never beat", async () => {
+  for (const block of ["disconnected", "closed", "draining", "no beat"]) {
+    const fake = createConnection();
+    let isBlocked = false;
+    const writer = publishHeartbeats({
+      ...fake.connection,
+      isClosed: () => isBlocked && block === "closed",
+      isDraining: () => isBlocked && block === "draining",
+    }, "heartbeats.alpha").getWriter();
+    if (block !== "no beat") await writer.write(BEAT);
+    const { length } = fake.sent;
+    isBlocked = true;
+    if (block === "disconnected") fake.status({ type: "disconnect" });
+    await delay(0);
+    await writer.close();
+    assertEquals(fake.sent.length, length, block);
+  }
+});
+
+test("a worker that returns, throws or is aborted says how it ended, over NATS", async () => {
+  await using broker = await Broker.start();
+  const [near, far] = [await broker.connect(), await broker.connect()];
+  const ended: Record<string, unknown> = {};
+  const listening = subscribeHeartbeats(far, "heartbeats.*").pipeTo(
+    new WritableStream({
+      write(beats) {
+        for (const beat of beats) {
+          if (beat.ended) ended[beat.worker] = beat.ended;
+        }
+      },
+    }),
+  );
+  await far.flush();
+  const aborter = new AbortController();
+  const works: Record<string, () => Iterable<Promise<void>>> = {
+    *returns() {},
+    throws() {
+      throw new Error("broken");
+    },
+    *aborted() {
+      for (;;) yield delay(5);
+    },
+  };
+  const running = Object.entries(works).map(([name, work]) => {
+    const { signal } = aborter;
+    const { results, heartbeats } = startWorker(work, { name, signal });
+    const stream = publishHeartbeats(near, `heartbeats.${name}`);
+    return Promise.allSettled([
+      results.pipeTo(new WritableStream()),
+      heartbeats.pipeTo(stream),
+    ]);
+  });
+  await delay(50);
+  aborter.abort();
+  await Promise.all(running);
+  await near.drain();
+  await far.drain();
+  await listening;
+  assertEquals(ended, { returns: "done", throws: "failed", aborted: "done" });
 });
