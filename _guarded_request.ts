@@ -6,6 +6,7 @@ import {
   isEventStream,
   type ServerSentEvent,
 } from "./_event_stream.ts";
+import type { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import { HeartbeatRecord } from "./_heartbeat_record.ts";
 import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
@@ -30,6 +31,18 @@ export interface RequestLimits {
   onSilence: ((event: FetchSilenceEvent) => void) | undefined;
   /** After how much silence `onSilence` is called; half of each limit by default. */
   warnAfter: number | undefined;
+  /** Where the silences are recorded, if they are observed. */
+  gaps: FetchGaps | undefined;
+}
+
+/** How long the silences of a guarded `fetch` were, for each of its limits. */
+export interface FetchGaps {
+  /** From the calls to the headers. */
+  readonly first: HeartbeatGaps;
+  /** The silences of the line. */
+  readonly silence: HeartbeatGaps;
+  /** The silences of the work, if there is a `progressTimeout`. */
+  readonly progress: HeartbeatGaps;
 }
 
 /** A long silence of a guarded `fetch`, or its end. */
@@ -63,6 +76,8 @@ export class GuardedRequest {
   #source: string | undefined;
   #aborter = new AbortController();
   #firstClock: SilenceClock;
+  /** When the request was sent, by the wall clock. */
+  #startedAt = Date.now();
   #guard: StreamGuard<Uint8Array<ArrayBuffer>> | undefined;
   #reject!: (reason: unknown) => void;
   #cancelTotal: CancelTimer = () => {};
@@ -123,6 +138,7 @@ export class GuardedRequest {
         .catch(() => {});
     }
     this.#firstClock.stop();
+    this.#limits.gaps?.first.record(Math.max(Date.now() - this.#startedAt, 0));
     if (response.body === null) {
       this.#release();
       return resolve(response);
@@ -176,13 +192,14 @@ export class GuardedRequest {
     timeout: number,
     record: HeartbeatRecord<ServerSentEvent>,
   ): SilenceClock {
-    const { onSilence, warnAfter } = this.#limits;
+    const { onSilence, warnAfter, gaps } = this.#limits;
     const source = this.#source;
     return new SilenceClock({
       timeout,
       firstTimeout: timeout,
       isSelective: limit === "progress",
       warnAfter,
+      onGap: gaps && ((gap) => gaps[limit].record(gap)),
       onStall: (stall) => this.#fail(record.createError(stall, source, limit)),
       onSilence: onSilence && ((report) => {
         try {

@@ -16,7 +16,12 @@
  */
 
 import type { ServerSentEvent } from "./_event_stream.ts";
-import { type FetchSilenceEvent, GuardedRequest } from "./_guarded_request.ts";
+import {
+  type FetchGaps,
+  type FetchSilenceEvent,
+  GuardedRequest,
+} from "./_guarded_request.ts";
+import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import {
@@ -26,7 +31,14 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 
-export type { FetchSilenceEvent, ServerSentEvent, SilenceEvent, TimeoutLimit };
+export { HeartbeatGaps };
+export type {
+  FetchGaps,
+  FetchSilenceEvent,
+  ServerSentEvent,
+  SilenceEvent,
+  TimeoutLimit,
+};
 
 /** Options of {@linkcode guardFetch}. All durations are positive numbers of milliseconds; `Infinity` turns a limit off. */
 export interface GuardFetchOptions {
@@ -77,12 +89,25 @@ export interface GuardFetchOptions {
    */
   warnAfter?: number | undefined;
   /**
+   * Records how long the silences are, for the `gaps` of the function: which
+   * limits should I give? It costs two looks at the wall clock per chunk.
+   *
+   * @default {false}
+   */
+  observe?: boolean | undefined;
+  /**
    * Sends the requests.
    *
    * @default {globalThis.fetch}
    */
   fetch?: typeof fetch | undefined;
 }
+
+/** What {@linkcode guardFetch} returns. */
+export type GuardedFetch = typeof fetch & {
+  /** The silences of all requests so far, if `observe` is set. */
+  readonly gaps: FetchGaps | undefined;
+};
 
 /**
  * Makes a `fetch` whose requests end in an error when they hang. *Pings prove
@@ -149,9 +174,9 @@ export interface GuardFetchOptions {
  * assertEquals(await response.text(), "data: Hello\n\n");
  * ```
  */
-export function guardFetch(options: GuardFetchOptions): typeof fetch {
+export function guardFetch(options: GuardFetchOptions): GuardedFetch {
   const { send, limits } = readOptions(options);
-  return ((input: RequestInfo | URL, init?: RequestInit) => {
+  function guardedFetch(input: RequestInfo | URL, init?: RequestInit) {
     const request = new GuardedRequest(limits, describeUrl(input));
     const own = input instanceof Request ? input.signal : undefined;
     return request.start(
@@ -159,7 +184,8 @@ export function guardFetch(options: GuardFetchOptions): typeof fetch {
         await (send ?? globalThis.fetch)(input as Request, { ...init, signal }),
       init?.signal === undefined ? own : init.signal,
     );
-  }) as typeof fetch;
+  }
+  return Object.assign(guardedFetch as typeof fetch, { gaps: limits.gaps });
 }
 
 function readOptions(options: GuardFetchOptions) {
@@ -173,6 +199,7 @@ function readOptions(options: GuardFetchOptions) {
     isProgress = hasContent,
     onSilence,
     warnAfter,
+    observe = false,
     fetch: send,
   } = options;
   const durations = { timeout, firstTimeout, progressTimeout, totalTimeout };
@@ -192,8 +219,23 @@ function readOptions(options: GuardFetchOptions) {
   }
   if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
   if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
+  if (typeof observe !== "boolean") {
+    throwInvalid(TypeError, action, "observe", "a boolean", observe);
+  }
   if (send !== undefined) checkFunction(action, "fetch", send);
-  return { send, limits: { ...durations, isProgress, onSilence, warnAfter } };
+  const gaps = observe ? createGaps() : undefined;
+  return {
+    send,
+    limits: { ...durations, isProgress, onSilence, warnAfter, gaps },
+  };
+}
+
+function createGaps(): FetchGaps {
+  return {
+    first: new HeartbeatGaps(),
+    silence: new HeartbeatGaps(),
+    progress: new HeartbeatGaps(),
+  };
 }
 
 /** Whether a part is progress, unless the user decides otherwise. */

@@ -233,6 +233,14 @@ const TABLE: Record<string, Entry> = {
         "a function",
         FUNCTION,
       ),
+      ...options(
+        (given) => [{ timeout: 1, ...given }],
+        ["observe"],
+        "a boolean",
+        {
+          wrongKinds: [null, 1, "true", {}],
+        },
+      ),
     ],
   },
   watch: {

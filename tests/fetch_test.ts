@@ -483,3 +483,31 @@ Deno.test("guardFetch ends a request with what onSilence throws", async () => {
   assertStrictEquals(server.signal.reason, REASON);
   assertEquals(time.next(), false);
 });
+
+Deno.test("guardFetch observes the silences of each limit", async () => {
+  using time = new FakeTime();
+  const server = createFetch(EVENTS);
+  const limits = { timeout: Infinity, progressTimeout: 60_000 };
+  const guarded = guardFetch({ ...limits, observe: true, fetch: server.fetch });
+  const asked = guarded(URL_WITH_SECRETS);
+  await advance(time, 700);
+  server.respond();
+  const body = readAll((await asked).body!);
+  await advance(time, 100);
+  for (const pause of [200, 300, 100]) {
+    server.send("data: token\n\n");
+    await advance(time, pause, 10);
+    server.send(": ping\n\n");
+    await advance(time, pause, 10);
+  }
+  server.send("data: token\n\n");
+  await advance(time, 10);
+  await body.cancel(REASON);
+  const { first, silence, progress } = guarded.gaps!;
+  assertEquals(
+    [first, silence, progress].map(({ count, longest }) => [count, longest]),
+    [[1, 700], [6, 300], [3, 600]],
+  );
+  assertEquals(guardFetch(limits).gaps, undefined);
+  assertEquals(time.next(), false);
+});

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { guardFetch, type GuardFetchOptions } from "../../fetch.ts";
 import { HeartbeatTimeoutError } from "../../monitor.ts";
+import { collectGarbage } from "../_heap.ts";
 import { countListeners, waitUntil } from "../_help.ts";
 import {
   type Behaviour,
@@ -123,4 +124,24 @@ Deno.test("guardFetch lets the platform's byte streams be read into buffers", as
     text += new TextDecoder().decode(value);
   }
   assert(text.startsWith("data: one\n\ndata: two"), text);
+});
+
+Deno.test("guardFetch closes the connection although only the body is kept", async () => {
+  await using server = await startStallServer();
+  const aborter = new AbortController();
+  async function open() {
+    const { body } = await guardFetch({ timeout: 60_000 })(
+      server.url("pings"),
+      { signal: aborter.signal },
+    );
+    return body!.getReader();
+  }
+  const reader = await open();
+  await reader.read();
+  collectGarbage();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  collectGarbage();
+  aborter.abort();
+  await waitUntil(() => server.aborted === 1);
+  await reader.cancel().catch(() => {});
 });
