@@ -313,8 +313,8 @@ export class SilenceEvidence {
   #clock: EvidenceClock;
   /** The position at which the silence began. */
   #since = 0;
-  /** When it began by the wall clock, until the next check. */
-  #beganAt: number | undefined;
+  /** When it began by the wall clock, until the next check; NaN costs less than `undefined`. */
+  #beganAt = NaN;
   #isConfirming = false;
 
   /** A silence of `timeout` ms is a stall. It begins at `wall`, by the wall clock. */
@@ -336,7 +336,7 @@ export class SilenceEvidence {
    */
   plan(mark = Infinity): number {
     if (this.#isConfirming) return 0;
-    const elapsed = this.#beganAt === undefined ? this.elapsed : 0;
+    const elapsed = Number.isNaN(this.#beganAt) ? this.elapsed : 0;
     const delay = Math.min(
       this.#timeout / CHECKS_PER_TIMEOUT,
       this.#timeout - elapsed,
@@ -377,12 +377,12 @@ export class SilenceEvidence {
     // a check that was planned before the silence was interrupted
     const from = Math.max(due, checkedAt);
     const isSetBack = clock.isSetBack(from, wall);
-    const isLast = this.#isConfirming && began === undefined;
+    const isLast = this.#isConfirming && Number.isNaN(began);
     clock.check(from, wall, isLast ? this.#timeout : clock.tolerance);
-    if (began === undefined) return;
+    if (Number.isNaN(began)) return;
     const sinceCheck = Math.max(began - checkedAt, 0);
     this.#since = isSetBack ? clock.now : Math.min(now + sinceCheck, clock.now);
-    this.#beganAt = undefined;
+    this.#beganAt = NaN;
     clock.forget(this.#since);
   }
 }

@@ -76,6 +76,8 @@ type Phase = "detached" | "listening" | "holding" | "ended";
 /** The clock. Its limits are checked by who takes them from a user. */
 export class SilenceClock {
   #options: SilenceClockOptions;
+  /** Whether each silence is measured when a chunk interrupts it. */
+  #isMeasured: boolean;
   #phase: Phase = "detached";
   #limit: "first" | "silence";
   #evidence: SilenceEvidence;
@@ -95,7 +97,8 @@ export class SilenceClock {
 
   constructor(options: SilenceClockOptions) {
     this.#options = options;
-    const { firstTimeout, timeout } = options;
+    const { firstTimeout, timeout, isSelective, onGap } = options;
+    this.#isMeasured = isSelective === true || onGap !== undefined;
     // one limit for both is no limit of its own
     this.#limit = firstTimeout === timeout ? "silence" : "first";
     this.#evidence = this.#createEvidence();
@@ -152,8 +155,7 @@ export class SilenceClock {
     if (this.#waiting++ > 0 || this.#phase !== "listening") return;
     this.#phase = "holding";
     this.#hasHeartbeat = false;
-    const { isSelective, onGap } = this.#options;
-    if (isSelective || onGap || this.#hasWarned) this.#pause();
+    if (this.#isMeasured || this.#hasWarned) this.#pause();
   }
 
   /** The first of the chunks that wait was forwarded to the consumer. */
@@ -162,9 +164,11 @@ export class SilenceClock {
     if (--this.#waiting > 0 || this.#phase !== "holding") return;
     this.#phase = "listening";
     const now = Date.now();
-    if (this.#hasHeartbeat) this.#endSilence();
-    if (this.#isPaused) this.#evidence.resume(now);
-    this.#isPaused = false;
+    if (this.#isMeasured || this.#hasWarned) {
+      if (this.#hasHeartbeat) this.#endSilence();
+      if (this.#isPaused) this.#evidence.resume(now);
+      this.#isPaused = false;
+    }
     if (this.#hasHeartbeat) this.#evidence.begin(now);
     if (this.#timer === undefined) this.#plan(now);
   }
@@ -172,8 +176,10 @@ export class SilenceClock {
   /** A sign of life that waits for nobody. It costs one look at the wall clock. */
   beat() {
     const now = Date.now();
-    this.#endSilence();
-    this.#isPaused = false;
+    if (this.#isMeasured || this.#hasWarned) {
+      this.#endSilence();
+      this.#isPaused = false;
+    }
     this.#evidence.begin(now);
     if (this.#timer === undefined && this.#phase === "listening") {
       this.#plan(now);

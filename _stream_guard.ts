@@ -41,19 +41,17 @@ export class StreamGuard<T> {
   #controller!:
     | ReadableStreamDefaultController<T>
     | ReadableByteStreamController;
-  #limits: StreamLimit<T>[];
+  /** The limits, and whether the last chunk was a sign of life to each. */
+  #limits: (StreamLimit<T> & { isAlive: boolean })[];
   #onEnd: () => void;
   #isStarted = false;
-  /** For each limit, whether the last chunk was a sign of life. */
-  #isAlive: boolean[];
   // made once, because they are used for each chunk
   #onRead = (result: ReadableStreamReadResult<T>) => this.#takeResult(result);
   #onReadError = (error: unknown) => this.#end("error", error);
 
   constructor({ source, limits, onEnd = () => {} }: StreamGuardOptions<T>) {
-    this.#limits = limits;
+    this.#limits = limits.map((limit) => ({ ...limit, isAlive: true }));
     this.#onEnd = onEnd;
-    this.#isAlive = limits.map(() => true);
     const type = isByteStream(source) ? "bytes" : undefined;
     this.#reader = source.getReader();
     this.readable = new ReadableStream({
@@ -83,10 +81,11 @@ export class StreamGuard<T> {
   }
 
   #resumeClocks() {
-    for (let i = 0; i < this.#limits.length; i++) {
-      const { clock } = this.#limits[i]!;
-      clock.onChunkForwarded(this.#isAlive[i]!);
-      if (this.#isAlive[i]) clock.onProgress();
+    const limits = this.#limits;
+    for (let i = 0; i < limits.length; i++) {
+      const { clock, isAlive } = limits[i]!;
+      clock.onChunkForwarded(isAlive);
+      if (isAlive) clock.onProgress();
     }
   }
 
@@ -102,10 +101,12 @@ export class StreamGuard<T> {
   }
 
   #stopClocksFor(chunk: T) {
-    for (let i = 0; i < this.#limits.length; i++) {
-      const { clock, isHeartbeat } = this.#limits[i]!;
-      clock.onChunkArrived();
-      this.#isAlive[i] = isHeartbeat === undefined || isHeartbeat(chunk);
+    const limits = this.#limits;
+    for (let i = 0; i < limits.length; i++) {
+      const limit = limits[i]!;
+      limit.clock.onChunkArrived();
+      limit.isAlive = limit.isHeartbeat === undefined ||
+        limit.isHeartbeat(chunk);
     }
   }
 

@@ -12,21 +12,26 @@ import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import {
   HeartbeatTimeoutError,
   type HeartbeatTimeoutErrorOptions,
+  type TimeoutLimit,
 } from "./_heartbeat_timeout_error.ts";
-import type {
-  HeartbeatMonitorOptions,
-  SilenceEvent,
+import {
+  type HeartbeatMonitorOptions,
+  readMonitorOptions,
+  type SilenceEvent,
 } from "./_monitor_options.ts";
 import { MonitorTransformer } from "./_monitor_transformer.ts";
 import { checkStream } from "./_validate.ts";
 import { WatchedResults } from "./_watched_results.ts";
-import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
+import { watchStream } from "./_watched_stream.ts";
+import type { Heartbeat, Work, WorkerStreams } from "./_worker_types.ts";
+import { startWorker } from "./worker.ts";
 
 export { HeartbeatGaps, HeartbeatTimeoutError };
 export type {
   HeartbeatMonitorOptions,
   HeartbeatTimeoutErrorOptions,
   SilenceEvent,
+  TimeoutLimit,
 };
 
 /**
@@ -141,6 +146,19 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
   }
 }
 
+/** Options of {@linkcode watch} for work that it starts itself. */
+export interface WatchWorkOptions extends HeartbeatMonitorOptions<Heartbeat> {
+  /**
+   * How often a `beat()` of the work is looked for, in milliseconds: a positive
+   * number, `Infinity` for never.
+   *
+   * @default {Math.min(timeout / 4, 1000)}
+   */
+  interval?: number | undefined;
+  /** Stops the work gracefully: the unit in flight may finish, then the results close. */
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Watches over a worker: returns its results, which error with a
  * {@linkcode HeartbeatTimeoutError} when it is silent for too long. Its results
@@ -156,16 +174,17 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
  * Both streams of the worker are locked. The results are read one at a time,
  * when they are asked for. Cancelling the returned stream stops the worker.
  *
+ * `watch()` takes work and streams, too: see below.
+ *
  * @typeParam R The type of a result.
  * @param worker The worker, or any pair of streams.
  * @param options The limits, and which heartbeats count.
  * @returns The results.
  * @throws {TypeError} If `worker` is not a pair of unlocked streams, or an
  * option is of the wrong kind.
- * @throws {RangeError} If `timeout` or `firstTimeout` is `NaN`, zero or
- * negative.
+ * @throws {RangeError} If a duration is `NaN`, zero or negative.
  *
- * @example Usage
+ * @example A worker
  * ```ts
  * import { startWorker, watch } from "@heartbeat/heartbeat";
  * import { assertEquals } from "@std/assert";
@@ -178,8 +197,95 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
 export function watch<R>(
   worker: Pick<WorkerStreams<R>, "results" | "heartbeats">,
   options: HeartbeatMonitorOptions<Heartbeat>,
+): ReadableStream<R>;
+/**
+ * Starts work, a function as `startWorker()` takes it, and watches over it, in one
+ * line. The clock starts before the function is called, so that it covers what
+ * happens before the first result, such as a connection: `firstTimeout` is for
+ * that. On a stall the `signal` of the work aborts with the error before anything
+ * waits for its iterator, so a request ends although a generator waits in
+ * `next()`. The results error with it even if the work takes the abort for a clean
+ * end, as some clients do.
+ *
+ * @typeParam R The type of a result.
+ * @param work The work; it is called soon.
+ * @param options The limits, and the signal.
+ * @returns The results.
+ * @throws {TypeError} If an option is of the wrong kind.
+ * @throws {RangeError} If a duration is `NaN`, zero or negative.
+ *
+ * @example The answer of a client that takes a signal
+ * ```ts
+ * import { watch } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const words = watch(
+ *   async ({ signal }) => {
+ *     const response = await fetch("data:text/plain,alive", { signal });
+ *     return response.body!.pipeThrough(new TextDecoderStream());
+ *   },
+ *   { timeout: 10_000, firstTimeout: 60_000 },
+ * );
+ *
+ * assertEquals(await Array.fromAsync(words), ["alive"]);
+ * ```
+ */
+export function watch<R>(
+  work: Work<R>,
+  options: WatchWorkOptions,
+): ReadableStream<R>;
+/**
+ * Passes any stream on, and errors when it is silent for too long. The promises
+ * are those of a {@linkcode HeartbeatMonitor}, without a `TransformStream`: it
+ * costs less, and a byte stream stays one. The clock runs while a read of the
+ * consumer waits for a chunk.
+ *
+ * @typeParam T The type of a chunk.
+ * @param stream The stream. It is locked.
+ * @param options The limits, and which chunks count.
+ * @returns The stream.
+ * @throws {TypeError} If `stream` is locked, or an option is of the wrong kind.
+ * @throws {RangeError} If a duration is `NaN`, zero or negative.
+ *
+ * @example The body of a response
+ * ```ts
+ * import { watch } from "@heartbeat/heartbeat";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { body } = new Response("alive");
+ *
+ * assertEquals(await new Response(watch(body!, { timeout: 30_000 })).text(), "alive");
+ * ```
+ */
+export function watch<T>(
+  stream: ReadableStream<T>,
+  options: HeartbeatMonitorOptions<T>,
+): ReadableStream<T>;
+export function watch<R>(
+  what:
+    | Pick<WorkerStreams<R>, "results" | "heartbeats">
+    | Work<R>
+    | ReadableStream<R>,
+  // deno-lint-ignore no-explicit-any -- each overload has its own
+  options: any,
 ): ReadableStream<R> {
-  checkStream("watch", "worker.results", worker?.results);
-  checkStream("watch", "worker.heartbeats", worker?.heartbeats);
+  if (what instanceof ReadableStream) {
+    checkStream("watch", "stream", what);
+    return watchStream(what, options);
+  }
+  if (typeof what === "function") return watchWork(what, options);
+  checkStream("watch", "worker.results", what?.results);
+  checkStream("watch", "worker.heartbeats", what?.heartbeats);
+  return new WatchedResults(what, options).readable;
+}
+
+function watchWork<R>(
+  work: Work<R>,
+  options: WatchWorkOptions,
+): ReadableStream<R> {
+  const { timeout, name } = readMonitorOptions(options);
+  const { interval = Math.min(timeout / 4, 1000), signal } = options;
+  // it calls the work in a microtask, when the clock runs already
+  const worker = startWorker(work, { name, interval, signal });
   return new WatchedResults(worker, options).readable;
 }

@@ -10,7 +10,7 @@
 import { deadline } from "@std/async/deadline";
 import pTimeout from "npm:p-timeout@8.0.0";
 import { timeout } from "npm:rxjs@7.8.2";
-import { HeartbeatMonitor } from "../monitor.ts";
+import { HeartbeatMonitor, watch } from "../monitor.ts";
 import {
   candidate,
   compare,
@@ -93,9 +93,18 @@ const naive = candidate(
   piped(createNaiveMonitor),
   SLOW,
 );
+const identity = candidate(
+  "identity `TransformStream`",
+  piped(() => new TransformStream()),
+);
+const watched = candidate(
+  "**`watch(stream)`**",
+  passing((source) => drain(watch(source, { timeout: TIMEOUT }))),
+);
 const candidates = [
   candidate("bare source", passing(drain)),
-  candidate("identity `TransformStream`", piped(() => new TransformStream())),
+  identity,
+  watched,
   baseline,
   monitor,
   candidate(
@@ -128,6 +137,7 @@ export async function run(): Promise<Outcome> {
     targets: [
       judgeRatio(monitor, baseline, 1.1),
       judgeRatio(monitor, naive, 0.35),
+      judgeRatio(watched, identity, 1),
     ],
   };
 }

@@ -244,7 +244,7 @@ const TABLE: Record<string, Entry> = {
     ],
   },
   watch: {
-    actions: ["watch", "monitor"],
+    actions: ["watch", "monitor", "start worker"],
     call: watch,
     rows: [
       ...[undefined, null, {}].map((none): Row => [
@@ -268,6 +268,25 @@ const TABLE: Record<string, Entry> = {
         `'worker.heartbeats' must be ${stream}: current value is 5`,
       ],
       ...monitorRows((given) => [startWorker(work), given]),
+      ...monitorRows((given) => [work, given]),
+      ...options(
+        (given) => [work, { timeout: 1, ...given }],
+        ["interval"],
+        positive,
+        DURATION,
+      ),
+      ...options(
+        (given) => [work, { timeout: 1, ...given }],
+        ["signal"],
+        "an AbortSignal",
+        SIGNAL,
+      ),
+      ...monitorRows((given) => [free(), given]),
+      [
+        [locked, { timeout: 1 }],
+        TypeError,
+        `'stream' must be ${stream}: current value is locked`,
+      ],
     ],
   },
   supervise: {
