@@ -88,7 +88,7 @@ function createFleet(
 ) {
   const clock = new FleetClock(timeout, Math.max(timeout / 10, 10));
   clock.start(wall(0));
-  let { position } = clock;
+  let position = 0;
   const watcher: Watcher = {
     due: clock.period,
     read(time) {
@@ -102,6 +102,7 @@ function createFleet(
       return position <= clock.limit();
     },
   };
+  watcher.read(0);
   return watcher;
 }
 
