@@ -25,8 +25,8 @@ const TICKS_PER_RESOLUTION = 3;
 const MIN_JITTER_MS = 2;
 /** Added to the time of a tick, for what came at any time before the next one. */
 const BETWEEN_TICKS = 0.5;
-/** For how many timeouts a loop is known for being late. */
-const LATE_TIMEOUTS = 2;
+/** A loop is known for being late if two ticks were that are no further apart than this; and for so many ticks after them. */
+const LATE_TICKS = 8;
 
 /** The clock of a fleet. Its own time passes only at ticks; `wall` is the time by `Date.now()`. */
 export class FleetClock {
@@ -45,8 +45,8 @@ export class FleetClock {
   #isRunning = false;
   /** When the next tick is due, by the wall clock. */
   #due = 0;
-  /** The loop is known for being late until then. */
-  #lateUntil = -Infinity;
+  #isLoopLate = false;
+  #ticksSinceLate = Infinity;
 
   constructor(timeout: number, resolution: number) {
     const period = Math.floor(resolution / TICKS_PER_RESOLUTION);
@@ -121,14 +121,16 @@ export class FleetClock {
 
   #check() {
     const evidence = this.#evidence;
-    const isLate = this.wall - this.#due > evidence.tolerance;
+    if (this.wall - this.#due > evidence.tolerance) {
+      if (this.#ticksSinceLate <= LATE_TICKS) this.#isLoopLate = true;
+      this.#ticksSinceLate = 0;
+    } else if (++this.#ticksSinceLate > LATE_TICKS) this.#isLoopLate = false;
     evidence.check(this.#due, this.wall);
-    if (isLate) this.#lateUntil = evidence.now + LATE_TIMEOUTS * this.#timeout;
     this.#settle();
   }
 
   #settle() {
-    this.mustRead = this.#evidence.now < this.#lateUntil;
+    this.mustRead = this.#isLoopLate;
     this.endRead();
   }
 }

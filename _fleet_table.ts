@@ -177,11 +177,12 @@ export class FleetTable {
     return this.#fields[row * FIELDS + POSITION]! < Infinity;
   }
 
-  /** Whether a heartbeat of this worker is news: its first one, or the first since it is down. */
-  isBeatNews(row: number): boolean {
+  /** Whether the row belongs to the worker with this id, and it is up. */
+  isUp(row: number, id: number): boolean {
+    const fields = this.#fields;
     const at = row * FIELDS;
-    return this.#fields[at + POSITION] === Infinity ||
-      Number.isNaN(this.#fields[at + LAST_SEEN]);
+    return fields[at + ID] === id && fields[at + POSITION]! < Infinity &&
+      !Number.isNaN(fields[at + LAST_SEEN]);
   }
 
   /** From now on the worker is expected to beat. */

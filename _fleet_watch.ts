@@ -73,9 +73,15 @@ export class FleetWatch {
     seq: number | undefined,
     detail: unknown,
   ): boolean {
-    if (this.table.idOf(row) !== id || this.#phase === "ended") return false;
-    if (this.#clock.mustRead) this.#clock.read(Date.now());
-    this.#record(row, seq, detail);
+    const clock = this.#clock;
+    if (clock.mustRead) {
+      if (this.#phase === "ended") return false;
+      clock.read(Date.now());
+    }
+    const { table } = this;
+    if (!table.isUp(row, id)) return false;
+    const count = typeof seq === "number" ? seq : NaN;
+    table.record(row, clock.position, clock.wall, count, detail);
     return true;
   }
 
@@ -143,7 +149,7 @@ export class FleetWatch {
   #record(row: number, seq: unknown, detail: unknown) {
     const { table } = this;
     const count = typeof seq === "number" ? seq : NaN;
-    if (table.isBeatNews(row)) this.#reportBeat(row, count, detail);
+    if (!table.isUp(row, table.idOf(row))) this.#reportBeat(row, count, detail);
     const { position, wall } = this.#clock;
     table.record(row, position, wall, count, detail);
   }

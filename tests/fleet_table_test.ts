@@ -23,23 +23,24 @@ function namesOf(table: FleetTable, rows: Iterable<number>) {
 Deno.test("FleetTable: a worker is expected, up and down", () => {
   const table = createTable();
   const row = table.add("a");
+  const id = table.idOf(row);
   assertEquals([table.size, table.waiting], [1, 0]);
-  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [false, true]);
+  assertEquals([table.isWaitedFor(row), table.isUp(row, id)], [false, false]);
   table.startWaiting(row, 10);
-  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [true, true]);
+  assertEquals([table.isWaitedFor(row), table.isUp(row, id)], [true, false]);
   assertEquals([...table], [{ worker: "a", state: "expected" }]);
   table.record(row, 20, 5000, 7, "x");
-  assertEquals(table.isBeatNews(row), false);
+  assertEquals([table.isUp(row, id), table.isUp(row, id + 1)], [true, false]);
   const last = { lastSeen: 5000, seq: 7, detail: "x" };
   assertEquals(table.lastBeat(row), last);
   assertEquals([...table], [{ worker: "a", state: "up", ...last }]);
   table.markDown(row, Infinity);
   assertEquals([table.size, table.waiting], [1, 0]);
-  assertEquals([table.isWaitedFor(row), table.isBeatNews(row)], [false, true]);
+  assertEquals([table.isWaitedFor(row), table.isUp(row, id)], [false, false]);
   assertEquals([...table], [{ worker: "a", state: "down", ...last }]);
   table.startWaiting(row, 30);
   table.startWaiting(row, 40);
-  assertEquals([table.waiting, table.isBeatNews(row)], [1, false]);
+  assertEquals([table.waiting, table.isUp(row, id)], [1, true]);
 });
 
 Deno.test("FleetTable.record replaces all of the last heartbeat", () => {
