@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { FleetMonitorOptions } from "./fleet.ts";
+
 /** What is used of a message of the official client. */
 export interface NatsMessage {
   /** The subject that it was sent to. */
@@ -49,6 +51,11 @@ export interface NatsConnection {
   isClosed(): boolean;
   /** Whether it is being closed. */
   isDraining(): boolean;
+  /**
+   * Resolves when the server has answered: the round trip that shows that it can be
+   * heard. All official clients have it.
+   */
+  flush?(): Promise<void>;
   /**
    * Resolves when it is closed for good, to an error if that was not on purpose:
    * the client gave up, or the server refused it. All official clients have it.
@@ -127,3 +134,22 @@ export interface SubscribeHeartbeatsOptions {
    */
   onMalformed?: ((message: MalformedMessage) => void) | undefined;
 }
+
+/** Options of {@linkcode watchFleet}: those of its fleet and of its subscription. */
+export interface WatchFleetOptions
+  extends FleetMonitorOptions, SubscribeHeartbeatsOptions {
+  /**
+   * How long a round trip to the server may take before nothing can be heard, in
+   * milliseconds: a positive number, `Infinity` for no limit.
+   *
+   * @default {timeout / 4}
+   */
+  blindAfter?: number | undefined;
+}
+
+/** What happens to the connection of a watcher. It is plain data. */
+export type ConnectionEvent =
+  /** Nothing can be heard: nobody is reported until it is over. */
+  | { type: "blind"; time: number; reason: "connection" }
+  /** The server answers again; everybody has a fresh `timeout`. */
+  | { type: "sees"; time: number };

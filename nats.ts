@@ -43,6 +43,7 @@
  */
 
 import {
+  checkDuration,
   checkFunction,
   checkNumber,
   checkOptions,
@@ -50,17 +51,23 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 import { escapeText as escapeUnsafe } from "./_escape_text.ts";
+import { ConnectionEvents } from "./_connection_events.ts";
+import { ConnectionWatch } from "./_connection_watch.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { hasWildcard, isSubject } from "./_nats_subject.ts";
 import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
 import type {
+  ConnectionEvent,
   NatsConnection,
   PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
+  WatchFleetOptions,
 } from "./_nats_types.ts";
+import { type FleetEvent, FleetMonitor } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
 export type {
+  ConnectionEvent,
   DroppedHeartbeat,
   MalformedMessage,
   NatsConnection,
@@ -69,6 +76,7 @@ export type {
   NatsSubscription,
   PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
+  WatchFleetOptions,
 } from "./_nats_types.ts";
 
 function checkConnection(
@@ -280,6 +288,87 @@ export function subscribeHeartbeats(
     onMalformed,
   });
   return subscriber.readable;
+}
+
+/** A fleet that is watched over NATS, and what happens to it. */
+export interface WatchedFleet {
+  /** The events, of the workers and of the connection. */
+  readonly events: ReadableStream<FleetEvent | ConnectionEvent>;
+  /** The fleet: its size, and its workers. */
+  readonly fleet: FleetMonitor;
+}
+
+/**
+ * Watches a fleet over NATS: {@linkcode subscribeHeartbeats} and a `FleetMonitor` in
+ * one step, and it never calls somebody down whom it cannot hear.
+ *
+ * The round trip to the server is checked four times in `blindAfter`. If it is lost, by
+ * a connection that was closed or one that is silent, the event `blind` says so at once,
+ * and nobody is down until `sees`. Then everybody has a fresh `timeout`.
+ *
+ * @param connection The connection; it stays open when the stream ends.
+ * @param subject What to subscribe to; it may have wildcards.
+ * @param options The limits of the fleet, and the options of the subscription.
+ * @returns The events and the fleet. The stream ends as that of
+ * {@linkcode subscribeHeartbeats}: with an error if nothing can ever be heard again.
+ * Cancelling it ends the subscription.
+ * @throws {TypeError} As {@linkcode subscribeHeartbeats} and `FleetMonitor`.
+ * @throws {RangeError} As {@linkcode subscribeHeartbeats} and `FleetMonitor`.
+ *
+ * @example Usage
+ * ```ts
+ * import { type NatsConnection, watchFleet } from "@heartbeat/heartbeat/nats";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // in real life: await connect({ servers: "…" }) of @nats-io/transport-node
+ * const connection: NatsConnection = {
+ *   publish() {},
+ *   subscribe(_, { callback }) {
+ *     const data = new TextEncoder().encode('{"worker":"alpha","seq":1,"time":0}');
+ *     setTimeout(callback, 0, null, { subject: "heartbeats.alpha", data });
+ *     return { closed: new Promise(() => {}), unsubscribe() {} };
+ *   },
+ *   async *status() {},
+ *   isClosed: () => false,
+ *   isDraining: () => false,
+ *   flush: () => Promise.resolve(),
+ * };
+ *
+ * const { events } = watchFleet(connection, "heartbeats.>", { timeout: 3_000 });
+ * for await (const event of events) {
+ *   if (event.type === "blind") console.log("nobody can be heard");
+ *   if (event.type === "up") {
+ *     assertEquals(event.worker, "alpha");
+ *     break;
+ *   }
+ * }
+ * ```
+ */
+export function watchFleet(
+  connection: NatsConnection,
+  subject: string,
+  options: WatchFleetOptions,
+): WatchedFleet {
+  const fleet = new FleetMonitor(options);
+  const { blindAfter = options.timeout / 4 } = options;
+  checkDuration("watch fleet", "blindAfter", blindAfter);
+  const heartbeats = subscribeHeartbeats(connection, subject, options);
+  const watch = new ConnectionWatch(connection, {
+    blindAfter,
+    onBlind() {
+      fleet.pause();
+      events.add({ type: "blind", time: Date.now(), reason: "connection" });
+    },
+    onSees() {
+      fleet.resume();
+      events.add({ type: "sees", time: Date.now() });
+    },
+  });
+  const events = new ConnectionEvents(
+    heartbeats.pipeThrough(fleet),
+    () => watch.stop(),
+  );
+  return { events: events.readable, fleet };
 }
 
 /**

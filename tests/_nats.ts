@@ -100,6 +100,11 @@ export class Broker {
     this.#child!.kill("SIGHUP");
   }
 
+  /** Stops the process without a word, and lets it go on. */
+  signal(name: "SIGSTOP" | "SIGCONT") {
+    this.#child!.kill(name);
+  }
+
   #configure(config: string) {
     const text = `host: 127.0.0.1\nport: ${this.#port}\n${config}`;
     Deno.writeTextFileSync(this.#file, text);
@@ -125,6 +130,73 @@ export class Broker {
   async [Symbol.asyncDispose]() {
     await this.stop();
     await Deno.remove(this.#file);
+  }
+}
+
+/** A link to a broker that can be cut without a word: bytes are lost, nothing is closed. */
+export class Link {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #to: Deno.ConnectOptions;
+  readonly #connections = new Set<Deno.Conn>();
+  #isCut = false;
+
+  /** The address of this end. */
+  readonly servers = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+
+  constructor({ servers }: Broker) {
+    const [hostname, port] = servers.split(":");
+    this.#to = { hostname: hostname!, port: Number(port) };
+    this.#accept();
+  }
+
+  /** Loses all bytes from now on, in both directions, of old and new connections. */
+  cut() {
+    this.#isCut = true;
+  }
+
+  /** New connections work again; those that were cut stay so. */
+  mend() {
+    this.#isCut = false;
+  }
+
+  async #accept() {
+    for await (const near of this.#listener) {
+      const far = await Deno.connect(this.#to);
+      const link = { isCut: this.#isCut };
+      this.#forward(near, far, link);
+      this.#forward(far, near, link);
+    }
+  }
+
+  async #forward(from: Deno.Conn, to: Deno.Conn, link: { isCut: boolean }) {
+    this.#connections.add(from);
+    try {
+      for await (const bytes of from.readable) {
+        link.isCut ||= this.#isCut;
+        for (let at = 0; !link.isCut && at < bytes.length;) {
+          at += await to.write(bytes.subarray(at));
+        }
+      }
+    } catch {
+      // one end was closed
+    }
+    this.#connections.delete(from);
+    try {
+      to.close();
+    } catch {
+      // by the other direction
+    }
+  }
+
+  [Symbol.dispose]() {
+    this.#listener.close();
+    for (const connection of this.#connections) {
+      try {
+        connection.close();
+      } catch {
+        // it was closed
+      }
+    }
   }
 }
 

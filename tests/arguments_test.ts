@@ -11,6 +11,7 @@ import {
   type NatsConnection,
   publishHeartbeats,
   subscribeHeartbeats,
+  watchFleet,
 } from "../nats.ts";
 import { supervise } from "../supervisor.ts";
 import { serveThread, startThread } from "../thread.ts";
@@ -463,6 +464,29 @@ const TABLE: Record<string, Entry> = {
         "subject",
         "a subject without wildcards",
         { wrongKinds: [], outOfRange: ["*", "a.*", "a.>", ">", "a.*.b"] },
+      ),
+    ],
+  },
+  watchFleet: {
+    actions: ["watch fleet", "subscribe to heartbeats"],
+    call: (connection, subject, given) =>
+      watchFleet(connection as never, subject as never, {
+        timeout: 1,
+        ...given as object,
+      }),
+    rows: [
+      ...natsRows(),
+      ...options(
+        (given) => [connection, "a", given],
+        ["timeout", "forgetAfter", "blindAfter", "maxDetailSize"],
+        positive,
+        DURATION,
+      ),
+      ...options(
+        (given) => [connection, "a", given],
+        ["onMalformed", "onDropped", "workerOf"],
+        "a function",
+        FUNCTION,
       ),
     ],
   },

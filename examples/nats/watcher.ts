@@ -13,8 +13,12 @@
  * @module
  */
 
-import { type FleetEvent, FleetMonitor } from "@heartbeat/heartbeat/fleet";
-import { escapeText, subscribeHeartbeats } from "@heartbeat/heartbeat/nats";
+import type { FleetEvent } from "@heartbeat/heartbeat/fleet";
+import {
+  type ConnectionEvent,
+  escapeText,
+  watchFleet,
+} from "@heartbeat/heartbeat/nats";
 import { connectTo } from "./_connect.ts";
 import {
   fail,
@@ -42,44 +46,30 @@ function print(type: string, event: object, text: string) {
   console.log(escapeText(line));
 }
 
-function printFleetEvent({ type, ...event }: FleetEvent) {
-  const { worker } = event;
-  const text = "count" in event
-    ? `${worker}  (${event.reason}: ${event.count} so far)`
-    : `${worker}  (${fleet.size} known)`;
-  print(type, event, text);
-}
-
-const fleet = orFail(() =>
-  new FleetMonitor({
-    timeout: parseDuration("timeout", options.timeout),
-    forgetAfter: parseDuration("forget-after", options["forget-after"]),
-    maxWorkers: parseCount("max-workers", options["max-workers"]),
-  })
-);
-const connection = await connectTo(options.server, "watcher");
-
-/** Pauses the fleet while nobody can be heard: that is no sign of death. */
-async function watchConnection() {
-  let isBlind = false;
-  for await (const { type } of connection.status()) {
-    const time = Date.now();
-    // it comes again for each attempt that the server refuses
-    if (type === "disconnect" && !isBlind) {
-      isBlind = true;
-      fleet.pause();
-      print("blind", { time }, `lost ${options.server}: nobody can be heard`);
-    } else if (type === "reconnect") {
-      isBlind = false;
-      fleet.resume();
-      print("sees", { time }, `${options.server} is back`);
-    }
+function printEvent({ type, ...event }: FleetEvent | ConnectionEvent) {
+  if (type === "blind") {
+    print(type, event, `lost ${options.server}: nobody can be heard`);
+  } else if (type === "sees") {
+    print(type, event, `${options.server} is back`);
+  } else if ("worker" in event) {
+    const { worker } = event;
+    const text = "count" in event
+      ? `${worker}  (${event.reason}: ${event.count} so far)`
+      : `${worker}  (${fleet.size} known)`;
+    print(type, event, text);
   }
 }
-watchConnection();
 
-const beats = orFail(() =>
-  subscribeHeartbeats(connection, options.subject, {
+const limits = {
+  timeout: parseDuration("timeout", options.timeout),
+  forgetAfter: parseDuration("forget-after", options["forget-after"]),
+  maxWorkers: parseCount("max-workers", options["max-workers"]),
+};
+const { server, subject } = options;
+const connection = await connectTo(server, "watcher");
+const { events, fleet } = orFail(() =>
+  watchFleet(connection, subject, {
+    ...limits,
     onDropped({ count, worker, problem }) {
       // a worker may do so with each heartbeat
       if (!/^10*$/.test(`${count}`)) return;
@@ -92,15 +82,9 @@ const beats = orFail(() =>
     },
   })
 );
-const { subject } = options;
-print(
-  "watching",
-  { time: Date.now(), subject },
-  `${subject} on ${options.server}`,
-);
+print("watching", { time: Date.now(), subject }, `${subject} on ${server}`);
 try {
-  for await (const event of beats.pipeThrough(fleet)) printFleetEvent(event);
+  for await (const event of events) printEvent(event);
 } catch (error) {
-  const { message } = error as Error;
-  fail(`lost ${options.server} for good: ${message}`, 1);
+  fail(`lost ${server} for good: ${(error as Error).message}`, 1);
 }
