@@ -5,6 +5,7 @@ import config from "../deno.json" with { type: "json" };
 import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
 import { guardFetch } from "../fetch.ts";
+import { WatchGroup } from "../group.ts";
 import { HeartbeatGaps, HeartbeatMonitor, watch } from "../monitor.ts";
 import {
   escapeText,
@@ -155,6 +156,38 @@ function natsRows(): Row[] {
       wrongKinds: [],
       outOfRange: ["", " ", "a b", "a\n", ".", ".a", "a.", "a..b", "a.>.b"],
     }),
+  ];
+}
+
+function groupRows(): Row[] {
+  const methods = ["create", "update", "put", "get", "delete", "keys"];
+  const bucket = Object.fromEntries(methods.map((name) => [name, () => {}]));
+  const given = (more: object) => [bucket, { lease: 3, ...more }];
+  return [
+    ...option((given) => [given, {}], "bucket", "a key-value bucket", {
+      wrongKinds: [undefined, null, {}, { ...bucket, keys: 1 }],
+    }),
+    ...option((given) => [bucket, given], "options", "an object", OBJECT),
+    ...options(given, ["lease"], "a finite positive number", {
+      wrongKinds: [...NO_NUMBERS, undefined],
+      outOfRange: [0, -1, NaN, Infinity],
+    }),
+    ...options(given, ["partitions"], "a positive integer", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [0, -1, 0.5, NaN, Infinity],
+    }),
+    ...options(
+      given,
+      ["renewEvery"],
+      "a positive number, at most a third of 'lease'",
+      { wrongKinds: NO_NUMBERS, outOfRange: [0, -1, 1.1, NaN, Infinity] },
+    ),
+    ...options(given, ["name"], "a string", STRING),
+    ...options(given, ["name"], "made of letters, digits, '-' and '_'", {
+      wrongKinds: [],
+      outOfRange: ["", "a.b", "a b", "a>", "*"],
+    }),
+    ...options(given, ["onChange", "onError"], "a function", FUNCTION),
   ];
 }
 
@@ -422,6 +455,21 @@ const TABLE: Record<string, Entry> = {
     call: (safety) => new HeartbeatGaps().suggestTimeout(safety),
     rows: option((given) => [given], "safety", positive, DURATION),
   },
+  WatchGroup: {
+    actions: ["join group"],
+    call: (bucket, given) => new WatchGroup(bucket, given),
+    rows: groupRows(),
+  },
+  "WatchGroup.holds": {
+    actions: ["find partition"],
+    call: (worker) => WatchGroup.prototype.holds(worker),
+    rows: option((given) => [given], "worker", "a string", STRING),
+  },
+  "WatchGroup.getPartition": {
+    actions: ["find partition"],
+    call: (worker) => WatchGroup.prototype.getPartition(worker),
+    rows: option((given) => [given], "worker", "a string", STRING),
+  },
   "FleetMonitor.beat": {
     actions: ["take heartbeat"],
     call: (worker) => fleet.beat(worker),
@@ -575,6 +623,8 @@ const TAKES_ALL = [
   "FleetMonitor.pause",
   "FleetMonitor.remove",
   "FleetMonitor.resume",
+  "WatchGroup.holdsPartition",
+  "WatchGroup.leave",
   "Watchdog.beat",
   "Watchdog.stop",
 ];

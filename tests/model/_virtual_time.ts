@@ -13,7 +13,7 @@ interface Timer {
 }
 
 /**
- * Timers and `Date.now()` whose time passes only while a test runs them. It
+ * Timers, `Date.now()` and `performance.now()` whose time passes only while a test runs them. It
  * jumps from one timer to the next, so a schedule costs what its timers cost,
  * and runs all microtasks between two timers. `FakeTime` of `@std/testing`
  * waits some milliseconds for each step, which thousands of schedules cannot
@@ -29,6 +29,7 @@ export class VirtualTime {
     setInterval: globalThis.setInterval,
     clearInterval: globalThis.clearInterval,
     now: Date.now,
+    performanceNow: performance.now,
     random: Math.random,
   };
 
@@ -58,7 +59,7 @@ export class VirtualTime {
       clearTimeout: stop,
       clearInterval: stop,
     });
-    Date.now = () => this.#now;
+    Date.now = performance.now = () => this.#now;
     Math.random = random;
   }
 
@@ -76,7 +77,7 @@ export class VirtualTime {
       if (id === undefined) break;
       this.#fire(id);
     }
-    this.#now = limit;
+    this.#now = Math.max(this.#now, limit);
   }
 
   /** One of the timers that are due next. */
@@ -105,9 +106,10 @@ export class VirtualTime {
 
   /** Puts the real timers and clock back. */
   [Symbol.dispose]() {
-    const { now, random, ...timers } = this.#real;
+    const { now, performanceNow, random, ...timers } = this.#real;
     Object.assign(globalThis, timers);
     Date.now = now;
+    performance.now = performanceNow;
     Math.random = random;
   }
 }

@@ -19,6 +19,7 @@ import {
 } from "../../mod.ts";
 import { guardFetch } from "../../fetch.ts";
 import { type FleetEvent, FleetMonitor } from "../../fleet.ts";
+import { type LeaseBucket, WatchGroup } from "../../group.ts";
 import {
   type NatsConnection,
   publishHeartbeats,
@@ -725,6 +726,37 @@ const together: Behaviours = {
     const reason = new Error("enough");
     await reader.cancel(reason);
     await until(() => source.cancelled === reason, "not cancelled");
+  },
+
+  async "a group holds its partitions until it leaves"() {
+    const stored = new Map<string, string>();
+    let revision = 0;
+    const write = (key: string, value: string) => {
+      stored.set(key, value);
+      return Promise.resolve(++revision);
+    };
+    const bucket: LeaseBucket = {
+      create: write,
+      update: write,
+      put: write,
+      get: () => Promise.resolve(null),
+      delete: (key) => Promise.resolve(void stored.delete(key)),
+      keys: () =>
+        Promise.resolve(async function* () {
+          yield* [...stored.keys()].filter((key) => key.startsWith("member"));
+        }()),
+    };
+    const changes: string[] = [];
+    const group = new WatchGroup(bucket, {
+      ...{ lease: PATIENT, partitions: 2 },
+      onChange: ({ type, partition }) => changes.push(`${type} ${partition}`),
+    });
+    await until(() => changes.length === 2, "nothing is acquired");
+    assertSame(group.held, [0, 1], "held");
+    await group.leave();
+    assertSame(group.held, [], "held");
+    assertSame(stored.size, 0, "stored");
+    assertSame(changes.length, 4, "changes");
   },
 
   async "heartbeats go by a NATS client and back, and nothing while it is not connected"() {

@@ -1,0 +1,70 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import type { LeaseBucket, LeaseEntry } from "./_group_types.ts";
+import { startTimer } from "./_timers.ts";
+
+/**
+ * A bucket whose requests fail if no answer comes in time. A client may wait for
+ * one that is lost for longer than a lease lasts. A request that failed so may
+ * still have its effect.
+ */
+export class BoundedBucket {
+  readonly #bucket: LeaseBucket;
+  readonly #timeout: number;
+
+  /**
+   * @param bucket The bucket.
+   * @param timeout How long a request may take, in milliseconds.
+   */
+  constructor(bucket: LeaseBucket, timeout: number) {
+    this.#bucket = bucket;
+    this.#timeout = timeout;
+  }
+
+  /** Writes a key that has no value. */
+  create(key: string, value: string): Promise<number> {
+    return this.#bound(this.#bucket.create(key, value));
+  }
+
+  /** Writes a key that has this revision. */
+  update(key: string, value: string, revision: number): Promise<number> {
+    return this.#bound(this.#bucket.update(key, value, revision));
+  }
+
+  /** Writes a key. */
+  put(key: string, value: string): Promise<number> {
+    return this.#bound(this.#bucket.put(key, value));
+  }
+
+  /** Reads a key. */
+  get(key: string): Promise<LeaseEntry | null> {
+    return this.#bound(this.#bucket.get(key));
+  }
+
+  /** Removes a key, if it has this revision. */
+  delete(key: string, options?: { previousSeq: number }): Promise<void> {
+    return this.#bound(this.#bucket.delete(key, options));
+  }
+
+  /** The keys that match a subject with wildcards. */
+  list(filter: string): Promise<string[]> {
+    return this.#bound(this.#list(filter));
+  }
+
+  async #list(filter: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const key of await this.#bucket.keys(filter)) keys.push(key);
+    return keys;
+  }
+
+  #bound<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancelTimer = startTimer(() => {
+        const message = `The bucket did not answer within ${this.#timeout} ms`;
+        reject(new DOMException(message, "TimeoutError"));
+      }, this.#timeout);
+      answer.then(resolve, reject).finally(cancelTimer);
+    });
+  }
+}

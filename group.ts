@@ -1,0 +1,229 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Several watchers for one fleet: {@linkcode WatchGroup} divides it among them,
+ * and another one stands in for a watcher that dies.
+ *
+ * @module
+ */
+
+import { BoundedBucket } from "./_bounded_bucket.ts";
+import { GroupRun } from "./_group_run.ts";
+import type {
+  GroupChange,
+  LeaseBucket,
+  LeaseEntry,
+  WatchGroupOptions,
+} from "./_group_types.ts";
+import { getPartition } from "./_partition.ts";
+import {
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  checkString,
+  throwInvalid,
+} from "./_validate.ts";
+
+export type { GroupChange, LeaseBucket, LeaseEntry, WatchGroupOptions };
+
+const ACTION = "join group";
+
+function checkBucket(bucket: LeaseBucket) {
+  for (const method of ["create", "update", "put", "get", "delete", "keys"]) {
+    if (
+      typeof (bucket as never as Record<string, unknown>)?.[method] !==
+        "function"
+    ) {
+      throwInvalid(TypeError, ACTION, "bucket", "a key-value bucket", bucket);
+    }
+  }
+}
+
+/** 16 characters that nobody else has. */
+function createRandomText(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
+}
+
+/**
+ * A member of a group of watchers that divide a fleet among them. The workers are
+ * divided into partitions by their names; each partition is watched by the member
+ * that holds its lease, a key in a bucket of NATS whose server removes each key
+ * that is not written for `lease` milliseconds.
+ *
+ * What it promises, as long as the bucket does what JetStream promises:
+ *
+ * 1. No two members hold a partition at the same time, whatever happens to them:
+ *    blocked, stopped, suspended, cut off, its clock set. A member that is silent
+ *    for `lease` has lost its partitions, also by its own account, and
+ *    {@linkcode WatchGroup.holds} says so at once.
+ * 2. If a member dies, the others hold its partitions within `lease` +
+ *    `renewEvery`. If it leaves, within `renewEvery`.
+ * 3. The partitions are divided evenly by rendezvous hashing. A member that comes
+ *    takes its share from all others, and nothing else moves.
+ * 4. A bucket that cannot be reached costs the leases after `lease`, and nothing
+ *    else: the member comes back by itself.
+ *
+ * Nobody watches a partition between two holders. The new one does not know when
+ * the workers were last heard, so it gives everybody one fresh timeout: a worker
+ * that dies meanwhile is down within `lease` + `renewEvery` + `timeout`.
+ *
+ * Leases as a way to bound the absence of a holder are from Gray and Cheriton.
+ *
+ * @example Join a group
+ * ```ts
+ * import { type LeaseBucket, WatchGroup } from "@heartbeat/heartbeat/group";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // in real life: await new Kvm(connection).create("watchers", { ttl: lease }) of @nats-io/kv
+ * let revision = 0;
+ * const write = () => Promise.resolve(++revision);
+ * const bucket: LeaseBucket = {
+ *   create: write,
+ *   update: write,
+ *   put: write,
+ *   get: () => Promise.resolve(null),
+ *   delete: () => Promise.resolve(),
+ *   keys: () => Promise.resolve((async function* () {})()),
+ * };
+ *
+ * const lease = 10_000;
+ * const held: number[] = [];
+ * const group = new WatchGroup(bucket, {
+ *   lease,
+ *   partitions: 3,
+ *   onChange: ({ type, partition }) => type === "acquired" && held.push(partition),
+ * });
+ * while (held.length < 3) await new Promise((resolve) => setTimeout(resolve));
+ *
+ * assertEquals(group.held, [0, 1, 2]);
+ * assertEquals(group.holds("alpha"), true);
+ * await group.leave();
+ * assertEquals(group.holds("alpha"), false);
+ * ```
+ */
+export class WatchGroup implements AsyncDisposable {
+  readonly #run: GroupRun;
+  /** How many partitions there are. */
+  readonly partitions: number;
+  /** Which member this is: `name` and a random part. */
+  readonly id: string;
+
+  /**
+   * Joins the group.
+   *
+   * @param bucket Where the leases are; only the group writes to it.
+   * @param options The length of a lease, and the number of partitions.
+   * @throws {TypeError} If `bucket` is no bucket, or an option is of the wrong
+   * kind.
+   * @throws {RangeError} If an option is out of its range.
+   */
+  constructor(bucket: LeaseBucket, options: WatchGroupOptions) {
+    checkBucket(bucket);
+    checkOptions(ACTION, options);
+    const {
+      lease,
+      partitions = 64,
+      name = "watcher",
+      onChange = () => {},
+      onError = () => {},
+    } = options;
+    checkNumber(
+      ACTION,
+      "lease",
+      lease,
+      "a finite positive number",
+      (value) => value > 0 && value < Infinity,
+    );
+    const { renewEvery = lease / 4 } = options;
+    checkNumber(
+      ACTION,
+      "partitions",
+      partitions,
+      "a positive integer",
+      (value) => value > 0 && Number.isInteger(value),
+    );
+    checkNumber(
+      ACTION,
+      "renewEvery",
+      renewEvery,
+      "a positive number, at most a third of 'lease'",
+      (value) => value > 0 && value <= lease / 3,
+    );
+    checkString(ACTION, "name", name);
+    if (!/^[\w-]+$/.test(name)) {
+      const accepted = "made of letters, digits, '-' and '_'";
+      throwInvalid(RangeError, ACTION, "name", accepted, name);
+    }
+    checkFunction(ACTION, "onChange", onChange);
+    checkFunction(ACTION, "onError", onError);
+    this.partitions = partitions;
+    this.id = `${name}-${createRandomText()}`;
+    this.#run = new GroupRun({
+      bucket: new BoundedBucket(bucket, renewEvery),
+      ...{ id: this.id, lease, partitions, renewEvery },
+      ...{ onChange, onError },
+    });
+    this.#run.start();
+  }
+
+  /** The partitions that this member holds right now, in ascending order. */
+  get held(): number[] {
+    return this.#run.getHeld();
+  }
+
+  /**
+   * Whether this member watches a worker right now. Ask at the moment at which
+   * something about the worker is reported: after an absence, the answer is
+   * already another one.
+   *
+   * @param worker The name of the worker.
+   * @returns Whether the lease of its partition is held.
+   * @throws {TypeError} If `worker` is not a string.
+   */
+  holds(worker: string): boolean {
+    checkString("find partition", "worker", worker);
+    return this.#run.holds(getPartition(worker, this.partitions));
+  }
+
+  /**
+   * Whether this member holds a partition right now.
+   *
+   * @param partition The partition, from 0.
+   * @returns Whether its lease is held.
+   */
+  holdsPartition(partition: number): boolean {
+    return this.#run.holds(partition);
+  }
+
+  /**
+   * The partition of a worker: FNV-1a of its name, without the dots in it. It is
+   * what a NATS server computes with the subject mapping
+   * `heartbeats.* : heartbeats.{{partition(64,1)}}.{{wildcard(1)}}`.
+   *
+   * @param worker The name of the worker.
+   * @returns The partition, from 0.
+   * @throws {TypeError} If `worker` is not a string.
+   */
+  getPartition(worker: string): number {
+    checkString("find partition", "worker", worker);
+    return getPartition(worker, this.partitions);
+  }
+
+  /**
+   * Leaves the group: the other members can take the partitions at once.
+   *
+   * @returns Resolves when the leases are given back, or could not be.
+   */
+  leave(): Promise<void> {
+    return this.#run.leave();
+  }
+
+  /** Leaves the group. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave();
+  }
+}

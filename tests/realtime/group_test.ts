@@ -1,0 +1,168 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals } from "@std/assert";
+import { Kvm } from "npm:@nats-io/kv@3.4.0";
+import { WatchGroup } from "../../group.ts";
+import { NPM_FLAGS, waitUntil } from "../_help.ts";
+import { Broker, testWithBroker as test } from "../_nats.ts";
+
+const LEASE = 2000;
+/** So many that each member has some, whatever its id. */
+const PARTITIONS = 32;
+const ALL = Array.from({ length: PARTITIONS }, (_, partition) => partition);
+
+/** A broker with a bucket for the leases. */
+async function startBroker() {
+  const folder = await Deno.makeTempDir();
+  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
+  const connection = await broker.connect();
+  await new Kvm(connection).create("group", { ttl: LEASE, history: 1 });
+  return {
+    broker,
+    connection,
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      await broker[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** A member in this process, with a connection of its own. */
+async function join(broker: Broker) {
+  const connection = await broker.connect();
+  const errors: unknown[] = [];
+  const group = new WatchGroup(await new Kvm(connection).open("group"), {
+    ...{ lease: LEASE, partitions: PARTITIONS },
+    onError: (error) => errors.push(error),
+  });
+  return {
+    group,
+    errors,
+    connection,
+    async [Symbol.asyncDispose]() {
+      await group.leave();
+      await connection.close();
+    },
+  };
+}
+
+/** A member in a process of its own. */
+function startMember(servers: string) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--quiet", "--no-check", ...NPM_FLAGS],
+      new URL("./_group_member.ts", import.meta.url).pathname,
+      ...[servers, "group", `${LEASE}`],
+    ],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const samples: { time: number; held: number[] }[] = [];
+  const reading = (async () => {
+    let rest = "";
+    for await (
+      const text of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      samples.push(...lines.map((line) => JSON.parse(line)));
+    }
+  })();
+  return {
+    samples,
+    kill: (signal: Deno.Signal) => child.kill(signal),
+    get held() {
+      return samples.at(-1)?.held ?? [];
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await Promise.all([child.status, reading]);
+    },
+  };
+}
+
+const sorted = (partitions: number[]) => partitions.sort((a, b) => a - b);
+
+test("a group divides its partitions over a real bucket, and takes over from a member that dies", async () => {
+  await using setup = await startBroker();
+  await using first = await join(setup.broker);
+  await using second = await join(setup.broker);
+  await using third = await join(setup.broker);
+  const groups = [first, second, third].map(({ group }) => group);
+  const heldBy = (groups: WatchGroup[]) =>
+    sorted(groups.flatMap(({ held }) => held));
+  await waitUntil(() =>
+    heldBy(groups).length === PARTITIONS &&
+    groups.every(({ held }) => held.length > 0)
+  );
+  assertEquals(heldBy(groups), ALL);
+  // it dies: neither it nor its leases say so
+  await third.connection.close();
+  await waitUntil(() => heldBy(groups.slice(0, 2)).length === PARTITIONS);
+  assertEquals(heldBy(groups.slice(0, 2)), ALL);
+  assertEquals(groups[2]!.held, []);
+  assertEquals([...first.errors, ...second.errors], []);
+});
+
+test("a group loses nothing when the broker is away for less than a lease", async () => {
+  await using setup = await startBroker();
+  await using first = await join(setup.broker);
+  await waitUntil(() => first.group.held.length === PARTITIONS);
+  await setup.broker.stop();
+  await setup.broker.start();
+  await waitUntil(() => first.group.held.length === PARTITIONS);
+  assertEquals(first.group.held, ALL);
+});
+
+test("a member of a group that was stopped holds nothing when it goes on", async () => {
+  await using setup = await startBroker();
+  await using member = startMember(setup.broker.servers);
+  await waitUntil(() => member.held.length === PARTITIONS);
+  member.kill("SIGSTOP");
+  const stopped = Date.now();
+  await using other = await join(setup.broker);
+  await waitUntil(() => other.group.held.length === PARTITIONS);
+  assert(Date.now() - stopped >= LEASE / 2);
+  const before = member.samples.length;
+  member.kill("SIGCONT");
+  await waitUntil(() => member.samples.length > before + 2);
+  // its first samples were printed before it could ask the bucket
+  const after = member.samples.filter(({ time }) => time > stopped + 200);
+  assert(after.length > 0);
+  assertEquals(after[0]!.held, []);
+  // then it takes its share
+  await waitUntil(() => member.held.length > 0 && other.group.held.length > 0);
+  await waitUntil(() =>
+    member.held.length + other.group.held.length === PARTITIONS
+  );
+});
+
+test("a server maps names to the same partitions", async () => {
+  await using broker = await Broker.start(
+    `mappings { "beats.*": "mapped.{{partition(64,1)}}.{{wildcard(1)}}"\n` +
+      `"deep.*.*": "mapped.{{partition(64,1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}" }`,
+  );
+  const connection = await broker.connect();
+  const group = WatchGroup.prototype;
+  const subjects: string[] = [];
+  connection.subscribe("mapped.>", {
+    callback: (_, { subject }) => void subjects.push(subject),
+  });
+  await connection.flush();
+  const names = ["alpha", "beta", "w-17", "wörker", "build.alpha", "a.b"];
+  for (const name of names) {
+    const prefix = name.includes(".") ? "deep" : "beats";
+    connection.publish(`${prefix}.${name}`, "");
+  }
+  await waitUntil(() => subjects.length === names.length);
+  assertEquals(
+    subjects,
+    names.map((name) =>
+      `mapped.${
+        group.getPartition.call({ partitions: 64 } as WatchGroup, name)
+      }.${name}`
+    ),
+  );
+  await connection.close();
+});
