@@ -3,7 +3,8 @@
 /** What guarding a command and guarding a pipe have in common. */
 
 import type { Settings } from "./_cli_args.ts";
-import { type CliOutput, formatDuration } from "./_cli_output.ts";
+import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
+import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import type { CommandOutput } from "./command.ts";
 
@@ -79,11 +80,48 @@ export class SilenceReporter {
   }
 }
 
+/** What `--stats` prints at the end. */
+export class GuardStats {
+  /** The silences between two signs of life. */
+  readonly gaps = new HeartbeatGaps();
+  #chunks = 0;
+
+  /** A chunk was passed on. */
+  onChunk() {
+    this.#chunks++;
+  }
+
+  /** Prints what is known; resolves when that is written. */
+  async report(output: CliOutput) {
+    const { longest, longestAt } = this.gaps;
+    const suggested = this.gaps.suggestTimeout();
+    const parts = [formatCount(this.#chunks, "chunk")];
+    if (longestAt === undefined || suggested === undefined) {
+      parts.push("no silence between two of them");
+    } else {
+      const end = new Date(longestAt).toTimeString().slice(0, 8);
+      parts.push(`longest silence ${formatDuration(longest)}, until ${end}`);
+      // never less than what was suggested
+      const timeout = suggested < 1_000
+        ? `${suggested}ms`
+        : `${Math.ceil(suggested / 1_000)}s`;
+      parts.push(`suggested: --timeout ${timeout}`);
+    }
+    await output.notify("stats", parts.join("; "), {
+      chunks: this.#chunks,
+      longest,
+      longestAt,
+      suggestedTimeout: suggested,
+    });
+  }
+}
+
 /** Passes chunks on to this process's own output until they end, or `stop` aborts. */
 export async function forwardOutput(
   chunks: ReadableStream<CommandOutput | Uint8Array>,
   output: CliOutput,
   silence: SilenceReporter,
+  stats: GuardStats,
   stop: AbortSignal,
 ) {
   const reader = chunks.getReader();
@@ -96,6 +134,7 @@ export async function forwardOutput(
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      stats.onChunk();
       await silence.onOutput();
       if (value instanceof Uint8Array) await output.forward("stdout", value);
       else await output.forward(value.from, value.bytes);

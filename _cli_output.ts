@@ -28,8 +28,8 @@ const LINE_FEED = 10;
 
 const encoder = new TextEncoder();
 
-/** The notices that `--quiet` leaves. */
-const ERRORS = ["stalled", "deadline", "error"];
+/** The notices that `--quiet` leaves: errors, and what was asked for. */
+const ERRORS = ["stalled", "deadline", "error", "stats"];
 
 /**
  * Writes all of the bytes.

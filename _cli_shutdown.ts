@@ -11,6 +11,9 @@ const ENDING = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 /** The signals that a running command gets: it decides what they mean. */
 const FORWARDED = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
+/** How long a killed command may take to end (ms) before it is left behind. */
+const KILLED_MS = 200;
+
 type EndingSignal = keyof typeof ENDING;
 
 type ForwardedSignal = typeof FORWARDED[number];
@@ -72,6 +75,14 @@ export class Shutdown {
   /** The exit code of an interrupted run. */
   get exitCode(): number | undefined {
     return this.#exitCode;
+  }
+
+  /** Resolves to 0 when what was killed has had its time to end. */
+  waitForKill(): Promise<number> {
+    return new Promise((resolve) => {
+      const onKill = () => startTimer(() => resolve(0), KILLED_MS);
+      this.killNow.addEventListener("abort", onKill, { once: true });
+    });
   }
 
   /** A command was started, and gets signals until `ended` resolves. */

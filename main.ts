@@ -13,13 +13,7 @@
  * @module
  */
 
-import {
-  HELP,
-  parseArguments,
-  type Settings,
-  UsageError,
-  VERSION,
-} from "./_cli_args.ts";
+import { parseArguments, type Settings } from "./_cli_args.ts";
 import {
   type DemoInput,
   DemoReport,
@@ -29,10 +23,13 @@ import {
 import {
   describeStartFailure,
   forwardOutput,
+  GuardStats,
   SilenceReporter,
 } from "./_cli_guard.ts";
+import { HELP, VERSION } from "./_cli_help.ts";
 import { CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
 import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
+import { UsageError } from "./_cli_values.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
 import {
   CommandError,
@@ -52,9 +49,6 @@ import { startWorker, type WorkerStreams } from "./worker.ts";
 /** How long what is to end may take (ms) before it is killed. */
 const KILL_AFTER_MS = 5_000;
 
-/** How long a killed command may take to end (ms) before it is left behind. */
-const KILLED_MS = 200;
-
 const SIGPIPE = 13;
 
 /** Runs a command, and ends it when it is silent. */
@@ -65,6 +59,7 @@ async function guardCommand(
 ): Promise<number> {
   const { command: [command = ""], timeout, retries } = settings;
   const silence = new SilenceReporter(settings, output, "command");
+  const stats = new GuardStats();
   function onEvent(event: SupervisorEvent) {
     const { type } = event;
     if (type === "stalled") {
@@ -88,17 +83,19 @@ async function guardCommand(
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
       onEvent,
       onSilence: silence.onSilence,
+      ...(settings.stats && { observe: stats.gaps }),
       signal,
     },
   );
   try {
-    await forwardOutput(results, output, silence, killNow);
+    await forwardOutput(results, output, silence, stats, killNow);
     return 0;
   } catch (error) {
     return await toExitCode(error, command, output);
   } finally {
     // nothing of it may outlive this process
     await finished;
+    if (settings.stats) await stats.report(output);
   }
 }
 
@@ -148,16 +145,24 @@ async function guardPipe(
 ): Promise<number> {
   const { timeout } = settings;
   const silence = new SilenceReporter(settings, output, "pipe");
+  const stats = new GuardStats();
   try {
     const { onSilence } = silence;
-    const input = Deno.stdin.readable
-      .pipeThrough(new HeartbeatMonitor<Uint8Array>({ timeout, onSilence }));
-    await forwardOutput(input, output, silence, signal);
+    const input = Deno.stdin.readable.pipeThrough(
+      new HeartbeatMonitor<Uint8Array>({
+        timeout,
+        onSilence,
+        ...(settings.stats && { observe: stats.gaps }),
+      }),
+    );
+    await forwardOutput(input, output, silence, stats, signal);
     return 0;
   } catch (error) {
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
     await silence.reportStall("standard input", error.elapsed);
     return 124;
+  } finally {
+    if (settings.stats) await stats.report(output);
   }
 }
 
@@ -239,24 +244,13 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
   const modes = { demo: runDemo, command: guardCommand, pipe: guardPipe };
   const code = await Promise.race([
     modes[mode](settings, output, shutdown),
-    waitForKill(shutdown.killNow),
+    shutdown.waitForKill(),
   ]);
   if (shutdown.exitCode !== undefined) return shutdown.exitCode;
   if (mode === "demo" || shutdown.phase !== "expired") return code;
   const text = `ended after its runtime of ${formatDuration(runtime)}`;
   await output.notify("deadline", text, { runtime });
   return 124;
-}
-
-/** Resolves when what was killed has had its time to end. */
-function waitForKill(killNow: AbortSignal): Promise<number> {
-  return new Promise((resolve) => {
-    killNow.addEventListener(
-      "abort",
-      () => setTimeout(resolve, KILLED_MS, 0),
-      { once: true },
-    );
-  });
 }
 
 async function main(args: string[]): Promise<number> {

@@ -1,7 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { parseArguments, type Settings, UsageError } from "../_cli_args.ts";
+import { parseArguments, type Settings } from "../_cli_args.ts";
+import { UsageError } from "../_cli_values.ts";
 import { forEachRow, parseLines, runCli } from "./_cli_process.ts";
 
 const DEFAULTS: Settings = {
@@ -16,6 +17,7 @@ const DEFAULTS: Settings = {
   cpu: false,
   quiet: false,
   json: false,
+  stats: false,
 };
 const GUARD = { ...DEFAULTS, timeout: 600_000, runtime: Infinity };
 
@@ -28,11 +30,12 @@ Deno.test("parseArguments() knows the three modes, and their defaults", () => {
       mode: "command",
       command: ["make", "--timeout", "-"],
     }],
-    [["--json", "-", "--quiet"], {
+    [["--json", "-", "--quiet", "--stats"], {
       ...GUARD,
       mode: "pipe",
       json: true,
       quiet: true,
+      stats: true,
     }],
     [["--cpu", "--hang-after=2", "--retries", "1"], {
       ...DEFAULTS,
@@ -76,7 +79,7 @@ Deno.test("parseArguments() takes durations in every form", () => {
 });
 
 const OPTIONS =
-  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --cpu, --quiet, --json, --help, --version";
+  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --cpu, --quiet, --json, --stats, --help, --version";
 const LIMITED = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
 const COUNTED = ["whole number"];
 
@@ -133,6 +136,7 @@ const REFUSED: [string[], ...string[]][] = [
   [["--interval=1s", "--", "true"], "--interval", "'1s'", "the demo only"],
   [["--work=1s", "-"], "--work", "'1s'", "the demo only"],
   [["--cpu", "-"], "--cpu", "the demo only"],
+  [["--stats"], "--stats", "it goes with -- COMMAND and - only"],
   [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
 ];
 

@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { parseArguments, type Settings } from "../_cli_args.ts";
-import { forwardOutput, SilenceReporter } from "../_cli_guard.ts";
+import { forwardOutput, GuardStats, SilenceReporter } from "../_cli_guard.ts";
 import { CliOutput } from "../_cli_output.ts";
 
 /** The two output streams, as texts. */
@@ -77,8 +77,9 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
   const { output, texts } = createOutput();
   const { reporter } = createReporter("command");
   const stop = new AbortController();
+  const stats = new GuardStats();
   const source = ReadableStream.from<typeof chunks[number]>(chunks);
-  await forwardOutput(source, output, reporter, stop.signal);
+  await forwardOutput(source, output, reporter, stats, stop.signal);
   assertEquals(texts, { stdout: "ab", stderr: "e" });
 
   const reason = new Error("stop");
@@ -87,17 +88,62 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
     new ReadableStream<Uint8Array>({
       cancel: (why) => void cancelled.push(why),
     });
-  const stopped = forwardOutput(endless(), output, reporter, stop.signal);
+  const stopped = forwardOutput(
+    endless(),
+    output,
+    reporter,
+    stats,
+    stop.signal,
+  );
   stop.abort(reason);
   await stopped;
-  await forwardOutput(endless(), output, reporter, stop.signal);
+  await forwardOutput(endless(), output, reporter, stats, stop.signal);
   assertEquals(cancelled, [reason, reason]);
 
   const broken = new ReadableStream({ pull: (c) => c.error(reason) });
   const { signal } = new AbortController();
   await assertRejects(
-    () => forwardOutput(broken, output, reporter, signal),
+    () => forwardOutput(broken, output, reporter, stats, signal),
     Error,
     "stop",
   );
+});
+
+Deno.test("GuardStats reports the chunks, the longest silence and a timeout for it", async () => {
+  using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
+  const rows: [number[], string, Record<string, unknown>][] = [
+    [[], "3 chunks; no silence between two of them", { longest: 0 }],
+    [
+      [100, 20_100],
+      "3 chunks; longest silence 20.1s, until 12:30:00; suggested: --timeout 61s",
+      {
+        longest: 20_100,
+        longestAt: time.now,
+        suggestedTimeout: 60_300,
+      },
+    ],
+    [
+      [1, 20],
+      "3 chunks; longest silence 20ms, until 12:30:00; suggested: --timeout 60ms",
+      {
+        longest: 20,
+        longestAt: time.now,
+        suggestedTimeout: 60,
+      },
+    ],
+  ];
+  for (const [gaps, text, data] of rows) {
+    const { output, texts } = createOutput();
+    const stats = new GuardStats();
+    for (let chunk = 0; chunk < 3; chunk++) stats.onChunk();
+    for (const gap of gaps) stats.gaps.record(gap);
+    output.format = { json: false, quiet: true };
+    await stats.report(output);
+    assertEquals(texts.stderr, `heartbeat: ${text}\n`);
+    texts.stderr = "";
+    output.format = { json: true, quiet: false };
+    await stats.report(output);
+    const expected = { type: "stats", time: time.now, chunks: 3, ...data };
+    assertEquals(JSON.parse(texts.stderr), expected);
+  }
 });

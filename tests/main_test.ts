@@ -15,7 +15,7 @@ import {
 } from "./_cli_process.ts";
 import { randomBytes } from "./_help.ts";
 
-Deno.test("the demo tells results, heartbeats and a summary, without any permission", async () => {
+Deno.test("the demo prints results, heartbeats and a summary, without any permission", async () => {
   const { code, stdout, stderr } = await runCli([...DEMO, "--runtime", "1s"]);
   assertEquals([code, stderr], [0, ""]);
   const [first, ...lines] = stdout.trimEnd().split("\n");
@@ -48,7 +48,7 @@ Deno.test("the demo's defaults are those of the help", async () => {
   );
 });
 
-Deno.test("the demo tells JSON with --json", async () => {
+Deno.test("the demo prints JSON with --json", async () => {
   const { code, stdout } = await runCli([...DEMO, "--runtime", "1s", "--json"]);
   assertEquals(code, 0);
   const lines = parseLines(stdout);
@@ -93,7 +93,7 @@ Deno.test("the command line has no limit with --runtime none and 0", async () =>
   });
 });
 
-Deno.test("the command line tells its options, exit codes and version", async () => {
+Deno.test("the command line prints its options, exit codes and version", async () => {
   const [help, h, both, version] = await Promise.all(
     [["--help"], ["-h"], ["--version", "--help", "--quiet"], ["--version"]].map(
       (args) => runCli(args),
@@ -111,6 +111,7 @@ Deno.test("the command line tells its options, exit codes and version", async ()
       "--hang-after N",
       "--quiet",
       "--json",
+      "--stats",
       "--help, --version",
     ]
   ) assertMatch(help!.stdout, RegExp(`^  ${option}  +\\S`, "m"));
@@ -167,14 +168,14 @@ testPosix(
       [["--", file], 126, file],
       [["--quiet", "--", file], 126, file],
       [["--", "true"], 125, "--allow-run"],
-    ] as [string[], number, string?][], async ([args, expected, told]) => {
+    ] as [string[], number, string?][], async ([args, expected, said]) => {
       const { code, stdout, stderr } = await runCli(args, {
         allowRun: expected !== 125,
       });
       assertEquals([code, stdout], [expected, ""], `${args}: ${stderr}`);
-      if (!told) return assertEquals(stderr, "");
+      if (!said) return assertEquals(stderr, "");
       assertMatch(stderr, /^heartbeat: [^\n]+\n$/);
-      assert(stderr.includes(told), stderr);
+      assert(stderr.includes(said), stderr);
     });
     await Deno.remove(folder, { recursive: true });
 
@@ -218,7 +219,7 @@ Deno.test({
   },
 });
 
-/** Says what signal it got; a shell tells the end of its child on stderr. */
+/** Says what signal it got; a shell reports the end of its child on stderr. */
 const TRAPS =
   'exec 2>/dev/null; for name in INT TERM HUP; do trap "echo got $name; exit" $name; done; echo ready; while :; do sleep 0.05; done';
 
@@ -307,6 +308,24 @@ testPosix(
       assertEquals(code, 141, stderr);
       if (args[0] === "--") await assertEnds(Number(stderr));
       else assertEquals(stderr, "");
+    });
+  },
+);
+
+testPosix(
+  "heartbeat prints with --stats how silent it was, of a command and of a pipe",
+  async () => {
+    const input = new TextEncoder().encode("line\n");
+    await forEachRow([
+      ["--stats", "--quiet", "--", "sh", "-c", "echo 1; sleep 0.2; echo 2"],
+      ["--stats", "-"],
+    ], async (args) => {
+      const { code, stderr } = await runCli(args, { input });
+      assertEquals(code, 0);
+      const expected = args.includes("-")
+        ? /^heartbeat: 1 chunk; no silence between two of them\n$/
+        : /^heartbeat: 2 chunks; longest silence \d+ms, until [\d:]{8}; suggested: --timeout \w+\n$/;
+      assertMatch(stderr, expected);
     });
   },
 );

@@ -173,7 +173,7 @@ function* idle({ signal, input }: ThreadContext<Input>) {
   }
 }
 
-/** Work that burns the CPU, whatever it is told. */
+/** Work that burns the CPU, whatever it is asked. */
 async function* hang({ input }: ThreadContext<Input>) {
   try {
     yield "first";
@@ -553,7 +553,7 @@ Deno.test("startThread errors both streams with what the work throws", async (t)
   }
 });
 
-Deno.test("startThread tells the last detail before the error of the work", async () => {
+Deno.test("startThread delivers the last detail before the error of the work", async () => {
   const { beats, failure } = await observe(start(async function* ({ beat }) {
     beat("first");
     yield 1;
@@ -630,7 +630,7 @@ const REASONS: [string, unknown, string][] = [
 ];
 
 Deno.test("startThread hands the reason of an abort on to the work, whose unit in flight may finish", async (t) => {
-  for (const [label, reason, told] of REASONS) {
+  for (const [label, reason, expected] of REASONS) {
     await t.step(label, async () => {
       const aborter = new AbortController();
       const worker = start(untilStopped, {
@@ -643,7 +643,7 @@ Deno.test("startThread hands the reason of an abort on to the work, whose unit i
       const { results, failure, beatsFailure } = await seen;
       assertEquals(results, ["first", "last"]);
       assertEquals([failure, beatsFailure], [undefined, undefined]);
-      assertEquals(worker.log.lines, ["in flight", told, "finally"]);
+      assertEquals(worker.log.lines, ["in flight", expected, "finally"]);
     });
   }
 });
@@ -732,8 +732,8 @@ Deno.test("startThread errors the results with the reason itself when heartbeats
     [untilStopped, undefined, "AbortError: The signal has been aborted"],
     [hang, new Error("stall"), undefined],
   ] as const;
-  await Promise.all(cases.map(async ([work, reason, told]) => {
-    const stopTimeout = told ? LONG : SHORT;
+  await Promise.all(cases.map(async ([work, reason, expected]) => {
+    const stopTimeout = expected ? LONG : SHORT;
     const worker = start(work, { stopTimeout });
     const results: unknown[] = [];
     const ended = drain(worker.results, results);
@@ -744,8 +744,8 @@ Deno.test("startThread errors the results with the reason itself when heartbeats
     else assertEquals((error as Error).name, "AbortError");
     assertEquals(results, ["first"]);
     await deadline(worker.finished, LONG);
-    if (told) {
-      assertEquals(worker.log.lines, ["in flight", told, "finally"]);
+    if (expected) {
+      assertEquals(worker.log.lines, ["in flight", expected, "finally"]);
     } else assertEquals(worker.log.lines, ["hangs"]);
     worker.log.letGo();
   }));
@@ -887,16 +887,16 @@ Deno.test("startThread leaves messages alone that are none of its own", async ()
         yield heard;
       });`),
   );
-  const told: unknown[] = [];
+  const posted: unknown[] = [];
   const [thread] = threads.started as [Worker];
-  thread.addEventListener("message", ({ data }) => told.push(data));
+  thread.addEventListener("message", ({ data }) => posted.push(data));
   const seen = observe(worker);
   for (const message of foreign) thread.postMessage(message);
   const { results, failure, beatsFailure } = await seen;
   assertEquals(results, [foreign]);
   assertEquals([failure, beatsFailure], [undefined, undefined]);
   assertEquals(
-    told.filter((one) => foreign.some((f) => `${f}` === `${one}`)).length >=
+    posted.filter((one) => foreign.some((f) => `${f}` === `${one}`)).length >=
       foreign.length,
     true,
   );

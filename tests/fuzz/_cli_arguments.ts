@@ -11,11 +11,11 @@ type Mode = Settings["mode"];
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
 const EVERY = each(
-  "timeout runtime retries interval work hang-after cpu quiet json",
+  "timeout runtime retries interval work hang-after cpu quiet json stats",
 );
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
-const SWITCHES = ["cpu", "quiet", "json"];
+const SWITCHES = ["cpu", "quiet", "json", "stats"];
 
 /** The settings where nothing is given. */
 export const DEFAULTS = {
@@ -26,6 +26,7 @@ export const DEFAULTS = {
   cpu: false,
   quiet: false,
   json: false,
+  stats: false,
 };
 
 const NO_DURATIONS = [
@@ -68,8 +69,8 @@ const POOL = [
 
 /** Which options a use takes. */
 function takes(mode: Mode) {
-  if (mode === "demo") return EVERY;
-  const own = [...LIMITS, "quiet", "json"];
+  if (mode === "demo") return EVERY.filter((flag) => flag !== "stats");
+  const own = [...LIMITS, "quiet", "json", "stats"];
   return mode === "command" ? [...own, "retries"] : own;
 }
 
@@ -271,13 +272,12 @@ export class ArgumentMaker extends Random {
   #wrongUse(mode: Mode): Wrong {
     const others = EVERY.filter((flag) => !takes(mode).includes(flag));
     const flag = this.pick(others);
-    if (!flag) {
-      return { group: ["-", "-"], message: "unexpected argument '-': " };
-    }
     const text = COUNTS.includes(flag) ? "1" : "1s";
     return {
       group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
-      message: " is not for this use: it goes with the demo",
+      message: ` is not for this use: it goes with ${
+        flag === "stats" ? "-- COMMAND" : "the demo"
+      }`,
     };
   }
 }

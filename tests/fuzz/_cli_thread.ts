@@ -1,7 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { parseArguments, type Settings, UsageError } from "../../_cli_args.ts";
+import { parseArguments, type Settings } from "../../_cli_args.ts";
+import { UsageError } from "../../_cli_values.ts";
 import { serveThread } from "../../thread.ts";
 import { ArgumentMaker, DEFAULTS, LONGEST_MS } from "./_cli_arguments.ts";
 
@@ -26,7 +27,8 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
 /** Whatever the arguments are, the settings obey their types and ranges. */
 function assertSettings(settings: Settings, args: string[]) {
   const { mode, command, retries, hangAfter, ...more } = settings;
-  const { timeout, runtime, interval, work, cpu, quiet, json, ...none } = more;
+  const { timeout, runtime, interval, work, cpu, quiet, json, stats, ...none } =
+    more;
   assertEquals(none, {});
   const cut = args.indexOf("--");
   const piped = mode === "pipe" && cut < 0 && args.includes("-");
@@ -46,11 +48,11 @@ function assertSettings(settings: Settings, args: string[]) {
   }
   assert(retries < Infinity);
   assertEquals(
-    [cpu, quiet, json].map((flag) => typeof flag),
-    Array(3).fill("boolean"),
+    [cpu, quiet, json, stats].map((flag) => typeof flag),
+    Array(4).fill("boolean"),
   );
   if (mode === "demo") return;
-  const { retries: _, quiet: _q, json: _j, ...demo } = DEFAULTS;
+  const { retries: _, quiet: _q, json: _j, stats: _s, ...demo } = DEFAULTS;
   assertEquals({ interval, work, hangAfter, cpu }, demo);
 }
 
@@ -62,7 +64,7 @@ const MESSAGE = new RegExp(
     "^unknown option '-.*': the options are --timeout, ",
     "^unexpected argument '.*': a command is given after --, as in ",
     "^missing command after --: give one, as in ",
-    "^--[a-z-]+( '.*')? is not for this use: it goes with the demo",
+    "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND)",
   ].join("|"),
   "s",
 );

@@ -269,16 +269,16 @@ testSideBySide("the command line, as time passes", {
         ["--timeout", "none", "--runtime", "1s"],
         /^heartbeat: ended after its runtime of 1s\n$/,
       ],
-    ] as [string[], RegExp][], async ([args, told]) => {
+    ] as [string[], RegExp][], async ([args, said]) => {
       const cli = startCli([...args, "-"], { input: "written" });
       await cli.write("line\n");
       const { code, stdout, stderr } = await cli.ended;
       assertEquals([code, stdout], [124, "line\n"]);
-      assertMatch(stderr, told);
+      assertMatch(stderr, said);
     });
   },
 
-  async "the demo tells where it hung, with --hang-after"() {
+  async "the demo shows where it hung, with --hang-after"() {
     const args = [...DEMO, "--timeout", "500ms", "--runtime", "30s"];
     await forEachRow(
       [[], ["--quiet"], ["--json"], ["--json", "--quiet"]],
@@ -288,9 +288,9 @@ testSideBySide("the command line, as time passes", {
         );
         assertEquals([code, stderr], [124, ""]);
         const lines = stdout.trimEnd().split("\n");
-        const told = lines.slice(-2);
+        const said = lines.slice(-2);
         if (more.includes("--json")) {
-          const [alarm, end] = told.map((line) => JSON.parse(line));
+          const [alarm, end] = said.map((line) => JSON.parse(line));
           assertEquals([alarm.type, alarm.timeout], ["alarm", 500]);
           assertEquals([alarm.count, alarm.last.detail], [
             end.heartbeats,
@@ -300,10 +300,10 @@ testSideBySide("the command line, as time passes", {
           assertEquals([end.type, end.results, end.alarms], ["end", 3, 1]);
         } else {
           assertMatch(
-            told[0]!,
+            said[0]!,
             /alarm {6}No heartbeat for \d+ ms after \d+ heartbeats?: the timeout is 500 ms; last seen at \{"item":4\}$/,
           );
-          assertMatch(told[1]!, /end {8}3 results, \d+ heartbeats, 1 alarm$/);
+          assertMatch(said[1]!, /end {8}3 results, \d+ heartbeats, 1 alarm$/);
         }
         assertEquals(lines.length > 2, !more.includes("--quiet"), stdout);
       },

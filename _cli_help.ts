@@ -1,0 +1,47 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import config from "./deno.json" with { type: "json" };
+
+/** Printed by `--version`. */
+export const VERSION = `heartbeat ${config.version}\n`;
+
+/** Printed by `--help`. */
+export const HELP =
+  `heartbeat ${config.version}: know when async work hangs, not just when it fails
+
+Usage:
+  heartbeat [OPTIONS]                     the demo: a worker, its heartbeats, and their monitor
+  heartbeat [OPTIONS] -- COMMAND [ARG…]   run a command, end it when it prints nothing for too long
+  heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long;
+                                          the producer is not ended, so where you can, use
+                                          heartbeat -- PRODUCER | consumer
+
+Options:
+  --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit
+  --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
+  --retries N           restart what went silent, at most N times (0); a command
+                        that failed is not restarted
+  --interval DURATION   demo: the time between two heartbeats (1s)
+  --work DURATION       demo: the time that one result takes (500ms)
+  --hang-after N        demo: hang after N results, once
+  --cpu                 demo: in a thread, and hang in a busy loop (needs --allow-read)
+  --quiet               demo: only alarms and the summary; otherwise: no notices, only errors
+  --json                one JSON object a line: the demo's lines, or the notices on standard error
+  --stats               a command, a pipe: at the end, the longest silence, and a --timeout for it
+  --help, --version     print this, or the version
+
+  What is ended for its silence, its runtime or by a signal has 5s to stop, then
+  it is killed. SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the command, which
+  decides what they mean: heartbeat goes on until it ends.
+  A DURATION is 250ms, 3s, 1.5m, 1h, 1m30s or 2d.
+
+Exit codes:
+  0        the input ended, the demo ended; otherwise the command's own code
+  2        bad usage
+  124      ended for its silence or its runtime
+  125      heartbeat itself failed
+  126      the command cannot be run
+  127      the command was not found
+  128 + n  ended by signal n, such as 130 for SIGINT (a second one ends at once)
+           and 141 for SIGPIPE (nobody reads the output any more)
+`;
