@@ -145,6 +145,7 @@ export function serveThread<R, I = unknown>(
  * const loop = `data:text/javascript,
  *   import { serveThread } from "${import.meta.resolve("@heartbeat/heartbeat/thread")}";
  *   serveThread(function* () {
+ *     yield "started";
  *     for (;;);
  *   });`;
  * const thread = startThread(loop, { interval: 100, stopTimeout: 100 });
