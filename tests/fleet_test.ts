@@ -77,7 +77,7 @@ function stateOf(fleet: FleetMonitor) {
 }
 
 for (const start of [0, 1_700_000_000_000]) {
-  Deno.test(`FleetMonitor tells up, down, recovered and forgotten with their data when the epoch is ${start}`, async () => {
+  Deno.test(`FleetMonitor reports up, down, recovered and forgotten with their data when the epoch is ${start}`, async () => {
     using time = new FakeTime(start);
     const fleet = new FleetMonitor({ timeout: 1000, resolution: 30 });
     const seen = observe(fleet);
@@ -113,7 +113,7 @@ for (const start of [0, 1_700_000_000_000]) {
   });
 }
 
-Deno.test("FleetMonitor tells nothing that a heartbeat did not", async () => {
+Deno.test("FleetMonitor reports nothing that a heartbeat did not contain", async () => {
   using time = new FakeTime(0);
   const fleet = new FleetMonitor({ timeout: 100 });
   const seen = observe(fleet);
@@ -160,10 +160,10 @@ Deno.test("FleetMonitor forgets the seq and the detail of the heartbeat before w
   using time = new FakeTime(0);
   const fleet = new FleetMonitor({ timeout: 100 });
   fleet.beat("other", 1);
-  fleet.beat("a", 3, "told");
+  fleet.beat("a", 3, "step 1");
   assertEquals([...fleet], [
     { worker: "other", state: "up", lastSeen: 0, seq: 1 },
-    { worker: "a", state: "up", lastSeen: 0, seq: 3, detail: "told" },
+    { worker: "a", state: "up", lastSeen: 0, seq: 3, detail: "step 1" },
   ]);
   fleet.beat("a");
   assertEquals([...fleet][1], { worker: "a", state: "up", lastSeen: 0 });
@@ -171,7 +171,7 @@ Deno.test("FleetMonitor forgets the seq and the detail of the heartbeat before w
   assertEquals(time.next(), false);
 });
 
-Deno.test("FleetMonitor tells lastSeen of single heartbeats to the tick, of chunks exactly", async () => {
+Deno.test("FleetMonitor gives lastSeen of single heartbeats to the tick, of chunks exactly", async () => {
   using time = new FakeTime(0);
   const fleet = new FleetMonitor({ timeout: 1000, resolution: 300 });
   const writer = fleet.writable.getWriter();
@@ -184,7 +184,7 @@ Deno.test("FleetMonitor tells lastSeen of single heartbeats to the tick, of chun
   await writer.close();
 });
 
-Deno.test("FleetMonitor tells that an expected worker is down, and up at its first heartbeat", async () => {
+Deno.test("FleetMonitor reports that an expected worker is down, and up at its first heartbeat", async () => {
   using time = new FakeTime(0);
   const fleet = new FleetMonitor({ timeout: 1000, resolution: 30 });
   const seen = observe(fleet);
@@ -192,7 +192,7 @@ Deno.test("FleetMonitor tells that an expected worker is down, and up at its fir
   assertEquals(stateOf(fleet), ["a expected", "b expected"]);
   await advance(time, 500);
   fleet.beat("b", 1);
-  // who is known is left as it is
+  // workers that are known are left as they are
   fleet.expect(["a", "b"]);
   await advance(time, 530, 10);
   assertEquals(stateOf(fleet), ["a down", "b up"]);
@@ -208,29 +208,29 @@ Deno.test("FleetMonitor tells that an expected worker is down, and up at its fir
   await fleet.writable.abort();
 });
 
-Deno.test("FleetMonitor.remove tells only who was told, and whether it was watched", async () => {
+Deno.test("FleetMonitor.remove reports only workers that the reader knows, and returns whether one was watched", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: 1000 });
   const reader = fleet.readable.getReader();
-  fleet.beat("told");
+  fleet.beat("known");
   assertEquals((await reader.read()).value!.type, "up");
-  fleet.beat("untold");
+  fleet.beat("unknown");
   fleet.expect(["expected"]);
   assertEquals(fleet.size, 3);
-  for (const name of ["told", "untold", "expected"]) {
+  for (const name of ["known", "unknown", "expected"]) {
     assertEquals([fleet.remove(name), fleet.remove(name)], [true, false]);
   }
   assertEquals([fleet.size, [...fleet], time.next()], [0, [], false]);
-  fleet.beat("told", 2);
+  fleet.beat("known", 2);
   const { events } = await drain(reader);
   assertEquals(events.map(({ type, worker }) => `${worker} ${type}`), [
-    "told forgotten",
-    "told up",
+    "known forgotten",
+    "known up",
   ]);
   await reader.cancel();
 });
 
-Deno.test("FleetMonitor forgets who was down for forgetAfter, the first first", async () => {
+Deno.test("FleetMonitor forgets workers that were down for forgetAfter, in the order in which they went down", async () => {
   using time = new FakeTime(0);
   const options = { timeout: 300, resolution: 30, forgetAfter: 1000 };
   const fleet = new FleetMonitor(options);
@@ -676,7 +676,7 @@ Deno.test("FleetMonitor takes every heartbeat at once, and holds one event a wor
   assert(
     first.events.every((event) => event.type === "down" && event.seq === 5),
   );
-  // who was told that all are down hears nothing of a short return
+  // a reader who knows that all are down does not hear of a short return
   await writer.write([...all(6), beatOf("extra", 1)]);
   await first.read;
   await advance(time, 1200, 100);
@@ -733,7 +733,7 @@ Deno.test("FleetMonitor needs no more memory when names come and go for ever and
   await reader.cancel();
 });
 
-Deno.test("FleetMonitor tells what is still true to who reads late", async () => {
+Deno.test("FleetMonitor reports what is still true to a reader who is late", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: 1000 });
   const reader = fleet.readable.getReader();
@@ -767,7 +767,7 @@ Deno.test("FleetMonitor tells what is still true to who reads late", async () =>
   await reader.cancel();
 });
 
-Deno.test("FleetMonitor knows whom it told of when the fleet grows", async () => {
+Deno.test("FleetMonitor remembers what was read of each worker when the fleet grows", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: 1000 });
   const reader = fleet.readable.getReader();
@@ -1107,7 +1107,7 @@ Deno.test("FleetMonitor ignores names that would be refused once it has ended", 
   assertEquals((await Array.fromAsync(fleet.readable)).length, 1);
 });
 
-Deno.test("FleetMonitor keeps neither name nor detail of who was removed or forgotten", async () => {
+Deno.test("FleetMonitor keeps neither name nor detail of a worker that was removed or forgotten", async () => {
   using time = new FakeTime();
   for (const how of ["remove", "forget"]) {
     const before = heapUsed();
@@ -1158,7 +1158,7 @@ for (
     }), false],
   ] as [string, () => object, boolean][]
 ) {
-  Deno.test(`FleetMonitor ${kept ? "keeps" : "drops"} the detail of who is down when it is ${what}`, async () => {
+  Deno.test(`FleetMonitor ${kept ? "keeps" : "drops"} the detail of a worker that is down when it is ${what}`, async () => {
     using time = new FakeTime();
     const fleet = new FleetMonitor({ timeout: 100 });
     const seen = observe(fleet);

@@ -9,7 +9,7 @@ import { waitUntil } from "../_help.ts";
 const BEAT = 20;
 const FLEET = new URL("../../fleet.ts", import.meta.url).href;
 
-/** Tries again what failed while a busy machine held up who beats: that silence was real. */
+/** Tries again if it failed while the sender was delayed by a busy machine: that silence was real. */
 async function whileSteady(
   limit: number,
   run: (sent: (stamp: number) => void) => Promise<void>,
@@ -27,7 +27,7 @@ async function whileSteady(
   }
 }
 
-/** A thread that beats for some workers, and for one of them until it is told to stop. */
+/** A thread that beats for some workers, and for one of them until it gets a message. */
 function startBeating(names: string[], silent: string) {
   const code = `
     let names = ${JSON.stringify(names)};
