@@ -13,6 +13,9 @@ import { MergedOutput } from "./_merged_output.ts";
 import type { ProcessTree } from "./_process_tree.ts";
 import { startTimer } from "./_timers.ts";
 
+/** What is used of a process tree. */
+type EndableTree = Pick<ProcessTree, "terminate" | "killNow" | "leaderEnded">;
+
 /** What a {@linkcode CommandRun} is given, checked. */
 export interface CommandRunOptions {
   /** The command, as an error names it. */
@@ -72,7 +75,7 @@ type Phase =
  */
 export class CommandRun {
   #phase: Phase = { type: "running" };
-  readonly #tree: ProcessTree;
+  readonly #tree: EndableTree;
   readonly #options: CommandRunOptions;
   readonly #output: MergedOutput;
   #termination: { reason: unknown; ended: Promise<void> } | undefined;
@@ -87,7 +90,7 @@ export class CommandRun {
    */
   constructor(
     process: RunningProcess,
-    tree: ProcessTree,
+    tree: EndableTree,
     options: CommandRunOptions,
   ) {
     this.#tree = tree;
@@ -225,7 +228,7 @@ export class CommandRun {
     // a wait that began before the phase did is not part of it
     const phase = this.#phase;
     const limit = this.#getWaitLimit();
-    const start = performance.now();
+    const start = Date.now();
     const isTimeout = await new Promise<boolean>((resolve) => {
       const cancelTimer = startTimer(() => resolve(true), limit);
       this.#wake = () => {
@@ -234,7 +237,8 @@ export class CommandRun {
       };
     });
     if (phase.type === "draining") {
-      phase.ms -= Math.min(performance.now() - start, limit);
+      // the clock may have been set back
+      phase.ms -= Math.min(Math.max(Date.now() - start, 0), limit);
     } else if (isTimeout) {
       this.#output.close();
     }

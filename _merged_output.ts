@@ -37,9 +37,9 @@ export class MergedOutput {
     this.#read("stderr", pipes.stderr);
   }
 
-  /** Whether there is or may be more. */
+  /** Whether there is or may be more. A pipe whose chunk waits is open. */
   get isOpen(): boolean {
-    return this.#open.size > 0 || this.#waiting.length > 0;
+    return this.#open.size > 0;
   }
 
   /** The next chunk, `undefined` if none waits. The one before it counts as consumed. */
