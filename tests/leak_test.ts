@@ -369,7 +369,7 @@ Deno.test("startWorker leaves no listener and no timer behind 1,000 uses of a si
 });
 
 /** `USES=1000000` takes some minutes. */
-const USES = Number(Deno.env.get("USES") ?? 10_000);
+const USES = Number(Deno.env.get("USES") ?? 2_000);
 
 const reply = new TextEncoder().encode("data: one\n\n");
 const limits = { timeout: HOUR, progressTimeout: HOUR, totalTimeout: HOUR };
