@@ -478,16 +478,16 @@ Deno.test("startCommand takes Infinity for no limit", async () => {
 });
 
 Deno.test("startCommand throws what is missing on another runtime", () => {
-  const names = ["Deno", "process"] as const;
-  const properties = names.map((name) =>
-    Object.getOwnPropertyDescriptor(globalThis, name)!
-  );
+  const missing = { Deno: "Command", process: "versions" };
+  const properties = Object.getOwnPropertyDescriptors(globalThis) as Record<
+    string,
+    PropertyDescriptor
+  >;
   try {
-    for (const name of names) {
-      Object.defineProperty(globalThis, name, {
-        value: {},
-        configurable: true,
-      });
+    for (const [name, member] of Object.entries(missing)) {
+      const original = Reflect.get(globalThis, name);
+      const value = Object.create(original, { [member]: { value: undefined } });
+      Object.defineProperty(globalThis, name, { value, configurable: true });
     }
     assertThrows(
       () => startCommand("make"),
@@ -495,8 +495,8 @@ Deno.test("startCommand throws what is missing on another runtime", () => {
       "Cannot start command as this runtime has neither Deno.Command nor node:child_process",
     );
   } finally {
-    names.forEach((name, i) =>
-      Object.defineProperty(globalThis, name, properties[i]!)
-    );
+    for (const name of Object.keys(missing)) {
+      Object.defineProperty(globalThis, name, properties[name]!);
+    }
   }
 });
