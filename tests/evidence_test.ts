@@ -246,6 +246,12 @@ const pick = <T>(random: () => number, from: readonly T[]) =>
   from[Math.floor(from.length * random())]!;
 const neverFree = () => 0;
 
+/** Chunks that are no heartbeats, some hundred. */
+function regularPings(every: number, lag: number): number[] {
+  const step = Math.max(every, lag / 20, 5);
+  return Array.from({ length: 300 }, (_, i) => (i + 1) * step);
+}
+
 for (const watcher of WATCHERS) {
   // the fleet finds it a third of its resolution later at each of its checks
   const resolution = watcher === "monitor" ? 0 : 0.1;
@@ -322,6 +328,7 @@ for (const watcher of WATCHERS) {
         lag: isBusy ? lag : neverFree,
         timerLag: isBusy ? neverFree : lag,
         beats: regularBeats(timeout, end).concat(end + late()),
+        pings: random() < 0.5 ? [] : regularPings(timeout * random(), most),
         stops: stopCycles(timeout, Math.floor(3 * random()), random),
       };
     }, (silence, lag, timeout) =>

@@ -30,6 +30,8 @@ export interface Scenario {
   timerLag?: Lag;
   /** When the producer beats. */
   beats: number[];
+  /** When chunks come that are no heartbeats, for a monitor. */
+  pings?: number[];
   /** When the process does not run: from, to; in order. */
   stops?: [number, number][];
   /** For how long a beat waits in a running process before it is read. */
@@ -55,6 +57,8 @@ interface Watcher {
   /** When its timer is due, by real time. */
   due: number;
   read(time: number): void;
+  /** A chunk that is no heartbeat is read. */
+  ping(time: number): void;
   /** Returns whether it reports a stall. */
   fire(time: number): boolean;
 }
@@ -65,6 +69,10 @@ function createMonitor(timeout: number, wall: (time: number) => number) {
   const watcher: Watcher = {
     due: 0,
     read: (time) => evidence.begin(wall(time)),
+    ping(time) {
+      evidence.pause(due, wall(time));
+      evidence.resume(wall(time));
+    },
     fire(time) {
       if (evidence.check(due, wall(time)) === "stalled") return true;
       plan(time);
@@ -96,6 +104,7 @@ function createFleet(
       position = clock.position;
       if (isBatch) clock.endRead();
     },
+    ping() {},
     fire(time) {
       clock.tick(wall(time));
       watcher.due = time + clock.period;
@@ -124,14 +133,21 @@ class EventLoop {
   #timers = 0;
   /** When the timer fires. */
   #fires = 0;
-  #nextBeat = 0;
+  #nextChunk = 0;
+  /** What the producer sends, in order. */
+  #chunks: { at: number; isHeartbeat: boolean }[];
   #nextStop = 0;
   #readableFrom = -Infinity;
   #outcome: Outcome = { lastRead: 0, longestLag: 0 };
 
   constructor(scenario: Scenario) {
     const { seed, wallSteps = [], watcher, timeout } = scenario;
+    const { beats, pings = [] } = scenario;
     this.#scenario = scenario;
+    this.#chunks = [
+      ...beats.map((at) => ({ at, isHeartbeat: true })),
+      ...pings.map((at) => ({ at, isHeartbeat: false })),
+    ].sort((a, b) => a.at - b.at);
     this.#random = mulberry32(seed);
     const wall = (time: number) =>
       Math.floor(
@@ -168,9 +184,9 @@ class EventLoop {
   }
 
   #nextArrival(): number {
-    const { beats, latency = 0 } = this.#scenario;
-    const beat = beats[this.#nextBeat] ?? Infinity;
-    return Math.max(beat + latency, this.#readableFrom);
+    const { latency = 0 } = this.#scenario;
+    const { at = Infinity } = this.#chunks[this.#nextChunk] ?? {};
+    return Math.max(at + latency, this.#readableFrom);
   }
 
   /** Lets time pass to `time`, and further if the process is stopped meanwhile. */
@@ -190,13 +206,12 @@ class EventLoop {
   }
 
   #readAll() {
-    while (
-      this.#nextBeat < this.#scenario.beats.length &&
-      this.#nextArrival() <= this.#time
-    ) {
-      this.#nextBeat++;
-      this.#outcome.lastRead = this.#time;
-      this.#watcher.read(this.#time);
+    while (this.#nextArrival() <= this.#time) {
+      const { isHeartbeat } = this.#chunks[this.#nextChunk++]!;
+      if (isHeartbeat) {
+        this.#outcome.lastRead = this.#time;
+        this.#watcher.read(this.#time);
+      } else this.#watcher.ping(this.#time);
     }
   }
 
