@@ -1,11 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import * as async from "@std/async/deadline";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import {
+  type Chunks,
+  FILTERED,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+  withoutPings,
+} from "./peer.ts";
 
 export async function* guard(source: Source, options: GuardOptions): Chunks {
-  const { timeout, first = timeout } = options;
-  const reader = source.getReader();
+  const { timeout, first = timeout, isPing } = options;
+  const reader = (isPing ? withoutPings(source, isPing) : source).getReader();
   try {
     for (let ms = first;; ms = timeout) {
       const { done, value } = await async.deadline(reader.read(), ms);
@@ -35,7 +43,20 @@ export const deadline: Peer = {
     }
   },
   guardPromise: async.deadline,
+  async guardRequest(url, ms) {
+    const aborter = new AbortController();
+    try {
+      return await async.deadline(fetch(url, aborter), ms);
+    } catch (error) {
+      aborter.abort(error);
+      throw error;
+    }
+  },
   notes: {
+    [PINGS]: { yes: FILTERED },
+    "Covers connect and headers": {
+      yes: "if the caller aborts the request in a `catch`",
+    },
     "The source is cancelled on a stall": {
       yes: "by the `finally` of the caller's own loop",
     },

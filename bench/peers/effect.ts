@@ -1,7 +1,14 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { Effect, Stream } from "npm:effect@4.1.0";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import {
+  type Chunks,
+  FILTERED,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+} from "./peer.ts";
 
 function stream(source: Source): Stream.Stream<Uint8Array, unknown> {
   return Stream.fromReadableStream({
@@ -15,8 +22,12 @@ function fail() {
 }
 
 export function guard(source: Source, options: GuardOptions): Chunks {
-  const { timeout: duration, fallback } = options;
-  return Stream.toAsyncIterable(Stream.timeoutOrElse(stream(source), {
+  const { timeout: duration, fallback, isPing } = options;
+  const chunks = stream(source);
+  const counted = isPing
+    ? Stream.filter(chunks, (chunk) => !isPing(chunk))
+    : chunks;
+  return Stream.toAsyncIterable(Stream.timeoutOrElse(counted, {
     duration,
     orElse: () => fallback ? stream(fallback) : fail(),
   }));
@@ -36,6 +47,14 @@ export const effect: Peer = {
     ),
   guardPromise: (promise, timeout) =>
     Effect.runPromise(Effect.timeout(Effect.promise(() => promise), timeout)),
+  guardRequest: (url, timeout) =>
+    Effect.runPromise(
+      Effect.timeout(
+        Effect.promise((signal) => fetch(url, { signal })),
+        timeout,
+      ),
+    ),
+  notes: { [PINGS]: { yes: FILTERED } },
   alternative: {
     name: "`Stream.timeout`",
     guard: (source, { timeout }) =>

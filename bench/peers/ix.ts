@@ -1,8 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { first, from } from "npm:ix@7.0.0/asynciterable";
-import { catchError, timeout } from "npm:ix@7.0.0/asynciterable/operators";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import {
+  catchError,
+  filter,
+  timeout,
+} from "npm:ix@7.0.0/asynciterable/operators";
+import {
+  type Chunks,
+  FILTERED,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+} from "./peer.ts";
 
 /** A source whose `return()` does not wait for a read, as that of `from(source)`, a generator, does. */
 function iterate(source: Source): Chunks {
@@ -19,8 +30,12 @@ function iterate(source: Source): Chunks {
 }
 
 export function guard(source: Source, options: GuardOptions): Chunks {
-  const { timeout: dueTime, fallback } = options;
-  const guarded = timeout<Uint8Array>(dueTime)(iterate(source));
+  const { timeout: dueTime, fallback, isPing } = options;
+  const chunks = iterate(source);
+  const counted = isPing
+    ? filter((chunk: Uint8Array) => !isPing(chunk))(chunks)
+    : chunks;
+  const guarded = timeout<Uint8Array>(dueTime)(counted);
   if (!fallback) return guarded;
   return catchError<Uint8Array, Uint8Array>(() => from(fallback as Chunks))(
     guarded,
@@ -36,6 +51,9 @@ export const ix: Peer = {
     from(iterable).pipe(timeout<Uint8Array>(dueTime)),
   guardPromise: (promise, dueTime) =>
     first(from(promise).pipe(timeout(dueTime))) as typeof promise,
+  guardRequest: (url, dueTime) =>
+    first(from(fetch(url)).pipe(timeout(dueTime))) as Promise<unknown>,
+  notes: { [PINGS]: { yes: FILTERED } },
   alternative: {
     name: "`from(stream)` instead of an iterator of your own",
     guard: (source, { timeout: dueTime }) =>

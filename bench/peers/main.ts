@@ -15,7 +15,8 @@
 import { format, readBlock, writeBlock } from "../_doc_blocks.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { peers } from "./peers.ts";
-import { type Rows, scenarios } from "./scenarios.ts";
+import type { Rows } from "./_observe.ts";
+import { scenarios } from "./scenarios.ts";
 
 /** The page under `docs/` with the table. */
 const PAGE = "comparison.md";
@@ -23,7 +24,6 @@ const PAGE = "comparison.md";
 /** What this library does not claim to do; it claims all else. */
 const NOT_CLAIMED = [
   "Can continue with another source after a stall",
-  "Takes a promise as it is",
 ];
 
 /** The table, with its footnotes below. */

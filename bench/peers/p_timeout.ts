@@ -1,11 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import timeOut from "npm:p-timeout@8.0.0";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import {
+  type Chunks,
+  FILTERED,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+  withoutPings,
+} from "./peer.ts";
 
 export async function* guard(source: Source, options: GuardOptions): Chunks {
-  const { timeout, first = timeout, fallback } = options;
-  let reader = source.getReader();
+  const { timeout, first = timeout, fallback, isPing } = options;
+  let reader = (isPing ? withoutPings(source, isPing) : source).getReader();
   try {
     for (let milliseconds = first;; milliseconds = timeout) {
       const read = Object.assign(reader.read(), {
@@ -46,7 +54,19 @@ export const pTimeout: Peer = {
     }
   },
   guardPromise: (promise, milliseconds) => timeOut(promise, { milliseconds }),
+  guardRequest(url, milliseconds) {
+    const aborter = new AbortController();
+    const response = Object.assign(fetch(url, aborter), {
+      cancel: () => aborter.abort(),
+    });
+    return timeOut(response, { milliseconds });
+  },
   notes: {
+    [PINGS]: { yes: FILTERED },
+    "Covers connect and headers": {
+      yes:
+        "if the caller gives the promise a `cancel()` that aborts the request",
+    },
     "The source is cancelled on a stall": {
       yes: "by the `cancel()` that the caller adds to the promise of each read",
     },

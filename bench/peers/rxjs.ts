@@ -1,8 +1,23 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { firstValueFrom, from, Observable, timeout } from "npm:rxjs@7.8.2";
+import {
+  filter,
+  firstValueFrom,
+  from,
+  identity,
+  Observable,
+  timeout,
+} from "npm:rxjs@7.8.2";
+import { fromFetch } from "npm:rxjs@7.8.2/fetch";
 import { eachValueFrom } from "npm:rxjs-for-await@1.0.0";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import {
+  type Chunks,
+  FILTERED,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+} from "./peer.ts";
 
 /** Cancels its source at once when unsubscribed; `from(source)` waits for the next chunk. */
 export function observe<T>(source: ReadableStream<T>) {
@@ -20,13 +35,19 @@ export function observe<T>(source: ReadableStream<T>) {
 }
 
 export function guard(source: Source, options: GuardOptions): Chunks {
-  const { timeout: each, first, fallback } = options;
+  const { timeout: each, first, fallback, isPing } = options;
+  const counted = isPing
+    ? filter((chunk: Uint8Array) => !isPing(chunk))
+    : identity<Observable<Uint8Array>>;
   return eachValueFrom(
-    observe(source).pipe(timeout({
-      each,
-      ...first !== undefined && { first },
-      ...fallback && { with: () => observe(fallback) },
-    })),
+    observe<Uint8Array>(source).pipe(
+      counted,
+      timeout({
+        each,
+        ...first !== undefined && { first },
+        ...fallback && { with: () => observe(fallback) },
+      }),
+    ),
   );
 }
 
@@ -39,6 +60,8 @@ export const rxjs: Peer = {
     eachValueFrom(from(iterable).pipe(timeout({ each }))),
   guardPromise: (promise, each) =>
     firstValueFrom(from(promise).pipe(timeout({ each }))),
+  guardRequest: (url, each) =>
+    firstValueFrom(fromFetch(url).pipe(timeout({ each }))),
   alternative: {
     name: "`from(stream)` instead of an `Observable` of your own",
     guard: (source, { timeout: each }) =>
@@ -47,6 +70,7 @@ export const rxjs: Peer = {
       ),
   },
   notes: {
+    [PINGS]: { yes: FILTERED },
     "The error carries the last item": {
       no: "documented as `info.lastValue`, which is always `null` " +
         "([rxjs 7324](https://github.com/ReactiveX/rxjs/issues/7324))",

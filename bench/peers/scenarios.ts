@@ -1,117 +1,36 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { delay } from "@std/async/delay";
+import { headers, llmClient, pings, warning } from "./_request_scenarios.ts";
 import { countAlarms, isCoarse, TRIALS } from "./blocked_loop.ts";
-import type { Chunks, Peer, Source } from "./peer.ts";
+import {
+  each,
+  ENDS,
+  LATEST,
+  latest,
+  NEVER,
+  no,
+  type Observed,
+  read,
+  type Rows,
+  timed,
+  TIMEOUT,
+  verdict,
+} from "./_observe.ts";
+import type { Peer, Source } from "./peer.ts";
 
-/** What was observed of a peer in one row of the table. */
-export interface Observed {
-  cell: string;
-  /** Text of a footnote. */
-  note?: string | undefined;
-}
-
-/** Rows by their titles; each holds what was observed, one peer after the other. */
-export type Rows = Record<string, Observed[]>;
-
-/** The longest allowed silence (ms) in all scenarios. */
-const TIMEOUT = 100;
-/** By when (ms) an in-process guard reports it, even on a busy machine. */
-const LATEST = 500;
-/** How much longer (ms) to wait before it counts as never. */
-const NEVER = 2_000;
 const MB = new Uint8Array(1 << 20);
-
-function latest(peer: Peer) {
-  return peer.latest ?? LATEST;
-}
-
-function no(note?: string): Observed {
-  return { cell: "no", note };
-}
-
-function verdict(good: boolean, bad?: string): Observed {
-  return good ? { cell: "yes" } : no(bad);
-}
-
-/** A source that sends one byte after each delay (ms), and is then silent for ever. */
-function timed(delays: number[]) {
-  const seen = { cancelled: false, last: 0, stream: {} as Source };
-  seen.stream = new ReadableStream({
-    start(controller) {
-      (async () => {
-        for (const [index, ms] of delays.entries()) {
-          if (ms > 0) await delay(ms);
-          if (seen.cancelled) return;
-          controller.enqueue(Uint8Array.of(index + 1));
-          seen.last = performance.now();
-        }
-      })();
-    },
-    cancel: () => void (seen.cancelled = true),
-  });
-  return seen;
-}
-
-/** Reads to the end, for at most `limit` ms. */
-async function read(
-  chunks: Chunks,
-  limit: number,
-  work?: (chunk: number) => Promise<void>,
-) {
-  const seen = {
-    bytes: [] as number[],
-    size: 0,
-    end: "pending" as "pending" | "closed" | "error",
-    error: undefined as unknown,
-    time: 0,
-  };
-  async function drain() {
-    let count = 0;
-    try {
-      for await (const chunk of chunks) {
-        seen.size += chunk.length;
-        if (chunk.length < 10) seen.bytes.push(...chunk);
-        await work?.(++count);
-      }
-      seen.end = "closed";
-    } catch (error) {
-      seen.end = "error";
-      seen.error = error;
-    }
-    seen.time = performance.now();
-  }
-  const over = new AbortController();
-  await Promise.race([
-    drain(),
-    delay(limit, over).catch(() => {}),
-  ]);
-  over.abort();
-  return { ...seen };
-}
 
 /** Whether an error carries a value, up to a sensible depth. */
 function mentions(error: unknown, value: Uint8Array, depth = 3): boolean {
   if (error instanceof Uint8Array) return error[0] === value[0];
   if (depth === 0 || typeof error !== "object" || error === null) return false;
-  return Reflect.ownKeys(error).some((key) =>
+  // getters, too
+  const keys = [error, Object.getPrototypeOf(error) ?? {}]
+    .flatMap((object) => Reflect.ownKeys(object));
+  return keys.some((key) =>
     mentions(Reflect.get(error, key), value, depth - 1)
   );
-}
-
-const ENDS = {
-  pending: "the silence is never reported",
-  closed: "the stream just ends, as if it were complete",
-  error: "it is an error",
-};
-
-/** Observes all peers at the same time, as they mostly wait. */
-async function each(
-  title: string,
-  peers: Peer[],
-  run: (peer: Peer) => Promise<Observed>,
-): Promise<Rows> {
-  return { [title]: await Promise.all(peers.map(run)) };
 }
 
 /** A chunk, then silence: what the peer does, row by row. */
@@ -448,5 +367,9 @@ export const scenarios = [
   hungGenerator,
   fallback,
   plainPromise,
+  headers,
+  pings,
+  llmClient,
+  warning,
   size,
 ];

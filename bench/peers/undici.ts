@@ -1,7 +1,13 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { Agent, request } from "npm:undici@8.12.4";
-import type { Chunks, GuardOptions, Peer, Source } from "./peer.ts";
+import { Agent, fetch as send, request } from "npm:undici@8.12.4";
+import {
+  type Chunks,
+  type GuardOptions,
+  type Peer,
+  PINGS,
+  type Source,
+} from "./peer.ts";
 
 async function* guardBody(url: string, options: GuardOptions): Chunks {
   const { timeout: bodyTimeout, first } = options;
@@ -39,7 +45,25 @@ export const undici: Peer = {
   latest: 1_800,
   guard,
   guardBody,
+  async guardRequest(url, headersTimeout) {
+    const dispatcher = new Agent({ headersTimeout });
+    try {
+      await request(url, { dispatcher });
+    } finally {
+      await dispatcher.destroy();
+    }
+  },
+  createFetch(bodyTimeout) {
+    const dispatcher = new Agent({ bodyTimeout });
+    return ((url: string, init: object) =>
+      send(url, { ...init, dispatcher })) as unknown as typeof fetch;
+  },
   notes: {
+    "One line with an LLM client": {
+      no: "on Deno, where its error does not reach the client; on Node.js it " +
+        "does, with undici's own `fetch` and an `Agent`",
+    },
+    [PINGS]: { no: "its limit counts every byte" },
     "A blocked event loop is not silence": {
       yes: "its clock counts its own ticks, not the time",
     },
