@@ -412,59 +412,61 @@ const ENDINGS: Record<string, Ending> = {
   },
 };
 
+/** Starts a worker whose second unit waits, and returns how its state is read. */
+function startEnding(time: FakeTime, ending: Ending) {
+  const aborter = new AbortController();
+  const { wait, next } = gates();
+  const seen = { cleaned: false, finished: false };
+  let context!: AbortSignal;
+  const worker = startWorker(async function* ({ signal }) {
+    context = signal;
+    try {
+      yield 1;
+      await wait();
+      ending.then?.(signal);
+      yield 2;
+    } finally {
+      seen.cleaned = true;
+    }
+  }, { signal: aborter.signal });
+  worker.finished.then(() => seen.finished = true);
+  const heartbeats = readAll(worker.heartbeats);
+  let results: Collected<number> | undefined;
+  const open = () => results ??= readAll(worker.results);
+  const readState = async () => {
+    await advance(time, 1);
+    const reason = context.aborted ? context.reason : null;
+    const { cleaned, finished } = seen;
+    return [results?.end, heartbeats.end, reason, cleaned, finished] as State;
+  };
+  const cancellable = {
+    heartbeats,
+    results: {
+      cancel: (reason: unknown) => (results ?? worker.results).cancel(reason),
+    },
+  };
+  return { aborter, cancellable, next, open, readState };
+}
+
 for (const [name, ending] of Object.entries(ENDINGS)) {
   Deno.test(`startWorker ends as its table says when ${name}`, async () => {
     using time = new FakeTime();
-    const aborter = new AbortController();
-    const { wait, next } = gates();
-    let cleaned = false;
-    let context!: AbortSignal;
-    const worker = startWorker(async function* ({ signal }) {
-      context = signal;
-      try {
-        yield 1;
-        await wait();
-        ending.then?.(signal);
-        yield 2;
-      } finally {
-        cleaned = true;
-      }
-    }, { signal: aborter.signal });
-    let finished = false;
-    worker.finished.then(() => finished = true);
-    const heartbeats = readAll(worker.heartbeats);
-    let results: Collected<number> | undefined;
-    const open = () => results ??= readAll(worker.results);
-    if (!ending.idle) open();
-    const state = async () => {
-      await advance(time, 1);
-      return [
-        results?.end,
-        heartbeats.end,
-        context.aborted ? context.reason : null,
-        cleaned,
-        finished,
-      ] as State;
-    };
-    await advance(time, 1);
-    ending.act?.(
-      {
-        heartbeats,
-        results: {
-          cancel: (reason) => (results ?? worker.results).cancel(reason),
-        },
-      },
-      aborter,
+    const { aborter, cancellable, next, open, readState } = startEnding(
+      time,
+      ending,
     );
-    open();
-    const before = await state();
+    if (!ending.idle) open();
+    await advance(time, 1);
+    ending.act?.(cancellable, aborter);
+    const results = open();
+    const before = await readState();
     next();
-    const after = await state();
+    const after = await readState();
     for (const i of ending.before.keys()) {
       assertStrictEquals(before[i], ending.before[i]);
       assertStrictEquals(after[i], ending.after[i]);
     }
-    assertEquals(results?.chunks, ending.results);
+    assertEquals(results.chunks, ending.results);
     assertEquals(time.next(), false);
   });
 }

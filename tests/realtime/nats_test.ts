@@ -3,7 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { FleetMonitor } from "../../fleet.ts";
-import { publishHeartbeats, subscribeHeartbeats } from "../../nats.ts";
+import {
+  type NatsConnection,
+  publishHeartbeats,
+  subscribeHeartbeats,
+} from "../../nats.ts";
 import type { Heartbeat } from "../../worker.ts";
 import { waitUntil } from "../_help.ts";
 import {
@@ -14,144 +18,136 @@ import {
   testWithBroker as test,
 } from "../_nats.ts";
 
+const WORKERS = 1_000;
+const BEATS = 1_000_000;
+
+/** Subscribes, and lists the workers of each kind of event. */
+function watchAll(connection: NatsConnection) {
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const events: Record<string, string[]> = { up: [], down: [], recovered: [] };
+  const seen = { events, malformed: [] as unknown[], lastSeq: 0 };
+  const beats = subscribeHeartbeats(connection, "heartbeats.>", {
+    onMalformed: (message) => void seen.malformed.push(message),
+  });
+  const counted = beats.pipeThrough(
+    new TransformStream<Heartbeat[], Heartbeat[]>({
+      transform(batch, controller) {
+        for (const { seq } of batch) seen.lastSeq = Math.max(seen.lastSeq, seq);
+        controller.enqueue(batch);
+      },
+    }),
+  );
+  const listening = counted.pipeThrough(fleet).pipeTo(
+    new WritableStream({
+      write: ({ type, worker }) => void events[type]!.push(worker),
+    }),
+  );
+  return { seen, listening };
+}
+
 test("a million heartbeats over NATS cost no verdict: who is silent is found, and nobody else", async () => {
   await using broker = await Broker.start();
   const [near, far] = [await broker.connect(), await broker.connect()];
-  const WORKERS = 1_000;
-  const BEATS = 1_000_000;
-  const fleet = new FleetMonitor({ timeout: 3_000 });
-  const events: Record<string, string[]> = {
-    up: [],
-    down: [],
-    recovered: [],
-  };
-  const malformed: unknown[] = [];
-  let taken = 0;
-  const listening = subscribeHeartbeats(far, "heartbeats.>", {
-    onMalformed: (message) => void malformed.push(message),
-  })
-    .pipeThrough(
-      new TransformStream<Heartbeat[], Heartbeat[]>({
-        transform(batch, controller) {
-          for (const { seq } of batch) taken = Math.max(taken, seq);
-          controller.enqueue(batch);
-        },
-      }),
-    )
-    .pipeThrough(fleet)
-    .pipeTo(
-      new WritableStream({
-        write: ({ type, worker }) => void events[type]!.push(worker),
-      }),
-    );
+  const { seen, listening } = watchAll(far);
+  const { events, malformed } = seen;
   await far.flush();
   const names = Array.from({ length: WORKERS }, (_, i) => `w-${i}`);
   const writers = names.map((name) =>
     publishHeartbeats(near, `heartbeats.${name}`).getWriter()
   );
+  let published = 0;
+  const publish = (count: number, seq: number) => {
+    published += count;
+    for (const [i, writer] of writers.slice(0, count).entries()) {
+      writer.write({ worker: names[i]!, seq, time: Date.now() });
+    }
+    // not faster than one of each at once, so that nobody's buffer overflows
+    return near.flush();
+  };
+  const rounds = BEATS / WORKERS;
   // the last ten fall silent half-way
   const silent = names.slice(-10);
   const started = performance.now();
-  let spoke = 0;
-  for (let seq = 1; seq <= BEATS / WORKERS; seq++) {
-    for (const [i, writer] of writers.entries()) {
-      const worker = names[i]!;
-      if (seq * 2 > BEATS / WORKERS && i >= WORKERS - 10) continue;
-      writer.write({ worker, seq, time: Date.now() });
-      spoke++;
-    }
-    // not faster than a second of them at once, so that nobody's buffer overflows
-    await near.flush();
+  for (let seq = 1; seq <= rounds; seq++) {
+    await publish(seq * 2 > rounds ? WORKERS - 10 : WORKERS, seq);
   }
+  assertEquals(published, BEATS - 10 * rounds / 2);
   // the others go on until the verdict
-  const others = names.slice(0, -10);
-  let seq = BEATS / WORKERS;
+  let seq = rounds;
   while (events.down!.length < 10 && performance.now() - started < LONG) {
-    seq++;
-    for (const [i, worker] of others.entries()) {
-      writers[i]!.write({ worker, seq, time: Date.now() });
-    }
-    await near.flush();
+    await publish(WORKERS - 10, ++seq);
     await delay(200);
   }
-  assertEquals(spoke, BEATS - 10 * BEATS / WORKERS / 2);
   assertEquals(events.up!.sort(), names.toSorted());
   assertEquals(events.down!.sort(), silent.toSorted());
   assertEquals(events.recovered, []);
   assertEquals(malformed, []);
-  assert(taken >= BEATS / WORKERS);
+  assert(seen.lastSeq >= rounds);
   await Promise.all([near.close(), far.close()]);
   await listening;
 });
 
-test("a watcher of three processes reports the workers of the one that is killed, and only them", async () => {
-  await using broker = await Broker.start();
-  await using watcher = await startWatcher(broker.servers, ["--timeout", "2s"]);
-  const args = [
-    "--server",
-    broker.servers,
-    "--count",
-    "1000",
-    "--interval",
-    "500ms",
-  ];
-  await using _alpha = startExample("worker", [...args, "--name", "alpha"]);
-  await using beta = startExample("worker", [...args, "--name", "beta"]);
-  await using _gamma = startExample("worker", [...args, "--name", "gamma"]);
-  await waitUntil(
-    () => watcher.reported("up").length === 3_000,
-    "3,000 are up",
-  );
-  assertEquals(watcher.reported("down"), []);
-  const names = Array.from({ length: 1_000 }, (_, i) => `beta-${i}`).sort();
-  beta.kill("SIGKILL");
-  await waitUntil(
-    () => watcher.reported("down").length >= 1_000,
-    "1,000 are down",
-  );
-  // what is not to come would come now
-  await delay(2_700);
-  assertEquals(watcher.reported("down"), names);
+type Watcher = Awaited<ReturnType<typeof startWatcher>>;
 
-  // a watcher that was stopped meanwhile has no evidence
+function waitForCount(watcher: Watcher, type: string, count: number) {
+  return waitUntil(
+    () => watcher.reported(type).length >= count,
+    `${count} are ${type}`,
+  );
+}
+
+/** A watcher that was stopped has no evidence against the silent. */
+async function stopForAWhile(watcher: Watcher) {
   watcher.kill("SIGSTOP");
   await delay(4_000);
   watcher.kill("SIGCONT");
   await delay(3_300);
-  assertEquals(watcher.reported("down"), names);
+}
 
-  // nor has one whose broker was away
+/** Nor has one whose broker was away. */
+async function restartBroker(broker: Broker, watcher: Watcher) {
   await broker.stop();
-  await waitUntil(
-    () => watcher.reported("blind").length === 1,
-    "it says it is blind",
-  );
+  await waitForCount(watcher, "blind", 1);
   await delay(3_300);
   await broker.start();
-  await waitUntil(
-    () => watcher.reported("sees").length === 1,
-    "it says it sees",
-  );
+  await waitForCount(watcher, "sees", 1);
   await delay(3_300);
+}
+
+test("a watcher of three processes reports the workers of the one that is killed, and only them", async () => {
+  await using broker = await Broker.start();
+  await using watcher = await startWatcher(broker.servers, ["--timeout", "2s"]);
+  const options = { server: broker.servers, count: 1_000, interval: "500ms" };
+  const args = Object.entries(options)
+    .flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const start = (name: string) =>
+    startExample("worker", [...args, "--name", name]);
+  await using _alpha = start("alpha");
+  await using beta = start("beta");
+  await using gamma = start("gamma");
+  await waitForCount(watcher, "up", 3_000);
+  assertEquals(watcher.reported("up").length, 3_000);
+  assertEquals(watcher.reported("down"), []);
+  const names = Array.from({ length: 1_000 }, (_, i) => `beta-${i}`).sort();
+  beta.kill("SIGKILL");
+  await waitForCount(watcher, "down", 1_000);
+  // what is not to come would come now
+  await delay(2_700);
+  assertEquals(watcher.reported("down"), names);
+  await stopForAWhile(watcher);
+  assertEquals(watcher.reported("down"), names);
+  await restartBroker(broker, watcher);
   assertEquals(watcher.reported("down"), names);
 
   // and after all that it is still awake
-  await using _again = startExample("worker", [...args, "--name", "beta"]);
-  await waitUntil(
-    () => watcher.reported("recovered").length === 1_000,
-    "recovered",
-  );
+  await using _again = start("beta");
+  await waitForCount(watcher, "recovered", 1_000);
   assertEquals(watcher.reported("recovered"), names);
-  _gamma.kill("SIGKILL");
-  await waitUntil(
-    () => watcher.reported("down").length === 2_000,
-    "gamma is down",
-  );
-  assertEquals(
-    watcher.reported("down").filter((name) => name.startsWith("gamma"))
-      .length,
-    1_000,
-  );
+  gamma.kill("SIGKILL");
+  await waitForCount(watcher, "down", 2_000);
+  const down = watcher.reported("down");
+  assertEquals(down.length, 2_000);
+  assertEquals(down.filter((name) => name.startsWith("gamma")).length, 1_000);
 });
 
 test("two watchers divide a fleet by the partitions of the broker", async () => {
