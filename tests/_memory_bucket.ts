@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import type { LeaseBucket, LeaseEntry } from "../group.ts";
+import type { StoreBucket, StoreBucketEntry } from "../store.ts";
 
 /** What a server says of a write to a key that has another revision. */
 class WrongRevisionError extends Error {
@@ -61,7 +62,7 @@ export class MemoryBucket {
   connect(
     link: <T>(request: () => T) => Promise<T> = async (request) =>
       await request(),
-  ): LeaseBucket {
+  ): LeaseBucket & StoreBucket {
     return {
       create: (key, value) => link(() => this.#write(key, value, 0)),
       update: (key, value, revision) =>
@@ -70,7 +71,8 @@ export class MemoryBucket {
       get: (key) => link(() => this.#get(key)),
       delete: (key, options) =>
         link(() => this.#delete(key, options?.previousSeq)),
-      keys: (filter) => link(() => this.#list(filter)),
+      keys: (filter) => link(() => iterate(this.#list(filter))),
+      history: ({ key }) => link(() => iterate(this.#readAll(key))),
     };
   }
 
@@ -90,15 +92,18 @@ export class MemoryBucket {
     this.#stored.delete(key);
   }
 
-  async *#keysOf(keys: string[]) {
-    yield* keys;
+  #list(filter: string): string[] {
+    const prefix = filter.replace(/\*$/, "");
+    return [...this.#stored.keys()]
+      .filter((key) => key.startsWith(prefix) && this.#read(key));
   }
 
-  #list(filter: string): AsyncIterable<string> {
-    const prefix = filter.replace(/\*$/, "");
-    const keys = [...this.#stored.keys()];
-    return this.#keysOf(
-      keys.filter((key) => key.startsWith(prefix) && this.#read(key)),
-    );
+  #readAll(filter: string): StoreBucketEntry[] {
+    return this.#list(filter)
+      .map((key) => ({ key, operation: "PUT", ...this.#get(key)! }));
   }
+}
+
+async function* iterate<T>(values: T[]) {
+  yield* values;
 }

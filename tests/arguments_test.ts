@@ -14,6 +14,7 @@ import {
   subscribeHeartbeats,
   watchFleet,
 } from "../nats.ts";
+import { natsStore, persistFleet } from "../store.ts";
 import { supervise } from "../supervisor.ts";
 import { serveThread, startThread } from "../thread.ts";
 import { Watchdog, withHeartbeat } from "../watchdog.ts";
@@ -159,9 +160,61 @@ function natsRows(): Row[] {
   ];
 }
 
+/** An object with these methods. */
+function withMethods(...names: string[]) {
+  return Object.fromEntries(names.map((name) => [name, () => {}]));
+}
+
+function persistRows(): Row[] {
+  const expect = () => {};
+  const fleet = { readable: free(), expect };
+  const store = withMethods("load", "save", "remove", "acknowledge");
+  const none = [undefined, null, {}];
+  return [
+    ...option((given) => [given, store], "fleet", "a FleetMonitor", {
+      wrongKinds: none,
+    }),
+    ...option(
+      (readable) => [{ expect, readable }, store],
+      "fleet.readable",
+      stream,
+      { wrongKinds: none },
+    ),
+    ...option((given) => [fleet, given], "store", "a FleetStore", {
+      wrongKinds: [...none, { ...store, save: 1 }],
+    }),
+    ...option((given) => [fleet, store, given], "options", "an object", OBJECT),
+    ...options(
+      (given) => [fleet, store, given],
+      ["onError"],
+      "a function",
+      FUNCTION,
+    ),
+  ];
+}
+
+function natsStoreRows(): Row[] {
+  const bucket = withMethods(
+    ...["create", "update", "put", "get", "delete", "history"],
+  );
+  return [
+    ...option((given) => [given], "bucket", "a key-value bucket", {
+      wrongKinds: [undefined, null, {}, { ...bucket, history: 1 }],
+    }),
+    ...option((given) => [bucket, given], "prefix", "a string", STRING),
+    ...option(
+      (given) => [bucket, given],
+      "prefix",
+      "empty, or parts of letters, digits, '-' and '_' that each end with a dot",
+      { wrongKinds: [], outOfRange: ["a", ".", "a..", "a b.", "*."] },
+    ),
+  ];
+}
+
 function groupRows(): Row[] {
-  const methods = ["create", "update", "put", "get", "delete", "keys"];
-  const bucket = Object.fromEntries(methods.map((name) => [name, () => {}]));
+  const bucket = withMethods(
+    ...["create", "update", "put", "get", "delete", "keys"],
+  );
   const given = (more: object) => [bucket, { lease: 3, ...more }];
   return [
     ...option((given) => [given, {}], "bucket", "a key-value bucket", {
@@ -469,6 +522,16 @@ const TABLE: Record<string, Entry> = {
     actions: ["find partition"],
     call: (worker) => WatchGroup.prototype.getPartition(worker),
     rows: option((given) => [given], "worker", "a string", STRING),
+  },
+  persistFleet: {
+    actions: ["persist fleet"],
+    call: persistFleet,
+    rows: persistRows(),
+  },
+  natsStore: {
+    actions: ["make store"],
+    call: natsStore,
+    rows: natsStoreRows(),
   },
   "FleetMonitor.beat": {
     actions: ["take heartbeat"],

@@ -25,6 +25,7 @@ import {
   publishHeartbeats,
   subscribeHeartbeats,
 } from "../../nats.ts";
+import { type FleetStore, persistFleet, type StoredRow } from "../../store.ts";
 import { startThread, type StartThreadOptions } from "../../thread.ts";
 import { canRunCommands, commandBehaviours } from "./command.ts";
 import type { Task } from "./thread.ts";
@@ -757,6 +758,34 @@ const together: Behaviours = {
     assertSame(group.held, [], "held");
     assertSame(stored.size, 0, "stored");
     assertSame(changes.length, 4, "changes");
+  },
+
+  async "a fleet with a memory knows who died while no watcher was there"() {
+    const rows = new Map<string, StoredRow>();
+    let acknowledged = 0;
+    const store: FleetStore = {
+      load: () =>
+        Promise.resolve({ workers: [...rows.values()], acknowledged }),
+      save: (row) => {
+        rows.set(row.worker, { ...row, position: rows.size + 1 });
+        return Promise.resolve(rows.size);
+      },
+      remove: () => Promise.resolve(),
+      acknowledge: (position) =>
+        Promise.resolve(void (acknowledged = position)),
+    };
+    const first = new FleetMonitor({ timeout: PATIENT });
+    const reader = persistFleet(first, store).getReader();
+    first.beat("a");
+    assertSame((await reader.read()).value?.type, "up", "event");
+    const next = reader.read();
+    await until(() => acknowledged === 1, "not acknowledged");
+    await reader.cancel();
+    await next;
+    const second = persistFleet(new FleetMonitor({ timeout: STALL }), store)
+      .getReader();
+    assertSame((await second.read()).value?.id, "a#2", "event");
+    await second.cancel();
   },
 
   async "heartbeats go by a NATS client and back, and nothing while it is not connected"() {

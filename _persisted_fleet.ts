@@ -1,0 +1,225 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import {
+  type KnownWorker,
+  toKnown,
+  toTransition,
+} from "./_fleet_transition.ts";
+import type {
+  FleetStore,
+  StoredFleet,
+  StoredFleetEvent,
+  StoredRow,
+} from "./_store_types.ts";
+import type { FleetEvent } from "./fleet.ts";
+
+/** How many events may be on their way to the store. */
+const MAX_WRITES = 64;
+/** A detail that is longer in JSON is not stored. */
+const MAX_DETAIL_LENGTH = 4_096;
+
+/** What is used of a `FleetMonitor`. */
+export interface PersistedSource {
+  /** Its events. */
+  readonly readable: ReadableStream<FleetEvent>;
+  /** Names workers that must show up. */
+  expect(workers: Iterable<string>): void;
+}
+
+/** A worker, as it is in the store or on its way there. */
+interface Row extends KnownWorker {
+  change: number;
+  /** Where it is in the store; `undefined` if it is not. */
+  position: Promise<number | undefined>;
+}
+
+/** An event that was written, or could not be. */
+interface Written {
+  event: StoredFleetEvent;
+  position?: number | undefined;
+}
+
+/** The types of events that are about no worker in the store. */
+function isAboutWorker({ type }: FleetEvent): boolean {
+  return ["up", "down", "recovered", "forgotten", "left"].includes(type);
+}
+
+function hasLeft(type: string): boolean {
+  return type === "forgotten" || type === "left";
+}
+
+/** The event without a detail that is too long to be kept. */
+function toStored(event: FleetEvent): FleetEvent {
+  if (!("detail" in event)) return event;
+  const { detail, ...rest } = event;
+  const text = JSON.stringify(detail) ?? "";
+  return text.length > MAX_DETAIL_LENGTH ? rest as FleetEvent : event;
+}
+
+/**
+ * The events of a fleet, with a store as its memory. An event goes through these
+ * steps: it is compared with what the store knows, written, handed over when the
+ * reader asks for it, and acknowledged when the reader asks for the next one.
+ *
+ * At the start, what was written and not acknowledged is handed over once more,
+ * and everybody who is not known to have left has to show up.
+ */
+export class PersistedFleet {
+  /** The events, for a reader. */
+  readonly readable: ReadableStream<StoredFleetEvent>;
+  readonly #source: PersistedSource;
+  readonly #store: FleetStore;
+  readonly #onError: (error: unknown) => void;
+  readonly #rows = new Map<string, Row>();
+  /** Rows of workers that have left, which go once that is acknowledged. */
+  readonly #leaving = new Map<string, number>();
+  /** The position of the last event that was acknowledged, and that was handed over. */
+  #acknowledged = 0;
+  #handedOver = 0;
+  #acknowledging: Promise<void> | undefined;
+
+  constructor(
+    source: PersistedSource,
+    store: FleetStore,
+    onError: (error: unknown) => void,
+  ) {
+    this.#source = source;
+    this.#store = store;
+    this.#onError = onError;
+    const written = new TransformStream<
+      FleetEvent,
+      Promise<Written | undefined>
+    >(
+      {
+        start: (controller) => this.#load(controller),
+        transform: (event, controller) =>
+          controller.enqueue(this.#write(event)),
+      },
+      undefined,
+      { highWaterMark: MAX_WRITES },
+    );
+    const reader = source.readable.pipeThrough(written).getReader();
+    this.readable = new ReadableStream<StoredFleetEvent>({
+      pull: (controller) => this.#onPull(reader, controller),
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  async #onPull(
+    reader: ReadableStreamDefaultReader<Promise<Written | undefined>>,
+    controller: ReadableStreamDefaultController<StoredFleetEvent>,
+  ) {
+    // who asks for the next event has taken the one before
+    if (this.#acknowledged !== this.#handedOver) {
+      this.#acknowledging ??= this.#acknowledge();
+    }
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        await this.#acknowledging;
+        return controller.close();
+      }
+      const written = await value;
+      if (!written) continue;
+      this.#handedOver = written.position ?? this.#handedOver;
+      return controller.enqueue(written.event);
+    }
+  }
+
+  async #load(
+    controller: TransformStreamDefaultController<Promise<Written | undefined>>,
+  ) {
+    const { workers, acknowledged }: StoredFleet = await this.#store.load();
+    this.#acknowledged = this.#handedOver = acknowledged;
+    const expected: string[] = [];
+    for (const row of workers.sort((a, b) => a.position - b.position)) {
+      const { worker, change, event, position } = row;
+      const known = toKnown(event);
+      this.#rows.set(worker, {
+        ...known,
+        change,
+        position: Promise.resolve(position),
+      });
+      if (hasLeft(event.type)) this.#leaving.set(worker, position);
+      else expected.push(worker);
+      if (position > acknowledged) controller.enqueue(this.#repeat(row));
+    }
+    this.#source.expect(expected);
+  }
+
+  #repeat({ worker, change, event, position }: StoredRow): Promise<Written> {
+    return Promise.resolve({
+      event: { ...event, id: `${worker}#${change}` },
+      position,
+    });
+  }
+
+  async #write(event: FleetEvent): Promise<Written | undefined> {
+    if (!isAboutWorker(event)) return { event };
+    const { worker } = event;
+    const row = this.#rows.get(worker);
+    const transition = toTransition(row, event);
+    if (!transition) return undefined;
+    const change = (row?.change ?? 0) + 1;
+    this.#leaving.delete(worker);
+    const writing = this.#save(transition, change, row?.position);
+    this.#rows.set(worker, {
+      ...toKnown(transition),
+      change,
+      position: writing.then(({ position }) => position),
+    });
+    const { position, isForeign } = await writing;
+    // another watcher has written the row, and reports the event
+    if (isForeign) return undefined;
+    if (hasLeft(transition.type) && position !== undefined) {
+      this.#leaving.set(worker, position);
+    }
+    return { event: { ...transition, id: `${worker}#${change}` }, position };
+  }
+
+  async #save(
+    event: FleetEvent,
+    change: number,
+    previous: Promise<number | undefined> | undefined,
+  ): Promise<{ position: number | undefined; isForeign: boolean }> {
+    const before = await previous;
+    try {
+      const row = { worker: event.worker, change, event: toStored(event) };
+      const position = await this.#store.save(row, before);
+      return {
+        position: position ?? before,
+        isForeign: position === undefined,
+      };
+    } catch (error) {
+      this.#onError(error);
+      return { position: before, isForeign: false };
+    }
+  }
+
+  /** Notes what was handed over, until that is up to date. */
+  async #acknowledge() {
+    try {
+      while (this.#acknowledged !== this.#handedOver) {
+        const position = this.#handedOver;
+        await this.#store.acknowledge(position);
+        this.#acknowledged = position;
+        await this.#removeLeft(position);
+      }
+    } catch (error) {
+      this.#onError(error);
+    } finally {
+      this.#acknowledging = undefined;
+    }
+  }
+
+  /** Removes who has left, once a reader knows that. */
+  async #removeLeft(acknowledged: number) {
+    for (const [worker, position] of this.#leaving) {
+      if (position > acknowledged) continue;
+      this.#leaving.delete(worker);
+      this.#rows.delete(worker);
+      await this.#store.remove(worker, position);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { toKnown, toTransition } from "../_fleet_transition.ts";
+import type { FleetEvent } from "../fleet.ts";
+
+const worker = "alpha";
+const UP: FleetEvent = { type: "up", worker, time: 1000, seq: 1, detail: "a" };
+const DOWN: FleetEvent = {
+  ...{ type: "down", worker, time: 2000 },
+  ...{ lastSeen: 1500, seq: 5, detail: "b" },
+};
+const RECOVERED: FleetEvent = {
+  ...{ type: "recovered", worker, time: 3000 },
+  ...{ outage: 1500, missed: 2, seq: 8, detail: "c" },
+};
+const FORGOTTEN: FleetEvent = { type: "forgotten", worker, time: 4000 };
+
+/** The type of what each event becomes for a reader who knows the last one. */
+function typesAfter(last: FleetEvent | undefined) {
+  const known = last && toKnown(last);
+  return [UP, RECOVERED, DOWN, FORGOTTEN]
+    .map((event) => toTransition(known, event)?.type);
+}
+
+Deno.test("toTransition leaves only what is news", () => {
+  const left = ["up", "up", "down", undefined];
+  assertEquals(typesAfter(undefined), left);
+  assertEquals(typesAfter(FORGOTTEN), left);
+  const up = [undefined, undefined, "down", "forgotten"];
+  assertEquals(typesAfter(UP), up);
+  assertEquals(typesAfter(RECOVERED), up);
+  assertEquals(
+    typesAfter(DOWN),
+    ["recovered", "recovered", undefined, "forgotten"],
+  );
+});
+
+Deno.test("toTransition counts the outage from when the worker was last heard", () => {
+  const up: FleetEvent = {
+    type: "up",
+    worker,
+    time: 5000,
+    seq: 9,
+    detail: "d",
+  };
+  assertEquals(toTransition(toKnown(DOWN), up), {
+    ...{ type: "recovered", worker, time: 5000 },
+    ...{ outage: 3500, missed: 3, seq: 9, detail: "d" },
+  });
+  // it never showed up, and has no numbers
+  const absent: FleetEvent = { type: "down", worker, time: 2000 };
+  const bare: FleetEvent = { type: "up", worker, time: 5000 };
+  assertEquals(toTransition(toKnown(absent), bare), {
+    ...{ type: "recovered", worker, time: 5000, outage: 3000 },
+  });
+  // the worker counts from the start again, by a clock that was set back
+  const restarted: FleetEvent = { type: "up", worker, time: 1000, seq: 1 };
+  assertEquals(toTransition(toKnown(DOWN), restarted), {
+    ...{ type: "recovered", worker, time: 1000, outage: 0, seq: 1 },
+  });
+});
+
+Deno.test("toTransition leaves the outage out for readers who never heard of the worker", () => {
+  assertEquals(toTransition(undefined, RECOVERED), {
+    ...{ type: "up", worker, time: 3000, seq: 8, detail: "c" },
+  });
+  assertEquals(toTransition(undefined, DOWN), DOWN);
+});

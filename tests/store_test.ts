@@ -1,0 +1,264 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { FleetMonitor } from "../fleet.ts";
+import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
+import { readAll } from "./_help.ts";
+import { MemoryBucket } from "./_memory_bucket.ts";
+import { MemoryStore } from "./_memory_store.ts";
+import { VirtualTime } from "./model/_virtual_time.ts";
+
+const TIMEOUT = 1000;
+const FAILURE = new Error("the store is away");
+
+/** A watcher with a memory; its events are read all the time. */
+function watch(store: MemoryStore, options = {}) {
+  const fleet = new FleetMonitor({ timeout: TIMEOUT, resolution: 30 });
+  const errors: unknown[] = [];
+  const events = readAll(persistFleet(fleet, store, {
+    onError: (error) => errors.push(error),
+    ...options,
+  }));
+  const says = () =>
+    events.chunks.map(({ type, id }: StoredFleetEvent) => `${type} ${id}`);
+  return { fleet, events, errors, says, end: () => events.cancel("it ends") };
+}
+
+/** Lets time pass while these workers beat. */
+async function advance(
+  time: VirtualTime,
+  ms: number,
+  fleet?: FleetMonitor,
+  workers: string[] = [],
+) {
+  for (let passed = 0; passed < ms; passed += 250) {
+    for (const worker of workers) fleet!.beat(worker);
+    await time.runUntil(Date.now() + 250);
+  }
+}
+
+Deno.test("persistFleet writes an event before it hands it over, and acknowledges it", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, says, end } = watch(store);
+  await advance(time, 1000, fleet, ["alpha", "beta"]);
+  await advance(time, 2000, fleet, ["beta"]);
+  assertEquals(says(), ["up alpha#1", "up beta#1", "down alpha#2"]);
+  assertEquals(store.writes, ["alpha up", "beta up", "alpha down"]);
+  assertEquals(store.acknowledged, 3);
+  await end();
+  await time.runUntil(Date.now());
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("persistFleet reports who died while no watcher was there, and nobody else", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 1000, first.fleet, ["alpha", "beta", "gamma"]);
+  await advance(time, 2000, first.fleet, ["alpha", "beta"]);
+  await first.end();
+  // alpha dies, beta lives, gamma is known to be down
+  await advance(time, 10_000);
+  const started = Date.now();
+  const second = watch(store);
+  await advance(time, 3000, second.fleet, ["beta"]);
+  assertEquals(second.says(), ["down alpha#2"]);
+  const [event] = second.events.chunks;
+  const after = event!.time - started;
+  assert(after >= TIMEOUT && after <= TIMEOUT + 30, `after ${after} ms`);
+  await second.end();
+});
+
+Deno.test("persistFleet says how long an outage was that several watchers have seen", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  first.fleet.beat("alpha", 7);
+  await advance(time, 5000);
+  await first.end();
+  const second = watch(store);
+  await advance(time, 3000);
+  second.fleet.beat("alpha", 17, "back");
+  await advance(time, 250);
+  const [event] = second.events.chunks;
+  assertEquals(event, {
+    ...{ type: "recovered", worker: "alpha", time: 8000, id: "alpha#3" },
+    ...{ outage: 8000, missed: 9, seq: 17, detail: "back" },
+  });
+  await second.end();
+});
+
+Deno.test("persistFleet hands over once more what was perhaps not handed over", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const reader = persistFleet(fleet, store).getReader();
+  fleet.beat("alpha");
+  fleet.beat("beta");
+  await time.runUntil(10);
+  assertEquals((await reader.read()).value?.id, "alpha#1");
+  await time.runUntil(20);
+  // it is busy with alpha, and ends: nobody knows whether it was done
+  await reader.cancel();
+  assertEquals(store.acknowledged, 0);
+  const second = watch(store);
+  await time.runUntil(100);
+  assertEquals(second.says(), ["up alpha#1", "up beta#1"]);
+  assertEquals(store.acknowledged, 2);
+  await second.end();
+  const third = watch(store);
+  await time.runUntil(200);
+  assertEquals(third.says(), []);
+  await third.end();
+});
+
+Deno.test("persistFleet repeats a last event before what follows it", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  await advance(time, 2000);
+  await first.end();
+  // the down event was written, and its watcher ended before it was handed over
+  store.acknowledged = 1;
+  const second = watch(store);
+  second.fleet.beat("alpha");
+  await advance(time, 500, second.fleet, ["alpha"]);
+  assertEquals(second.says(), ["down alpha#2", "recovered alpha#3"]);
+  await second.end();
+});
+
+Deno.test("persistFleet forgets who has left, once a reader knows", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  first.fleet.remove("alpha");
+  await time.runUntil(Date.now() + 10);
+  assertEquals(first.says(), ["up alpha#1", "forgotten alpha#2"]);
+  assertEquals([...store.rows], []);
+  // it begins anew, and nothing is left of the first time
+  first.fleet.beat("alpha");
+  await time.runUntil(Date.now() + 10);
+  assertEquals(first.says().at(-1), "up alpha#1");
+  await first.end();
+});
+
+Deno.test("persistFleet keeps a worker that comes back before it was forgotten for good", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const reader = persistFleet(fleet, store).getReader();
+  const next = async () => (await reader.read()).value?.id;
+  fleet.beat("alpha");
+  assertEquals(await next(), "alpha#1");
+  fleet.remove("alpha");
+  assertEquals(await next(), "alpha#2");
+  fleet.beat("alpha");
+  await time.runUntil(10);
+  assertEquals(await next(), "alpha#3");
+  await time.runUntil(20);
+  assertEquals(store.rows.get("alpha")?.change, 3);
+  await reader.cancel();
+});
+
+Deno.test("persistFleet leaves an event to another watcher that has written the row", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 500, first.fleet, ["alpha", "beta"]);
+  const event = { type: "down", worker: "alpha", time: Date.now() } as const;
+  await store.save({ worker: "alpha", change: 2, event }, 1);
+  await advance(time, 2000);
+  assertEquals(first.says().slice(2), ["down beta#2"]);
+  await first.end();
+});
+
+Deno.test("persistFleet hands events over where the store fails, and tells onError", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  store.failure = FAILURE;
+  await advance(time, 2000, first.fleet, ["beta"]);
+  assertEquals(first.says(), ["up alpha#1", "up beta#1", "down alpha#2"]);
+  for (const error of first.errors) assertStrictEquals(error, FAILURE);
+  assertEquals(first.errors.length, 2);
+  // it writes again as soon as that works
+  store.failure = undefined;
+  await advance(time, 500, first.fleet, ["alpha", "beta"]);
+  assertEquals(store.rows.get("alpha")?.event.type, "recovered");
+  await first.end();
+});
+
+Deno.test("persistFleet errors with what the store throws while it is read", async () => {
+  const store = new MemoryStore();
+  store.load = () => Promise.reject(FAILURE);
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const reader = persistFleet(fleet, store).getReader();
+  assertStrictEquals(await assertRejects(() => reader.read()), FAILURE);
+});
+
+Deno.test("persistFleet stores no long detail, and hands over what is about no worker", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const fleet = new FleetMonitor({ timeout: TIMEOUT, maxWorkers: 1 });
+  const events = readAll(persistFleet(fleet, store));
+  fleet.beat("alpha", 1, "x".repeat(5000));
+  fleet.beat("beta");
+  await time.runUntil(10);
+  const [up, refused] = events.chunks;
+  assertEquals([refused?.type, refused?.id], ["refused", undefined]);
+  assertEquals(up?.type === "up" && (up.detail as string).length, 5000);
+  assertEquals(store.rows.get("alpha")?.event, {
+    ...{ type: "up", worker: "alpha", time: 0, seq: 1 },
+  });
+  await events.cancel("");
+});
+
+Deno.test("persistFleet closes when its fleet does, after the last acknowledgement", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, events, says } = watch(store);
+  const writer = fleet.writable.getWriter();
+  writer.write({ worker: "alpha", seq: 1, time: 0 });
+  writer.close();
+  await time.runUntil(10);
+  assertEquals(says(), ["up alpha#1"]);
+  assertEquals([events.end, store.acknowledged], ["closed", 1]);
+});
+
+Deno.test("natsStore keeps what a fleet needs under keys that any name has", async () => {
+  const bucket = new MemoryBucket(Infinity);
+  const store = natsStore(bucket.connect(), "p1.");
+  const other = natsStore(bucket.connect(), "p2.");
+  const names = ["alpha", "a.b", "", "w*>", "wörker 🫀", "A_b-c=1"];
+  const positions: (number | undefined)[] = [];
+  for (const worker of names) {
+    const event = { type: "up", worker, time: 5 } as const;
+    positions.push(await store.save({ worker, change: 1, event }, undefined));
+  }
+  await store.acknowledge(positions[2]!);
+  const { workers, acknowledged } = await store.load();
+  assertEquals(workers.map(({ worker }) => worker), names);
+  assertEquals(workers.map(({ position }) => position), positions);
+  assertEquals(acknowledged, positions[2]);
+  assertEquals(await other.load(), { workers: [], acknowledged: 0 });
+
+  const [first] = workers;
+  const event = { type: "down", worker: "alpha", time: 6 } as const;
+  const row = { worker: "alpha", change: 2, event };
+  const position = await store.save(row, first!.position);
+  assertEquals(await store.save(row, first!.position), undefined);
+  assertEquals(await store.save(row, undefined), undefined);
+  await store.remove("alpha", first!.position);
+  assertEquals((await store.load()).workers.length, names.length);
+  await store.remove("alpha", position!);
+  assertEquals((await store.load()).workers.length, names.length - 1);
+});
