@@ -45,6 +45,8 @@ export class StreamGuard<T> {
   #limits: (StreamLimit<T> & { isAlive: boolean })[];
   #onEnd: () => void;
   #isStarted = false;
+  /** Whether a chunk is being waited for. */
+  #isReading = false;
   // made once, because they are used for each chunk
   #onRead = (result: ReadableStreamReadResult<T>) => this.#takeResult(result);
   #onReadError = (error: unknown) => this.#end("error", error);
@@ -69,10 +71,13 @@ export class StreamGuard<T> {
     this.#reader.cancel(error).catch(() => {});
   }
 
-  #onPull(): Promise<void> {
+  /** No promise is returned, as waiting for it would cost as much as the clocks do. */
+  #onPull() {
+    if (this.#isReading) return;
+    this.#isReading = true;
     if (this.#isStarted) this.#resumeClocks();
     else this.#startClocks();
-    return this.#reader.read().then(this.#onRead, this.#onReadError);
+    this.#reader.read().then(this.#onRead, this.#onReadError);
   }
 
   #startClocks() {
@@ -90,6 +95,7 @@ export class StreamGuard<T> {
   }
 
   #takeResult({ done, value }: ReadableStreamReadResult<T>) {
+    this.#isReading = false;
     if (this.#phase === "ended") return;
     if (done) return this.#end("close");
     try {

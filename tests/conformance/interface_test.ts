@@ -107,10 +107,11 @@ Deno.test("HeartbeatMonitor differs by its constructor: options and no transform
   assertThrows(() => new loose(), TypeError);
 });
 
-Deno.test("HeartbeatMonitor differs by its own getter of writable, which a class does not make enumerable (TransformStream: Constructor and properties)", () => {
+Deno.test("HeartbeatMonitor differs by its gaps and its own getter of writable, which a class does not make enumerable (TransformStream: Constructor and properties)", () => {
   const { prototype } = HeartbeatMonitor;
   assertEquals(Object.getOwnPropertyNames(prototype).sort(), [
     "constructor",
+    "gaps",
     "writable",
   ]);
   const [usual, own] = [TransformStream.prototype, prototype].map((owner) =>
