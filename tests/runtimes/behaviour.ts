@@ -29,6 +29,7 @@ import { type FleetStore, persistFleet, type StoredRow } from "../../store.ts";
 import { startThread, type StartThreadOptions } from "../../thread.ts";
 import { canRunCommands, commandBehaviours } from "./command.ts";
 import type { Task } from "./thread.ts";
+import { fetchWith, findAgent, startSilentServer } from "./undici.ts";
 
 /** The longest that one behaviour may take (ms). */
 const DEADLINE = 12_000;
@@ -621,6 +622,20 @@ const together: Behaviours = {
       assert(error instanceof HeartbeatTimeoutError, `${error}`);
     }
     await until(() => armed.size === 0, "a timer");
+  },
+
+  async "the own limit of undici for a body ends, and can be lifted"() {
+    const Agent = await findAgent();
+    if (!Agent) throw new Skip("there is no undici");
+    const server = await startSilentServer();
+    const own = guardFetch({ timeout: PATIENT, fetch: fetchWith(Agent, 500) });
+    const first = await failureOf((await own(server.url)).text());
+    const { code } = (first as Error).cause as { code?: string };
+    assertSame(code, "UND_ERR_BODY_TIMEOUT", "the limit of undici");
+    const lifted = guardFetch({ timeout: 2_000, fetch: fetchWith(Agent, 0) });
+    const second = await failureOf((await lifted(server.url)).text());
+    assert(second instanceof HeartbeatTimeoutError, `${second}`);
+    server.close();
   },
 
   async "startThread() without a Worker says what is missing"() {
