@@ -10,7 +10,7 @@ import type { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import { HeartbeatRecord } from "./_heartbeat_record.ts";
 import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
-import { replaceBody } from "./_response_body.ts";
+import { ResponseWithBody } from "./_response_body.ts";
 import { SilenceClock } from "./_silence_clock.ts";
 import { StreamGuard, type StreamLimit } from "./_stream_guard.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
@@ -147,7 +147,9 @@ export class GuardedRequest {
     const body = this.#guardBody(response, response.body);
     unread.register(body, this.#unfollow, this);
     const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
-    resolve(replaceBody(response, { stream: body, throwIfFailed }));
+    resolve(
+      new ResponseWithBody(response, { stream: body, throwIfFailed }),
+    );
   }
 
   #guardBody(response: Response, source: Body): Body {

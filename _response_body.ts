@@ -1,16 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-/** The methods that read a whole body. */
-const READERS = [
-  "arrayBuffer",
-  "blob",
-  "bytes",
-  "formData",
-  "json",
-  "text",
-] as const;
-
 /** What takes the place of a response's body. */
 export interface ReplacementBody {
   /** The bytes. */
@@ -20,50 +10,89 @@ export interface ReplacementBody {
 }
 
 /**
- * Makes a response with another body. Everything else stays: what the
- * constructor of `Response` cannot set is defined on the object.
+ * A response with another body. Everything else is that of the original; a clone
+ * is a response of the same kind, whose body is a branch of the same stream.
  *
- * A clone is a response of the same kind: its body is a branch of the same
- * stream. `text()` and its like reject with the reason for which the body was
- * ended; by itself, Chromium says only "Failed to fetch".
+ * `text()` and its like reject with the reason for which the body was ended; by
+ * itself, Chromium says only "Failed to fetch".
  */
-export function replaceBody(
-  response: Response,
-  body: ReplacementBody,
-): Response {
-  const { status, statusText, headers } = response;
-  const init = { status, statusText, headers };
-  return decorate(new Response(body.stream, init), response, body);
+export class ResponseWithBody extends Response {
+  #original: Response;
+  #body: ReplacementBody;
+
+  /**
+   * @param original The response to take everything else from.
+   * @param body The body.
+   * @param stream The stream to read, a branch of that of the body.
+   */
+  constructor(
+    original: Response,
+    body: ReplacementBody,
+    stream: ReadableStream<Uint8Array<ArrayBuffer>> = body.stream,
+  ) {
+    const { status, statusText, headers } = original;
+    super(stream, { status, statusText, headers });
+    this.#original = original;
+    this.#body = body;
+  }
+
+  override get url(): string {
+    return this.#original.url;
+  }
+
+  override get redirected(): boolean {
+    return this.#original.redirected;
+  }
+
+  override get type(): ResponseType {
+    return this.#original.type;
+  }
+
+  override get headers(): Headers {
+    return this.#original.headers;
+  }
+
+  override clone(): Response {
+    const { body } = super.clone();
+    return new ResponseWithBody(this.#original, this.#body, body!);
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#explain(super.arrayBuffer());
+  }
+
+  override blob(): Promise<Blob> {
+    return this.#explain(super.blob());
+  }
+
+  override bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#explain(super.bytes());
+  }
+
+  override formData(): Promise<FormData> {
+    return this.#explain(super.formData());
+  }
+
+  // deno-lint-ignore no-explicit-any -- as in the platform's own type
+  override json(): Promise<any> {
+    return this.#explain(super.json());
+  }
+
+  override text(): Promise<string> {
+    return this.#explain(super.text());
+  }
+
+  async #explain<T>(result: Promise<T>): Promise<T> {
+    try {
+      return await result;
+    } catch (error) {
+      this.#body.throwIfFailed();
+      throw error;
+    }
+  }
 }
 
-function decorate(
-  response: Response,
-  original: Response,
-  body: ReplacementBody,
-): Response {
-  const { url, redirected, type, headers } = original;
-  function clone() {
-    const copy = Response.prototype.clone.call(response);
-    return decorate(copy, original, body);
-  }
-  const properties: Record<string, unknown> = {
-    url,
-    redirected,
-    type,
-    headers,
-    clone,
-  };
-  for (const name of READERS) {
-    const read = response[name];
-    if (read === undefined) continue;
-    properties[name] = () =>
-      read.call(response).catch((error: unknown) => {
-        body.throwIfFailed();
-        throw error;
-      });
-  }
-  for (const [name, value] of Object.entries(properties)) {
-    Object.defineProperty(response, name, { value, configurable: true });
-  }
-  return response;
+// a method that the platform lacks must not seem to be there
+if (!("bytes" in Response.prototype)) {
+  Reflect.deleteProperty(ResponseWithBody.prototype, "bytes");
 }

@@ -52,6 +52,10 @@ async function request(fetcher: typeof fetch, url: string, length: number) {
   return count;
 }
 
+/** What one would write without a guard. */
+const fetchWithTimeout: typeof fetch = (input, init) =>
+  fetch(input as string, { ...init, signal: AbortSignal.timeout(30_000) });
+
 /** Runs the bench. */
 export async function run(): Promise<Outcome> {
   await using server = serve();
@@ -64,6 +68,11 @@ export async function run(): Promise<Outcome> {
       (length) => download(guarded, `${url}/${length}`),
     ),
   ] as const;
+  const withTimeout = candidate(
+    "`fetch` with `AbortSignal.timeout()`",
+    (length) => request(fetchWithTimeout, `${url}/1`, length),
+    SMALL,
+  );
   const [plainSmall, guardedSmall] = [
     candidate(
       "plain `fetch`",
@@ -83,6 +92,7 @@ export async function run(): Promise<Outcome> {
         guardedLarge,
       ]),
       ...await compare("small response", plainSmall, [
+        withTimeout,
         plainSmall,
         guardedSmall,
       ]),
