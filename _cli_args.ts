@@ -3,11 +3,10 @@
 /** The arguments of the command line: what they are, what they mean, and what is wrong with them. */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import { parseCount, parseDuration, UsageError } from "./_cli_values.ts";
 
 /** What the command line does. */
-export type Mode = "demo" | "command" | "pipe" | "fleet";
+export type Mode = "demo" | "command" | "pipe";
 
 /** The arguments, checked. Durations are in milliseconds, `Infinity` for no limit. */
 export interface Settings {
@@ -24,8 +23,6 @@ export interface Settings {
   quiet: boolean;
   json: boolean;
   stats: boolean;
-  /** Where heartbeats are published or watched, if they are. */
-  network: NetworkSettings | undefined;
 }
 
 /** How a mode is called where an option is refused. */
@@ -33,31 +30,20 @@ const MODE_NAMES: Record<Mode, string> = {
   demo: "the demo",
   command: "-- COMMAND",
   pipe: "-",
-  fleet: "fleet",
 };
 
-const ALL: readonly Mode[] = ["demo", "command", "pipe", "fleet"];
-const LOCAL: readonly Mode[] = ["demo", "command", "pipe"];
-const NETWORK: readonly Mode[] = ["command", "fleet"];
+const ALL: readonly Mode[] = ["demo", "command", "pipe"];
 const GUARDS: readonly Mode[] = ["command", "pipe"];
 const DEMO: readonly Mode[] = ["demo"];
 
 /** The options with a value, and the modes that take them. */
 const VALUED = {
   timeout: ALL,
-  runtime: LOCAL,
+  runtime: ALL,
   retries: ["demo", "command"],
   interval: DEMO,
   work: DEMO,
   "hang-after": DEMO,
-  nats: NETWORK,
-  name: ["command"],
-  subject: NETWORK,
-  exec: ["fleet"],
-  creds: NETWORK,
-  "tls-ca": NETWORK,
-  "tls-cert": NETWORK,
-  "tls-key": NETWORK,
 } satisfies Record<string, readonly Mode[]>;
 
 /** The options without a value. */
@@ -118,7 +104,7 @@ function normalizeOptions(args: string[]): string[] {
       continue;
     }
     if (!isAttached) rest.shift();
-    if (value === "") refuseEmpty(valued);
+    if (value === "") parseValue(valued, value);
     options.push(`${option}=${value}`);
   }
   return options;
@@ -145,10 +131,7 @@ function checkSwitch(
 }
 
 function findMode(words: string[], command: string[] | undefined): Mode {
-  const isWord = (word: string) =>
-    words[0] === word && words.length === 1 && !command;
-  if (isWord("fleet")) return "fleet";
-  const isPipe = isWord("-");
+  const isPipe = words[0] === "-" && words.length === 1 && !command;
   if (words.length > 0 && !isPipe) {
     const suggestion = ["heartbeat", "--", ...words, ...command ?? []];
     throw new UsageError(
@@ -177,8 +160,7 @@ function checkFlags(flags: Flags, mode: Mode) {
     if (modes.includes(mode) || value === undefined || value === false) {
       continue;
     }
-    const isHidden = value === true || flag === "nats"; // it can contain a password
-    const shown = isHidden ? `--${flag}` : `--${flag} '${value}'`;
+    const shown = value === true ? `--${flag}` : `--${flag} '${value}'`;
     const names = modes.map((mode) => MODE_NAMES[mode]).join(" and ");
     throw new UsageError(
       `${shown} is not for this use: it goes with ${names} only`,
@@ -187,34 +169,29 @@ function checkFlags(flags: Flags, mode: Mode) {
 }
 
 function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
-  const timeout = mode === "demo" || mode === "fleet" ? "3s" : "10m";
-  const runtime = mode === "demo" ? "10s" : "none";
+  const [timeout, runtime] = mode === "demo" ? ["3s", "10s"] : ["10m", "none"];
   const { "hang-after": hangAfter } = flags;
   return {
     mode,
     command,
-    timeout: parseDuration("timeout", flags.timeout ?? timeout, true),
-    runtime: parseDuration("runtime", flags.runtime ?? runtime, true),
-    retries: parseCount("retries", flags.retries ?? "0"),
-    interval: parseDuration("interval", flags.interval ?? "1s", false),
-    work: parseDuration("work", flags.work ?? "500ms", false),
+    timeout: parseValue("timeout", flags.timeout ?? timeout),
+    runtime: parseValue("runtime", flags.runtime ?? runtime),
+    retries: parseValue("retries", flags.retries ?? "0"),
+    interval: parseValue("interval", flags.interval ?? "1s"),
+    work: parseValue("work", flags.work ?? "500ms"),
     hangAfter: hangAfter === undefined
       ? Infinity
-      : parseCount("hang-after", hangAfter),
+      : parseValue("hang-after", hangAfter),
     cpu: flags.cpu === true,
     quiet: flags.quiet === true,
     json: flags.json === true,
     stats: flags.stats === true,
-    network: readNetwork(flags, mode === "fleet"),
   };
 }
 
-/** Refuses a value that is missing, as for a wrong one. */
-function refuseEmpty(flag: Valued): never {
-  if (flag === "retries" || flag === "hang-after") parseCount(flag, "");
-  const isLimit = flag === "timeout" || flag === "runtime";
-  if (isLimit || flag === "interval" || flag === "work") {
-    parseDuration(flag, "", isLimit);
+function parseValue(flag: Valued, text: string): number {
+  if (flag === "retries" || flag === "hang-after") {
+    return parseCount(flag, text);
   }
-  throw new UsageError(`invalid value '' for --${flag}: it must not be empty`);
+  return parseDuration(flag, text, flag === "timeout" || flag === "runtime");
 }

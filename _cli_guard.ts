@@ -7,7 +7,6 @@ import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
 import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import type { CommandOutput } from "./command.ts";
-import type { SupervisorEvent } from "./supervisor.ts";
 
 /** How each mode speaks of the silence, and of what follows it. */
 const WORDS = {
@@ -87,8 +86,10 @@ export class GuardStats {
   readonly gaps = new HeartbeatGaps();
   #chunks = 0;
 
-  /** A chunk is passed on. */
-  readonly onChunk = () => void this.#chunks++;
+  /** A chunk was passed on. */
+  onChunk() {
+    this.#chunks++;
+  }
 
   /** Prints what is known; resolves when that is written. */
   async report(output: CliOutput) {
@@ -120,7 +121,7 @@ export async function forwardOutput(
   chunks: ReadableStream<CommandOutput | Uint8Array>,
   output: CliOutput,
   silence: SilenceReporter,
-  onChunk: (bytes: Uint8Array) => void,
+  stats: GuardStats,
   stop: AbortSignal,
 ) {
   const reader = chunks.getReader();
@@ -133,12 +134,10 @@ export async function forwardOutput(
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      const { from, bytes } = value instanceof Uint8Array
-        ? { from: "stdout" as const, bytes: value }
-        : value;
-      onChunk(bytes);
+      stats.onChunk();
       await silence.onOutput();
-      await output.forward(from, bytes);
+      if (value instanceof Uint8Array) await output.forward("stdout", value);
+      else await output.forward(value.from, value.bytes);
     }
   } finally {
     stop.removeEventListener("abort", cancel);
@@ -162,23 +161,4 @@ export function describeStartFailure(error: unknown, command: string) {
     code: 126,
     message: `cannot run the command '${command}': ${message}`,
   };
-}
-
-/** Reports what the supervisor decided. */
-export function reportEvent(
-  event: SupervisorEvent,
-  { command: [command = ""], retries }: Settings,
-  output: CliOutput,
-  silence: SilenceReporter,
-) {
-  const { type } = event;
-  if (type === "stalled") {
-    silence.reportStall(`'${command}'`, event.elapsed);
-  } else if (type === "restarting") {
-    const { attempt, delay } = event;
-    const text = `starting it again (${attempt} of ${retries})`;
-    output.notify(type, text, { attempt, retries, delay });
-  } else if (type === "unstopped") {
-    output.notify(type, "it did not end: it is left behind");
-  }
 }

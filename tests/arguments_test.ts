@@ -6,6 +6,7 @@ import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
 import { guardFetch } from "../fetch.ts";
 import { WatchGroup } from "../group.ts";
+import { createHealthHandler } from "../health.ts";
 import { HeartbeatGaps, HeartbeatMonitor, watch } from "../monitor.ts";
 import {
   escapeText,
@@ -142,6 +143,24 @@ function watchdogRows(args: (options: unknown) => unknown[]): Row[] {
     ...options(given, ["onSilence"], "a function", FUNCTION),
     ...options(given, ["signal"], "an AbortSignal", SIGNAL),
     ...options(given, ["name"], "a string", STRING),
+  ];
+}
+
+function healthRows(args: (options: object) => unknown[]): Row[] {
+  const path = "a path that begins with a slash and does not end with one";
+  return [
+    ...options(args, ["events"], stream, { wrongKinds: [null, 1, {}] }),
+    ...options(args, ["authorize"], "a function", FUNCTION),
+    ...options(args, ["workerLabels"], "a boolean", {
+      wrongKinds: [null, 1, "true", {}],
+    }),
+    ...options(args, ["basePath"], path, {
+      wrongKinds: [null, 1, {}],
+      outOfRange: ["/", "health", "/health/", "health/"],
+    }),
+    ...options(args, ["essential"], "names of workers, or a function", {
+      wrongKinds: [null, 1, "alpha", {}],
+    }),
   ];
 }
 
@@ -328,6 +347,18 @@ const TABLE: Record<string, Entry> = {
           wrongKinds: [null, 1, "true", {}],
         },
       ),
+    ],
+  },
+  createHealthHandler: {
+    actions: ["create health handler"],
+    call: createHealthHandler,
+    rows: [
+      ...option((given) => [given], "fleet", "a fleet", {
+        wrongKinds: [undefined, null, 1, {}],
+        odd: [],
+      }),
+      ...option((given) => [[], given], "options", "an object", OBJECT),
+      ...healthRows((given) => [[], { events: free(), ...given }]),
     ],
   },
   watch: {

@@ -10,12 +10,9 @@ type Mode = Settings["mode"];
 
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
-const NETWORK = each("nats name subject exec creds tls-ca tls-cert tls-key");
-const EVERY = [
-  ...each("timeout runtime retries interval work hang-after"),
-  ...NETWORK,
-  ...each("cpu quiet json stats"),
-];
+const EVERY = each(
+  "timeout runtime retries interval work hang-after cpu quiet json stats",
+);
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
 const SWITCHES = ["cpu", "quiet", "json", "stats"];
@@ -30,7 +27,6 @@ export const DEFAULTS = {
   quiet: false,
   json: false,
   stats: false,
-  network: undefined,
 };
 
 const NO_DURATIONS = [
@@ -73,9 +69,7 @@ const POOL = [
 
 /** Which options a use takes. */
 function takes(mode: Mode) {
-  if (mode === "demo") {
-    return EVERY.filter((flag) => ![...NETWORK, "stats"].includes(flag));
-  }
+  if (mode === "demo") return EVERY.filter((flag) => flag !== "stats");
   const own = [...LIMITS, "quiet", "json", "stats"];
   return mode === "command" ? [...own, "retries"] : own;
 }
@@ -276,19 +270,13 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongUse(mode: Mode): Wrong {
-    const none = NETWORK.filter((flag) => flag !== "exec");
-    const known = mode === "command" ? [...takes(mode), ...none] : takes(mode);
-    const others = EVERY.filter((flag) => !known.includes(flag));
+    const others = EVERY.filter((flag) => !takes(mode).includes(flag));
     const flag = this.pick(others);
     const text = COUNTS.includes(flag) ? "1" : "1s";
     return {
       group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
       message: ` is not for this use: it goes with ${
-        flag === "exec"
-          ? "fleet"
-          : [...NETWORK, "stats"].includes(flag)
-          ? "-- COMMAND"
-          : "the demo"
+        flag === "stats" ? "-- COMMAND" : "the demo"
       }`,
     };
   }

@@ -1,0 +1,157 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import type { CheckedWorker } from "./_health_checks.ts";
+
+/** How often the clients are sent what has changed, in milliseconds. */
+const FRAME_MS = 250;
+/** How many workers a client can show. */
+const MAX_WORKERS = 10_000;
+/** How much of a detail is sent, in characters of JSON. */
+const MAX_DETAIL = 200;
+/** How many frames may wait for a client that does not read. */
+const MAX_WAITING = 16;
+
+/** A worker as the live page knows it. */
+export interface FeedWorker extends CheckedWorker {
+  /** Counts its heartbeats. */
+  seq?: number;
+}
+
+/** Name, state, last seen, number of heartbeats, last detail in JSON. */
+type Row = [string, string, number | null, number | null, string | null];
+
+/** What a client is sent: all workers at first, then what has changed. */
+interface Frame {
+  /** When, in milliseconds since the epoch. */
+  time: number;
+  /** How many workers there are; more than are sent, perhaps. */
+  total: number;
+  /** Whether no heartbeat can be heard. */
+  blind: boolean;
+  /** Whether `workers` are all, and the client forgets the others. */
+  full: boolean;
+  /** The workers that have changed. */
+  workers: Row[];
+  /** The names of those that are no longer watched. */
+  gone: string[];
+}
+
+/** The workers at one time, and how many there are in all. */
+interface Snapshot {
+  rows: Map<string, Row>;
+  total: number;
+}
+
+/** What the frames are computed from. */
+export interface BeatFeedOptions {
+  /** The workers as they are now. */
+  getWorkers: () => Iterable<FeedWorker>;
+  /** Whether no heartbeat can be heard now. */
+  isBlind: () => boolean;
+}
+
+/**
+ * The heartbeats of a fleet for the live page: server-sent events, four a second,
+ * with what has changed. There is a timer only while a client is connected.
+ */
+export class BeatFeed {
+  #options: BeatFeedOptions;
+  #clients = new Set<ReadableStreamDefaultController<string>>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** What the clients know. */
+  #known: Snapshot = { rows: new Map(), total: 0 };
+
+  /** @param options Where the heartbeats come from. */
+  constructor(options: BeatFeedOptions) {
+    this.#options = options;
+  }
+
+  /** A stream for a new client. */
+  connect(): ReadableStream<string> {
+    let client!: ReadableStreamDefaultController<string>;
+    return new ReadableStream({
+      start: (controller) => {
+        client = controller;
+        if (this.#clients.size === 0) this.#start();
+        this.#clients.add(client);
+        this.#enqueue(client, this.#createFullFrame());
+      },
+      cancel: () => this.#remove(client),
+    }, { highWaterMark: MAX_WAITING });
+  }
+
+  /** Disconnects all clients. */
+  close() {
+    for (const client of this.#clients) client.close();
+    this.#clients.clear();
+    clearInterval(this.#timer);
+  }
+
+  #start() {
+    this.#known = takeSnapshot(this.#options.getWorkers());
+    this.#timer = setInterval(() => this.#sendChanges(), FRAME_MS);
+  }
+
+  #remove(client: ReadableStreamDefaultController<string>) {
+    this.#clients.delete(client);
+    if (this.#clients.size === 0) clearInterval(this.#timer);
+  }
+
+  #sendChanges() {
+    const { rows: before } = this.#known;
+    this.#known = takeSnapshot(this.#options.getWorkers());
+    const { rows } = this.#known;
+    const workers = [...rows.values()]
+      .filter((row) => hasChanged(before.get(row[0]), row));
+    const gone = [...before.keys()].filter((name) => !rows.has(name));
+    const frame = this.#createFrame(workers, { gone, full: false });
+    for (const client of this.#clients) this.#enqueue(client, frame);
+  }
+
+  #createFullFrame(): string {
+    const workers = [...this.#known.rows.values()];
+    return this.#createFrame(workers, { gone: [], full: true });
+  }
+
+  #createFrame(workers: Row[], rest: Pick<Frame, "gone" | "full">): string {
+    const { total } = this.#known;
+    const blind = this.#options.isBlind();
+    const frame: Frame = { time: Date.now(), total, blind, workers, ...rest };
+    return `event: frame\ndata: ${JSON.stringify(frame)}\n\n`;
+  }
+
+  #enqueue(client: ReadableStreamDefaultController<string>, text: string) {
+    if (client.desiredSize! > 0) return client.enqueue(text);
+    client.close();
+    this.#remove(client);
+  }
+}
+
+/** At most as many workers as a client can show, the silent ones first. */
+function takeSnapshot(workers: Iterable<FeedWorker>): Snapshot {
+  const silent: FeedWorker[] = [];
+  const others: FeedWorker[] = [];
+  let total = 0;
+  for (const worker of workers) {
+    total++;
+    const list = worker.state === "up" ? others : silent;
+    if (list.length < MAX_WORKERS) list.push(worker);
+  }
+  const shown = [...silent, ...others].slice(0, MAX_WORKERS);
+  return {
+    rows: new Map(shown.map((each) => [each.worker, toRow(each)])),
+    total,
+  };
+}
+
+function toRow({ worker, state, lastSeen, seq, detail }: FeedWorker): Row {
+  const text = detail === undefined
+    ? null
+    : (JSON.stringify(detail) ?? "").slice(0, MAX_DETAIL);
+  return [worker, state, lastSeen ?? null, seq ?? null, text];
+}
+
+function hasChanged(before: Row | undefined, row: Row): boolean {
+  return before === undefined || row.some((value, i) => value !== before[i]);
+}

@@ -1,0 +1,126 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/** A server-sent event, before it is written. */
+export interface LoggedEvent {
+  /** Its type. */
+  type: string;
+  /** Its data, in JSON. */
+  data: string;
+}
+
+/** How many events are kept for clients that come back. */
+const CAPACITY = 500;
+/** How many events may wait for a client that does not read. */
+const MAX_WAITING = 1_000;
+
+/** What a client is sent at first, if its last event is not known any more. */
+type CreateSnapshot = () => LoggedEvent;
+
+/**
+ * The last events of a stream, for any number of clients that may leave and come
+ * back (`Last-Event-ID`).
+ *
+ * An id is the start time of this log and the number of the event, so that an id
+ * of another process is recognized. A client without a known id begins with a
+ * snapshot. A client that does not read is disconnected, and comes back.
+ */
+export class EventLog {
+  #epoch = Date.now().toString(36);
+  #events: LoggedEvent[] = [];
+  /** The number of the first event that is kept. */
+  #first = 1;
+  #clients = new Set<ReadableStreamDefaultController<string>>();
+  #createSnapshot: CreateSnapshot;
+
+  /** @param createSnapshot Creates what a new client is sent first. */
+  constructor(createSnapshot: CreateSnapshot) {
+    this.#createSnapshot = createSnapshot;
+  }
+
+  /** How many clients are connected. */
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  /** Keeps an event, and sends it to all clients. */
+  add(event: LoggedEvent) {
+    this.#events.push(event);
+    if (this.#events.length > CAPACITY) {
+      this.#events.shift();
+      this.#first++;
+    }
+    this.send(format(event, this.#idOf(this.#events.length - 1)));
+  }
+
+  /** Sends text to all clients, such as an event that is not kept. */
+  send(text: string) {
+    for (const client of this.#clients) this.#enqueue(client, text);
+  }
+
+  /**
+   * A stream for a client whose last event had the given id; without one it begins
+   * with all events that are kept, or with a snapshot.
+   */
+  connect(
+    lastId: string | null,
+    isRecentWanted = false,
+  ): ReadableStream<string> {
+    let client!: ReadableStreamDefaultController<string>;
+    return new ReadableStream({
+      start: (controller) => {
+        client = controller;
+        this.#clients.add(client);
+        const texts = lastId === null && isRecentWanted
+          ? this.#replayFrom(0)
+          : this.#replay(lastId);
+        for (const text of texts) this.#enqueue(client, text);
+      },
+      cancel: () => void this.#clients.delete(client),
+    }, { highWaterMark: MAX_WAITING });
+  }
+
+  /** Disconnects all clients. */
+  close() {
+    for (const client of this.#clients) client.close();
+    this.#clients.clear();
+  }
+
+  /** What happened after an event, or a snapshot if that is not known. */
+  *#replay(lastId: string | null): Generator<string> {
+    const next = this.#indexAfter(lastId);
+    if (next === undefined) {
+      const id = this.#idOf(this.#events.length - 1);
+      return yield format(this.#createSnapshot(), id);
+    }
+    yield* this.#replayFrom(next);
+  }
+
+  *#replayFrom(index: number): Generator<string> {
+    for (let i = index; i < this.#events.length; i++) {
+      yield format(this.#events[i]!, this.#idOf(i));
+    }
+  }
+
+  #idOf(index: number): string {
+    return `${this.#epoch}-${this.#first + index}`;
+  }
+
+  /** The index of the event after the one with an id; `undefined` if it is not known. */
+  #indexAfter(id: string | null): number | undefined {
+    const [epoch, number] = id?.split("-") ?? [];
+    if (epoch !== this.#epoch || !/^\d{1,15}$/.test(number ?? "")) return;
+    const index = Number(number) + 1 - this.#first;
+    if (index >= 0 && index <= this.#events.length) return index;
+  }
+
+  #enqueue(client: ReadableStreamDefaultController<string>, text: string) {
+    if (client.desiredSize! > 0) return client.enqueue(text);
+    this.#clients.delete(client);
+    client.close();
+  }
+}
+
+function format({ type, data }: LoggedEvent, id: string): string {
+  return `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
+}

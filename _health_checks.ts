@@ -1,0 +1,114 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+import { escapeText } from "./_escape_text.ts";
+
+/** What a check needs to know about a worker. */
+export interface CheckedWorker {
+  /** Its name. */
+  worker: string;
+  /** What it is. */
+  state: "expected" | "up" | "down";
+  /** When its last heartbeat came, in milliseconds since the epoch. */
+  lastSeen?: number;
+  /** The detail of that heartbeat. */
+  detail?: unknown;
+}
+
+/** The result of a check for one worker. */
+export interface WorkerCheck extends CheckedWorker {
+  /** Whether it passed. */
+  ok: boolean;
+  /** Milliseconds since the last heartbeat; absent if none came. */
+  silence?: number;
+}
+
+/** Which check it is. */
+export type CheckName = "livez" | "readyz";
+
+/** Whether a worker passes a check: it lives unless it is down; it is ready once it is up. */
+function passes(check: CheckName, { state }: CheckedWorker): boolean {
+  return check === "livez" ? state !== "down" : state === "up";
+}
+
+/** Checks the workers that are essential. */
+export function checkWorkers(
+  check: CheckName,
+  workers: Iterable<CheckedWorker>,
+  isEssential: (worker: string) => boolean,
+  now: number,
+): WorkerCheck[] {
+  const results: WorkerCheck[] = [];
+  for (const worker of workers) {
+    if (!isEssential(worker.worker)) continue;
+    const { lastSeen } = worker;
+    results.push({
+      ...worker,
+      ok: passes(check, worker),
+      ...(lastSeen !== undefined && { silence: Math.max(now - lastSeen, 0) }),
+    });
+  }
+  return results;
+}
+
+/** What a check answers. */
+export interface CheckReport {
+  /** Which check it is. */
+  check: CheckName;
+  /** The workers that were checked. */
+  workers: WorkerCheck[];
+  /** Whether nothing can be heard, so that no new verdict is possible. */
+  isBlind: boolean;
+}
+
+/** The answer to a check, in the format that the client accepts. */
+export function createCheckResponse(
+  report: CheckReport,
+  request: Request,
+): Response {
+  const ok = report.workers.every(({ ok }) => ok);
+  const status = ok ? 200 : 503;
+  if (acceptsJson(request)) {
+    const { check, workers, isBlind } = report;
+    return Response.json({ check, ok, blind: isBlind, workers }, { status });
+  }
+  const isVerbose = !ok || new URL(request.url).searchParams.has("verbose");
+  return new Response(isVerbose ? formatReport(report, ok) : "ok\n", {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}
+
+function acceptsJson(request: Request): boolean {
+  return /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
+}
+
+/** In the form of the Kubernetes API server: a line for each worker, then the verdict. */
+function formatReport(
+  { check, workers, isBlind }: CheckReport,
+  ok: boolean,
+): string {
+  const lines = workers.map(formatWorker);
+  if (isBlind) lines.push("[~]blind: no heartbeat can be heard");
+  lines.push(`${check} check ${ok ? "passed" : "failed"}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function formatWorker({ ok, worker, state, silence, detail }: WorkerCheck) {
+  const name = escapeText(worker);
+  if (ok) return `[+]${name} ok`;
+  if (state === "expected") return `[-]${name} not seen yet`;
+  const time = silence === undefined
+    ? " and never seen"
+    : ` for ${formatSeconds(silence)}`;
+  const last = detail === undefined
+    ? ""
+    : `; last at ${escapeText(JSON.stringify(detail) ?? "")}`;
+  return `[-]${name} down${time}${last}`;
+}
+
+function formatSeconds(ms: number): string {
+  return ms < 10_000
+    ? `${(ms / 1_000).toFixed(1)} s`
+    : `${Math.round(ms / 1_000)} s`;
+}

@@ -1,0 +1,111 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import client from "prom-client";
+import type { CheckedWorker } from "./_health_checks.ts";
+
+/** The bounds of the buckets of silences, in seconds. */
+const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1_800];
+
+/** What the metrics are computed from. */
+export interface MetricsOptions {
+  /** The workers as they are now. */
+  getWorkers: () => Iterable<CheckedWorker>;
+  /** Whether each worker gets a time series of its own. */
+  hasWorkerLabels: boolean;
+}
+
+/** The metrics of a fleet, in the text format of Prometheus. */
+export class HealthMetrics {
+  #registry = new client.Registry();
+  #options: MetricsOptions;
+  #workers: client.Gauge;
+  #up: client.Gauge | undefined;
+  #stalls: client.Counter;
+  #restarts: client.Counter;
+  #silence: client.Histogram;
+  #lag: client.Gauge;
+
+  /** @param options Where the figures come from. */
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    const registers = [this.#registry];
+    this.#workers = new client.Gauge({
+      name: "heartbeat_workers",
+      help: "Workers by state.",
+      labelNames: ["state"],
+      registers,
+    });
+    this.#stalls = new client.Counter({
+      name: "heartbeat_stalls_total",
+      help: "Workers that fell silent for longer than their timeout.",
+      registers,
+    });
+    this.#restarts = new client.Counter({
+      name: "heartbeat_restarts_total",
+      help: "Restarts by supervisors.",
+      registers,
+    });
+    this.#silence = new client.Histogram({
+      name: "heartbeat_silence_seconds",
+      help: "How long workers were silent that came back.",
+      buckets: SILENCE_BUCKETS,
+      registers,
+    });
+    this.#lag = new client.Gauge({
+      name: "heartbeat_event_loop_lag_seconds",
+      help: "How late a timer of the event loop is.",
+      registers,
+    });
+    if (!options.hasWorkerLabels) return;
+    this.#up = new client.Gauge({
+      name: "heartbeat_worker_up",
+      help: "Whether a worker is up.",
+      labelNames: ["worker"],
+      registers,
+    });
+  }
+
+  /** A worker was found silent. */
+  countStall() {
+    this.#stalls.inc();
+  }
+
+  /** A supervisor restarts its worker. */
+  countRestart() {
+    this.#restarts.inc();
+  }
+
+  /** A worker came back after a silence, in milliseconds. */
+  observeSilence(silence: number) {
+    this.#silence.observe(silence / 1_000);
+  }
+
+  /** The answer to a scrape. */
+  async createResponse(): Promise<Response> {
+    this.#countWorkers();
+    this.#lag.set(await measureLag() / 1_000);
+    const text = await this.#registry.metrics();
+    const headers = { "content-type": this.#registry.contentType };
+    return new Response(text, { headers });
+  }
+
+  #countWorkers() {
+    const counts = { expected: 0, up: 0, down: 0 };
+    this.#up?.reset();
+    for (const { worker, state } of this.#options.getWorkers()) {
+      counts[state]++;
+      this.#up?.set({ worker }, state === "up" ? 1 : 0);
+    }
+    for (const [state, count] of Object.entries(counts)) {
+      this.#workers.set({ state }, count);
+    }
+  }
+}
+
+/** By how many milliseconds the event loop is late now. */
+function measureLag(): Promise<number> {
+  const start = performance.now();
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(performance.now() - start), 0);
+  });
+}

@@ -1,0 +1,191 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { BeatFeed } from "./_beat_feed.ts";
+import { EventLog } from "./_event_log.ts";
+import {
+  type CheckedWorker,
+  type CheckName,
+  checkWorkers,
+  createCheckResponse,
+} from "./_health_checks.ts";
+import { HealthMetrics } from "./_health_metrics.ts";
+import { createPageResponse } from "./_health_page.ts";
+
+/** How often a client without events is sent a comment, in milliseconds. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** An event of a fleet, as far as it matters here. */
+export interface HealthEvent {
+  /** What happened. */
+  type: string;
+  /** To which worker, if it is about one. */
+  worker?: string;
+  /** How long a worker that recovered was silent, in milliseconds. */
+  outage?: number;
+}
+
+/** A fleet, as far as it matters here. */
+export interface HealthSource extends Iterable<CheckedWorker> {
+  /** What happens to it. */
+  readonly readable: ReadableStream<HealthEvent>;
+}
+
+/** What a {@linkcode HealthServer} is given, checked. */
+export interface HealthServerOptions {
+  /** Whose silence fails the checks. */
+  isEssential: (worker: string) => boolean;
+  /** What happens to the fleet. */
+  events: ReadableStream<HealthEvent>;
+  /** The path before all others, without a slash at its end. */
+  basePath: string;
+  /** Says who may ask. */
+  authorize: (request: Request) => boolean | PromiseLike<boolean>;
+  /** Whether each worker gets a time series of its own. */
+  hasWorkerLabels: boolean;
+}
+
+/** Answers requests about the health of a fleet. */
+export class HealthServer {
+  #fleet: HealthSource;
+  #options: HealthServerOptions;
+  #isBlind = false;
+  #log: EventLog;
+  #feed: BeatFeed;
+  #metrics: HealthMetrics;
+  #keepAlive: ReturnType<typeof setInterval> | undefined;
+  #routes: Record<string, (request: Request) => Response | Promise<Response>>;
+
+  constructor(fleet: HealthSource, options: HealthServerOptions) {
+    this.#fleet = fleet;
+    this.#options = options;
+    const getWorkers = () => fleet;
+    const { hasWorkerLabels } = options;
+    this.#metrics = new HealthMetrics({ getWorkers, hasWorkerLabels });
+    this.#log = new EventLog(() => this.#createSnapshot());
+    this.#feed = new BeatFeed({ getWorkers, isBlind: () => this.#isBlind });
+    this.#routes = {
+      "/livez": (request) => this.#check("livez", request),
+      "/readyz": (request) => this.#check("readyz", request),
+      "/metrics": () => this.#metrics.createResponse(),
+      "/events": (request) => this.#streamEvents(request),
+      "/beats": () => createEventStream(this.#feed.connect()),
+      "/": () => createPageResponse(),
+    };
+    this.#readEvents().finally(() => this.#close());
+  }
+
+  /** Answers one request. */
+  async handle(request: Request): Promise<Response> {
+    const route = this.#findRoute(new URL(request.url).pathname);
+    if (route === undefined) return createTextResponse(404, "not found");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return createTextResponse(405, "use GET", { allow: "GET, HEAD" });
+    }
+    if (!await this.#options.authorize(request)) {
+      return createTextResponse(403, "forbidden");
+    }
+    return secure(await route(request));
+  }
+
+  /** A supervisor restarts its worker. */
+  countRestart() {
+    this.#metrics.countRestart();
+  }
+
+  #findRoute(pathname: string) {
+    const { basePath } = this.#options;
+    if (!pathname.startsWith(basePath)) return;
+    const path = pathname.slice(basePath.length) || "/";
+    return Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
+  }
+
+  #check(check: CheckName, request: Request): Response {
+    const { isEssential } = this.#options;
+    const workers = checkWorkers(check, this.#fleet, isEssential, Date.now());
+    return createCheckResponse(
+      { check, workers, isBlind: this.#isBlind },
+      request,
+    );
+  }
+
+  #streamEvents(request: Request): Response {
+    this.#keepAlive ??= setInterval(() => this.#onKeepAlive(), KEEP_ALIVE_MS);
+    const lastId = request.headers.get("last-event-id");
+    const { searchParams } = new URL(request.url);
+    const isRecentWanted = searchParams.has("recent");
+    return createEventStream(this.#log.connect(lastId, isRecentWanted));
+  }
+
+  #onKeepAlive() {
+    this.#log.send(": keep-alive\n\n");
+    if (this.#log.clients > 0) return;
+    clearInterval(this.#keepAlive);
+    this.#keepAlive = undefined;
+  }
+
+  #createSnapshot() {
+    const data = { blind: this.#isBlind, workers: [...this.#fleet] };
+    return { type: "snapshot", data: JSON.stringify(data) };
+  }
+
+  async #readEvents() {
+    for await (const event of this.#options.events) this.#onEvent(event);
+  }
+
+  #onEvent(event: HealthEvent) {
+    switch (event.type) {
+      case "down":
+        this.#metrics.countStall();
+        break;
+      case "recovered":
+        this.#metrics.observeSilence(event.outage ?? 0);
+        break;
+      case "blind":
+      case "sees":
+        this.#isBlind = event.type === "blind";
+        break;
+    }
+    this.#log.add({ type: event.type, data: JSON.stringify(event) });
+  }
+
+  /** The fleet has ended: no client waits for more. */
+  #close() {
+    clearInterval(this.#keepAlive);
+    this.#log.close();
+    this.#feed.close();
+  }
+}
+
+function createTextResponse(
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): Response {
+  return secure(
+    new Response(`${text}\n`, {
+      status,
+      headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+    }),
+  );
+}
+
+function createEventStream(events: ReadableStream<string>): Response {
+  const headers = { "content-type": "text/event-stream; charset=utf-8" };
+  return new Response(events.pipeThrough(new TextEncoderStream()), { headers });
+}
+
+/** Nothing is cached, guessed, embedded or read by another site. */
+function secure(response: Response): Response {
+  const { headers } = response;
+  headers.set("cache-control", "no-store");
+  headers.set("x-content-type-options", "nosniff");
+  headers.set("referrer-policy", "no-referrer");
+  headers.set("cross-origin-resource-policy", "same-origin");
+  if (!headers.has("content-security-policy")) {
+    headers.set(
+      "content-security-policy",
+      "default-src 'none'; frame-ancestors 'none'",
+    );
+  }
+  return response;
+}

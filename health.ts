@@ -1,0 +1,194 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * The health of a fleet over HTTP: probes for an orchestrator, metrics for
+ * Prometheus, and a live page for people. {@linkcode createHealthHandler} is a
+ * plain Fetch handler.
+ *
+ * @module
+ */
+
+import { HealthServer } from "./_health_server.ts";
+import type { HealthEvent, HealthSource } from "./_health_server.ts";
+import {
+  checkFunction,
+  checkOptions,
+  checkStream,
+  throwInvalid,
+} from "./_validate.ts";
+
+export type { HealthEvent, HealthSource };
+
+/** Options of {@linkcode createHealthHandler}. */
+export interface HealthOptions {
+  /**
+   * The workers whose silence fails `/livez` and `/readyz`: their names, or a
+   * function that says so.
+   *
+   * @default {() => true}
+   */
+  essential?: Iterable<string> | ((worker: string) => boolean) | undefined;
+  /**
+   * What happens to the fleet, for `/events` and the counters. A fleet's own
+   * events can be read once: if you read them, too, pass on a branch of `tee()`.
+   *
+   * @default {fleet.readable}
+   */
+  events?: ReadableStream<HealthEvent> | undefined;
+  /**
+   * The path before all others, such as `/health`: it begins with a slash and does
+   * not end with one.
+   *
+   * @default {""}
+   */
+  basePath?: string | undefined;
+  /**
+   * Says who may ask, for every path. Where it is not given, everybody may: the
+   * names and the last details of the workers are in the answers.
+   *
+   * @default {() => true}
+   */
+  authorize?:
+    | ((request: Request) => boolean | PromiseLike<boolean>)
+    | undefined;
+  /**
+   * Whether `/metrics` has a time series for each worker. With many workers that
+   * come and go, that is too much for Prometheus.
+   *
+   * @default {false}
+   */
+  workerLabels?: boolean | undefined;
+}
+
+/** Answers requests about the health of a fleet. */
+export interface HealthHandler {
+  /** Answers one request. */
+  (request: Request): Promise<Response>;
+  /** Counts the restarts of a supervisor: pass it to `supervise()` as its `onEvent`. */
+  readonly onEvent: (event: { type: string }) => void;
+}
+
+/**
+ * Makes a handler for requests about the health of a fleet. Processes stay alive
+ * while their loops are dead; this one answers 503 then.
+ *
+ * | path | answer |
+ * | --- | --- |
+ * | `/livez` | 200, or 503 if an essential worker is down |
+ * | `/readyz` | 200, or 503 until all essential workers are up |
+ * | `/metrics` | the text format of Prometheus |
+ * | `/events` | the events of the fleet as server-sent events; resumes by `Last-Event-ID`, and begins with a snapshot otherwise, or with `?recent` with the last events |
+ * | `/beats` | the heartbeats, for the page: four frames a second |
+ * | `/` | the live page |
+ *
+ * The probes answer in text; with `?verbose`, or if they fail, with a line for each
+ * worker in the form of Kubernetes; in JSON if the client accepts it. A connection
+ * over which no heartbeat can be heard (`blind`) is no stall of a worker, and fails
+ * no probe.
+ *
+ * Only GET and HEAD are answered. No other site can read or embed an answer, the
+ * page loads nothing from elsewhere, and no text of a worker is taken for HTML.
+ * Bind the server to loopback or set `authorize` if the names and details are not
+ * for everybody.
+ *
+ * There is no timer unless a client is connected to `/events` or `/beats`. When the
+ * fleet ends, those streams close.
+ *
+ * @param fleet The fleet, such as a `FleetMonitor`.
+ * @param options Who is essential, and who may ask.
+ * @returns The handler: `Deno.serve(handler)`, `Bun.serve({ fetch: handler })`,
+ * `app.mount("/health", handler)` of Hono, `serve({ fetch: handler })` of
+ * `@hono/node-server`.
+ * @throws {TypeError} If an option is of the wrong kind, or the events are read by
+ * somebody else.
+ * @throws {RangeError} If `basePath` does not begin with a slash, or ends with one.
+ *
+ * @example Usage
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { createHealthHandler } from "@heartbeat/heartbeat/health";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const fleet = new FleetMonitor({ timeout: 3_000 });
+ * const handler = createHealthHandler(fleet); // Deno.serve(handler)
+ * fleet.expect(["alpha"]);
+ *
+ * const ask = async (path: string) => {
+ *   const response = await handler(new Request(`http://localhost${path}`));
+ *   return `${response.status} ${await response.text()}`;
+ * };
+ * assertEquals(await ask("/livez"), "200 ok\n");
+ * assertEquals(await ask("/readyz"), "503 [-]alpha not seen yet\nreadyz check failed\n");
+ * fleet.beat("alpha");
+ * assertEquals(await ask("/readyz?verbose"), "200 [+]alpha ok\nreadyz check passed\n");
+ * fleet.remove("alpha");
+ * ```
+ */
+export function createHealthHandler(
+  fleet: HealthSource,
+  options: HealthOptions = {},
+): HealthHandler {
+  const action = "create health handler";
+  if (typeof Object(fleet)[Symbol.iterator] !== "function") {
+    throwInvalid(TypeError, action, "fleet", "a fleet", fleet);
+  }
+  const server = new HealthServer(fleet, readOptions(action, fleet, options));
+  return Object.assign((request: Request) => server.handle(request), {
+    onEvent({ type }: { type: string }) {
+      if (type === "restarting") server.countRestart();
+    },
+  });
+}
+
+function readOptions(
+  action: string,
+  fleet: HealthSource,
+  options: HealthOptions,
+) {
+  checkOptions(action, options);
+  const {
+    essential = () => true,
+    events = fleet.readable,
+    basePath = "",
+    authorize = () => true,
+    workerLabels = false,
+  } = options;
+  checkStream(action, "events", events);
+  checkFunction(action, "authorize", authorize);
+  if (typeof workerLabels !== "boolean") {
+    throwInvalid(TypeError, action, "workerLabels", "a boolean", workerLabels);
+  }
+  checkBasePath(action, basePath);
+  const isEssential = readEssential(action, essential);
+  return {
+    isEssential,
+    events,
+    basePath,
+    authorize,
+    hasWorkerLabels: workerLabels,
+  };
+}
+
+function checkBasePath(action: string, basePath: string) {
+  const accepted = "a path that begins with a slash and does not end with one";
+  if (typeof basePath !== "string") {
+    throwInvalid(TypeError, action, "basePath", accepted, basePath);
+  }
+  if (!/^(\/.*[^/])?$/.test(basePath)) {
+    throwInvalid(RangeError, action, "basePath", accepted, basePath);
+  }
+}
+
+function readEssential(
+  action: string,
+  essential: Iterable<string> | ((worker: string) => boolean),
+): (worker: string) => boolean {
+  if (typeof essential === "function") return essential;
+  const accepted = "names of workers, or a function";
+  const isIterable = typeof Object(essential)[Symbol.iterator] === "function";
+  if (typeof essential === "string" || !isIterable) {
+    throwInvalid(TypeError, action, "essential", accepted, essential);
+  }
+  const names = new Set(essential);
+  return (worker) => names.has(worker);
+}

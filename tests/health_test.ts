@@ -1,0 +1,306 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+import {
+  createHealthHandler,
+  type HealthEvent,
+  type HealthOptions,
+} from "../health.ts";
+import { advance } from "./_help.ts";
+
+const HOST = "http://localhost";
+
+/** A fleet of two, of which `beta` falls silent, and a handler for it. */
+function createSilentFleet(options: HealthOptions = {}) {
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const handler = createHealthHandler(fleet, options);
+  return {
+    fleet,
+    handler,
+    async ask(path: string, init?: RequestInit) {
+      const response = await handler(new Request(`${HOST}${path}`, init));
+      return { response, text: `${response.status} ${await response.text()}` };
+    },
+    /** Lets `beta` be silent for some seconds. */
+    async fallSilent(time: FakeTime) {
+      fleet.beat("alpha", 1);
+      fleet.beat("beta", 1, { step: "load" });
+      for (let i = 2; i < 7; i++) {
+        await advance(time, 1_000, 100);
+        fleet.beat("alpha", i);
+      }
+    },
+    end() {
+      fleet.remove("alpha");
+      fleet.remove("beta");
+      return fleet.readable.locked ? undefined : fleet.readable.cancel();
+    },
+  };
+}
+
+Deno.test("createHealthHandler fails /livez while an essential worker is down", async () => {
+  using time = new FakeTime();
+  const { ask, fallSilent, fleet, end } = createSilentFleet();
+  assertEquals((await ask("/livez")).text, "200 ok\n");
+  await fallSilent(time);
+  const { text } = await ask("/livez");
+  assertEquals(
+    text,
+    '503 [+]alpha ok\n[-]beta down for 5.0 s; last at {"step":"load"}\nlivez check failed\n',
+  );
+  fleet.beat("beta", 2);
+  assertEquals((await ask("/livez")).text, "200 ok\n");
+  assertEquals(
+    (await ask("/livez?verbose")).text,
+    "200 [+]alpha ok\n[+]beta ok\nlivez check passed\n",
+  );
+  await end();
+});
+
+Deno.test("createHealthHandler is ready once all expected workers are up", async () => {
+  using time = new FakeTime();
+  const { ask, fleet, end } = createSilentFleet();
+  fleet.expect(["alpha", "beta"]);
+  fleet.beat("alpha");
+  assertEquals(
+    (await ask("/readyz")).text,
+    "503 [+]alpha ok\n[-]beta not seen yet\nreadyz check failed\n",
+  );
+  assertEquals((await ask("/livez")).text, "200 ok\n");
+  await advance(time, 4_000, 100);
+  assertMatch((await ask("/readyz")).text, /\[-\]beta down and never seen\n/);
+  fleet.beat("alpha");
+  fleet.beat("beta");
+  assertEquals((await ask("/readyz")).text, "200 ok\n");
+  await end();
+});
+
+Deno.test("createHealthHandler checks the essential workers only", async () => {
+  for (const essential of [["alpha"], (name: string) => name === "alpha"]) {
+    using time = new FakeTime();
+    const { ask, fallSilent, end } = createSilentFleet({ essential });
+    await fallSilent(time);
+    assertEquals(
+      (await ask("/livez?verbose")).text,
+      "200 [+]alpha ok\nlivez check passed\n",
+    );
+    await end();
+  }
+});
+
+Deno.test("createHealthHandler answers in JSON where that is accepted", async () => {
+  using time = new FakeTime(0);
+  const { ask, fallSilent, end } = createSilentFleet();
+  await fallSilent(time);
+  const headers = { accept: "application/json" };
+  const { response, text } = await ask("/livez", { headers });
+  assertEquals(response.headers.get("content-type"), "application/json");
+  const { ok, check, blind, workers } = JSON.parse(text.slice(4));
+  assertEquals({ ok, check, blind }, {
+    ok: false,
+    check: "livez",
+    blind: false,
+  });
+  assertEquals(
+    workers.map((
+      each: Record<string, unknown>,
+    ) => [each.worker, each.state, each.ok]),
+    [["alpha", "up", true], ["beta", "down", false]],
+  );
+  await end();
+});
+
+Deno.test("createHealthHandler escapes what comes from the network", async () => {
+  using _time = new FakeTime();
+  const { ask, fleet, end } = createSilentFleet();
+  const name = "evil\n[+]forged ok\x1b[31m\u202e";
+  fleet.expect([name]);
+  const { text } = await ask("/readyz");
+  assertEquals(text.split("\n").length, 3);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x1b\u202e]/.test(text), text);
+  fleet.remove(name);
+  await end();
+});
+
+Deno.test("createHealthHandler stays alive while it is blind, and says so", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  let controller!: ReadableStreamDefaultController<HealthEvent>;
+  const events = new ReadableStream<HealthEvent>({
+    start: (given) => void (controller = given),
+  });
+  const handler = createHealthHandler(fleet, { events });
+  const ask = async () => {
+    await advance(time, 1, 1);
+    const response = await handler(new Request(`${HOST}/livez?verbose`));
+    return `${response.status} ${await response.text()}`;
+  };
+  controller.enqueue({ type: "blind" });
+  assertEquals(
+    await ask(),
+    "200 [~]blind: no heartbeat can be heard\nlivez check passed\n",
+  );
+  controller.enqueue({ type: "sees" });
+  assertEquals(await ask(), "200 livez check passed\n");
+  controller.close();
+});
+
+Deno.test("createHealthHandler counts for Prometheus, without the names of workers", async () => {
+  for (const workerLabels of [false, true]) {
+    using time = new FakeTime();
+    const { fleet, handler, fallSilent, end } = createSilentFleet({
+      workerLabels,
+    });
+    await fallSilent(time);
+    fleet.beat("beta", 2);
+    await advance(time, 10, 10);
+    handler.onEvent({ type: "restarting" });
+    handler.onEvent({ type: "started" });
+    const scraped = handler(new Request(`${HOST}/metrics`));
+    await advance(time, 10, 10);
+    const response = await scraped;
+    const text = await response.text();
+    assertMatch(
+      response.headers.get("content-type")!,
+      /^text\/plain; version=/,
+    );
+    for (
+      const line of [
+        'heartbeat_workers{state="up"} 2',
+        'heartbeat_workers{state="down"} 0',
+        "heartbeat_stalls_total 1",
+        "heartbeat_restarts_total 1",
+        "heartbeat_silence_seconds_sum 5",
+        'heartbeat_silence_seconds_bucket{le="10"} 1',
+      ]
+    ) assert(text.includes(`\n${line}\n`), `${line} is not in ${text}`);
+    assertEquals(
+      text.includes('heartbeat_worker_up{worker="beta"} 1'),
+      workerLabels,
+    );
+    assertEquals(text.includes("beta"), workerLabels);
+    await end();
+  }
+});
+
+Deno.test("createHealthHandler refuses other methods, paths and callers", async () => {
+  const { ask, end } = createSilentFleet({
+    basePath: "/health",
+    authorize: ({ headers }) => headers.get("authorization") === "Bearer x",
+  });
+  const headers = { authorization: "Bearer x" };
+  assertEquals((await ask("/health/livez", { headers })).text, "200 ok\n");
+  assertEquals((await ask("/health/livez")).text, "403 forbidden\n");
+  const outside = ["/livez", "/healthy", "/health/no", "/health/__proto__"];
+  for (const path of outside) {
+    assertEquals((await ask(path, { headers })).text, "404 not found\n", path);
+  }
+  const posted = await ask("/health/livez", { headers, method: "POST" });
+  assertEquals(posted.text, "405 use GET\n");
+  assertEquals(posted.response.headers.get("allow"), "GET, HEAD");
+  await end();
+});
+
+Deno.test("createHealthHandler lets no other site read or embed an answer", async () => {
+  const { ask, end } = createSilentFleet();
+  for (const path of ["/livez", "/metrics", "/", "/no"]) {
+    const { headers } = (await ask(path)).response;
+    assertEquals(headers.get("access-control-allow-origin"), null);
+    assertEquals(headers.get("cross-origin-resource-policy"), "same-origin");
+    assertEquals(headers.get("x-content-type-options"), "nosniff");
+    assertEquals(headers.get("cache-control"), "no-store");
+    const policy = headers.get("content-security-policy")!;
+    assert(policy.startsWith("default-src 'none'"), policy);
+    assert(policy.includes("frame-ancestors 'none'"), policy);
+    assert(!policy.includes("unsafe"), policy);
+  }
+  await end();
+});
+
+/** Reads server-sent events; each is its id, type and data. */
+async function readEvents(response: Response, count: number) {
+  const reader = response.body!.pipeThrough(new TextDecoderStream())
+    .getReader();
+  let text = "";
+  const events = () => text.split("\n\n").slice(0, -1);
+  while (events().length < count) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += value;
+  }
+  await reader.cancel();
+  return events().map((event) => ({
+    id: /^id: (.*)$/m.exec(event)?.[1],
+    type: /^event: (.*)$/m.exec(event)?.[1],
+    data: JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? "null"),
+  }));
+}
+
+Deno.test("createHealthHandler streams events, and resumes them by Last-Event-ID", async () => {
+  using time = new FakeTime();
+  const { fleet, handler, fallSilent, end } = createSilentFleet();
+  const open = (path: string, lastId?: string) =>
+    handler(
+      new Request(`${HOST}${path}`, {
+        headers: lastId === undefined ? {} : { "last-event-id": lastId },
+      }),
+    );
+  await fallSilent(time);
+  const [snapshot] = await readEvents(await open("/events"), 1);
+  assertEquals(snapshot!.type, "snapshot");
+  assertEquals(
+    snapshot!.data.workers.map((each: FleetEvent) => each.worker),
+    ["alpha", "beta"],
+  );
+  const recent = await readEvents(await open("/events?recent"), 3);
+  assertEquals(
+    recent.map(({ type, data }) => `${data.worker} ${type}`),
+    ["alpha up", "beta up", "beta down"],
+  );
+  fleet.beat("beta", 2);
+  await advance(time, 10, 10);
+  const resumed = await readEvents(await open("/events", recent[1]!.id), 2);
+  assertEquals(resumed.map(({ type }) => type), ["down", "recovered"]);
+  const foreign = await readEvents(await open("/events", "other-1"), 1);
+  assertEquals(foreign[0]!.type, "snapshot");
+  await advance(time, 40_000, 1_000);
+  await end();
+});
+
+Deno.test("createHealthHandler sends heartbeats to the page, and has no timer without one", async () => {
+  using time = new FakeTime();
+  const { fleet, handler, end } = createSilentFleet();
+  fleet.beat("alpha", 1);
+  const response = await handler(new Request(`${HOST}/beats`));
+  const frames = readEvents(response, 4);
+  await advance(time, 200, 50);
+  fleet.beat("alpha", 2, "<b>step</b>");
+  await advance(time, 250, 50);
+  fleet.remove("alpha");
+  for (let i = 0; i < 6; i++) await advance(time, 250, 50);
+  const [full, changed, gone] = (await frames).map(({ data }) => data);
+  assertEquals([full.full, full.workers.length, full.total], [true, 1, 1]);
+  assertEquals(changed.full, false);
+  assertEquals(changed.workers[0].slice(0, 2), ["alpha", "up"]);
+  assertEquals(changed.workers[0].slice(3), [2, '"<b>step</b>"']);
+  assertEquals([gone.gone, gone.total], [["alpha"], 0]);
+  await advance(time, 1, 1);
+  assertEquals(time.next(), false);
+  await end();
+});
+
+Deno.test("createHealthHandler closes the streams of its clients when the fleet ends", async () => {
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const handler = createHealthHandler(fleet);
+  const texts = ["/events", "/beats"].map(async (path) =>
+    (await handler(new Request(`${HOST}${path}`))).text()
+  );
+  await Promise.resolve();
+  await fleet.writable.close();
+  const [events, beats] = await Promise.all(texts);
+  assertMatch(events!, /^id: /);
+  assertMatch(beats!, /^event: frame\n/);
+});
