@@ -146,7 +146,6 @@ export class SilenceClock {
   detach() {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
-    this.#hasWarned = false;
     this.#clearTimer();
   }
 
@@ -198,7 +197,6 @@ export class SilenceClock {
   /** Ends the clock; no timer is left. */
   stop() {
     this.#phase = "ended";
-    this.#hasWarned = false;
     this.#clearTimer();
   }
 

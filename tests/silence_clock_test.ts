@@ -3,6 +3,21 @@
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { SilenceClock, type SilenceClockOptions } from "../_silence_clock.ts";
+import { replaceGlobal, skewClock } from "./_help.ts";
+
+/** Counts the timers that are set. */
+function countTimers() {
+  const timers = { count: 0 };
+  const spy = replaceGlobal(
+    "setTimeout",
+    (fake) =>
+      ((run: () => void, ms: number) => {
+        timers.count++;
+        return fake(run, ms);
+      }) as typeof setTimeout,
+  );
+  return Object.assign(timers, spy);
+}
 
 /** A clock, with what it reported, by fake time. */
 function createClock(
@@ -318,4 +333,82 @@ Deno.test("SilenceClock reports no end of a silence by what is no heartbeat, and
   assertEquals([clock.isEnded, reports], [true, ["silent 500"]]);
   clock.beat();
   assertEquals(reports, ["silent 500"]);
+});
+
+Deno.test("SilenceClock reports the silences of each producer, and no end of one whose producer is gone", () => {
+  using time = new FakeTime();
+  const reports: string[] = [];
+  const gaps: number[] = [];
+  const { clock } = createClock(time, {
+    onSilence: ({ type, elapsed }) => reports.push(`${type} ${elapsed}`),
+    onGap: (gap) => gaps.push(gap),
+  });
+  for (let producer = 0; producer < 2; producer++) {
+    clock.attach();
+    time.tick(100);
+    clock.beat();
+    time.tick(700);
+    clock.detach();
+    clock.beat();
+    assertEquals(reports.splice(0), ["silent 500"]);
+  }
+  assertEquals(gaps, []);
+});
+
+Deno.test("SilenceClock sets no timer at progress, but for the first", () => {
+  using time = new FakeTime();
+  const { clock } = createClock(time, { firstTimeout: 5000 });
+  clock.attach();
+  clock.onProgress();
+  using timers = countTimers();
+  for (let i = 0; i < 3; i++) {
+    clock.beat();
+    clock.onProgress();
+  }
+  assertEquals(timers.count, 0);
+  clock.stop();
+});
+
+Deno.test("SilenceClock has one timer, whatever onSilence does", () => {
+  using time = new FakeTime();
+  using timers = countTimers();
+  const { clock } = createClock(time, {
+    onSilence({ type }) {
+      if (type === "recovered") return;
+      clock.onChunkArrived();
+      clock.onChunkForwarded(true);
+    },
+  });
+  clock.attach();
+  time.tick(250);
+  const before = timers.count;
+  time.tick(250);
+  assertEquals(timers.count - before, 1);
+  clock.stop();
+  assertEquals(time.next(), false);
+});
+
+Deno.test("SilenceClock takes no absence for a silence where the limit is infinite, and reports no stall after many", () => {
+  using time = new FakeTime();
+  using skew = skewClock(time);
+  const { clock, reports } = createClock(time, {
+    timeout: Infinity,
+    firstTimeout: Infinity,
+    warnAfter: 400,
+    onSilence: ({ type, elapsed }) => reports.push(`${type} ${elapsed}`),
+  });
+  clock.attach();
+  skew.ahead = 60_000;
+  // what came meanwhile may wait unread: the whole time follows
+  time.tick(590);
+  assertEquals(reports, []);
+  time.tick(10);
+  assertEquals(reports, ["silent 400"]);
+  clock.beat();
+  for (const absence of [2_000, 5_000, 11_000, 23_000]) {
+    skew.ahead += absence;
+    time.tick(200);
+  }
+  assertEquals([reports.length > 1, clock.isEnded], [true, false]);
+  clock.stop();
 });
