@@ -95,12 +95,17 @@ export class FleetWatch {
     this.#clock.endRead();
   }
 
-  /** Waits for a heartbeat of a worker, unless it is known already. */
-  expect(worker: string) {
+  /** Waits for heartbeats of workers from now on, unless they are known already. */
+  expectAll(workers: readonly string[]) {
     if (this.#phase === "ended") return;
-    if (this.table.rowOf(worker) !== undefined) return;
-    const row = this.#add(worker);
-    if (row !== undefined) this.#startWaiting(row);
+    for (const worker of workers) {
+      if (this.table.rowOf(worker) !== undefined) continue;
+      const row = this.#add(worker);
+      // each time, as the timer may be started by the first one
+      this.#clock.read(Date.now());
+      if (row !== undefined) this.#startWaiting(row);
+    }
+    this.#clock.endRead();
   }
 
   /** Removes a worker; returns whether it was there. */

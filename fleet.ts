@@ -434,7 +434,7 @@ export class FleetMonitor
     }
     const names = [...workers];
     for (const name of names) checkString(action, "worker", name);
-    for (const name of names) this.#watch.expect(name);
+    this.#watch.expectAll(names);
   }
 
   /**

@@ -605,6 +605,22 @@ for (
   });
 }
 
+Deno.test("FleetMonitor finds an expected worker that never beats in time in a loop that is late from the start", async () => {
+  const [timeout, lag] = [300, 3000];
+  using time = new FakeTime();
+  using clock = skewClock(time);
+  const fleet = new FleetMonitor({ timeout });
+  const seen = observe(fleet);
+  const start = Date.now();
+  fleet.expect(["a", "b"]);
+  while (seen.said.length < 2 && Date.now() - start < 50 * timeout) {
+    await blockedTurn(time, clock, lag, timeout / 30);
+  }
+  const silence = Date.now() - start;
+  assert(silence <= 3 * timeout + 2 * lag + timeout / 10, `${silence}`);
+  await fleet.writable.close();
+});
+
 Deno.test("FleetMonitor gives the whole timeout after an absence although the loop was always late before", async () => {
   using time = new FakeTime();
   using clock = skewClock(time);
