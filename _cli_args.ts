@@ -3,10 +3,11 @@
 /** The arguments of the command line: what they are, what they mean, and what is wrong with them. */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import { parseCount, parseDuration, UsageError } from "./_cli_values.ts";
 
 /** What the command line does. */
-export type Mode = "demo" | "command" | "pipe";
+export type Mode = "demo" | "command" | "pipe" | "fleet";
 
 /** The arguments, checked. Durations are in milliseconds, `Infinity` for no limit. */
 export interface Settings {
@@ -23,6 +24,8 @@ export interface Settings {
   quiet: boolean;
   json: boolean;
   stats: boolean;
+  /** Where heartbeats are published or watched, if they are. */
+  network: NetworkSettings | undefined;
 }
 
 /** How a mode is called where an option is refused. */
@@ -30,20 +33,31 @@ const MODE_NAMES: Record<Mode, string> = {
   demo: "the demo",
   command: "-- COMMAND",
   pipe: "-",
+  fleet: "fleet",
 };
 
-const ALL: readonly Mode[] = ["demo", "command", "pipe"];
+const ALL: readonly Mode[] = ["demo", "command", "pipe", "fleet"];
+const LOCAL: readonly Mode[] = ["demo", "command", "pipe"];
+const NETWORK: readonly Mode[] = ["command", "fleet"];
 const GUARDS: readonly Mode[] = ["command", "pipe"];
 const DEMO: readonly Mode[] = ["demo"];
 
 /** The options with a value, and the modes that take them. */
 const VALUED = {
   timeout: ALL,
-  runtime: ALL,
+  runtime: LOCAL,
   retries: ["demo", "command"],
   interval: DEMO,
   work: DEMO,
   "hang-after": DEMO,
+  nats: NETWORK,
+  name: ["command"],
+  subject: NETWORK,
+  exec: ["fleet"],
+  creds: NETWORK,
+  "tls-ca": NETWORK,
+  "tls-cert": NETWORK,
+  "tls-key": NETWORK,
 } satisfies Record<string, readonly Mode[]>;
 
 /** The options without a value. */
@@ -104,7 +118,7 @@ function normalizeOptions(args: string[]): string[] {
       continue;
     }
     if (!isAttached) rest.shift();
-    if (value === "") parseValue(valued, value);
+    if (value === "") refuseEmpty(valued);
     options.push(`${option}=${value}`);
   }
   return options;
@@ -131,7 +145,10 @@ function checkSwitch(
 }
 
 function findMode(words: string[], command: string[] | undefined): Mode {
-  const isPipe = words[0] === "-" && words.length === 1 && !command;
+  const isWord = (word: string) =>
+    words[0] === word && words.length === 1 && !command;
+  if (isWord("fleet")) return "fleet";
+  const isPipe = isWord("-");
   if (words.length > 0 && !isPipe) {
     const suggestion = ["heartbeat", "--", ...words, ...command ?? []];
     throw new UsageError(
@@ -160,7 +177,8 @@ function checkFlags(flags: Flags, mode: Mode) {
     if (modes.includes(mode) || value === undefined || value === false) {
       continue;
     }
-    const shown = value === true ? `--${flag}` : `--${flag} '${value}'`;
+    const isHidden = value === true || flag === "nats"; // it can contain a password
+    const shown = isHidden ? `--${flag}` : `--${flag} '${value}'`;
     const names = modes.map((mode) => MODE_NAMES[mode]).join(" and ");
     throw new UsageError(
       `${shown} is not for this use: it goes with ${names} only`,
@@ -169,29 +187,34 @@ function checkFlags(flags: Flags, mode: Mode) {
 }
 
 function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
-  const [timeout, runtime] = mode === "demo" ? ["3s", "10s"] : ["10m", "none"];
+  const timeout = mode === "demo" || mode === "fleet" ? "3s" : "10m";
+  const runtime = mode === "demo" ? "10s" : "none";
   const { "hang-after": hangAfter } = flags;
   return {
     mode,
     command,
-    timeout: parseValue("timeout", flags.timeout ?? timeout),
-    runtime: parseValue("runtime", flags.runtime ?? runtime),
-    retries: parseValue("retries", flags.retries ?? "0"),
-    interval: parseValue("interval", flags.interval ?? "1s"),
-    work: parseValue("work", flags.work ?? "500ms"),
+    timeout: parseDuration("timeout", flags.timeout ?? timeout, true),
+    runtime: parseDuration("runtime", flags.runtime ?? runtime, true),
+    retries: parseCount("retries", flags.retries ?? "0"),
+    interval: parseDuration("interval", flags.interval ?? "1s", false),
+    work: parseDuration("work", flags.work ?? "500ms", false),
     hangAfter: hangAfter === undefined
       ? Infinity
-      : parseValue("hang-after", hangAfter),
+      : parseCount("hang-after", hangAfter),
     cpu: flags.cpu === true,
     quiet: flags.quiet === true,
     json: flags.json === true,
     stats: flags.stats === true,
+    network: readNetwork(flags, mode === "fleet"),
   };
 }
 
-function parseValue(flag: Valued, text: string): number {
-  if (flag === "retries" || flag === "hang-after") {
-    return parseCount(flag, text);
+/** Refuses a value that is missing, as for a wrong one. */
+function refuseEmpty(flag: Valued): never {
+  if (flag === "retries" || flag === "hang-after") parseCount(flag, "");
+  const isLimit = flag === "timeout" || flag === "runtime";
+  if (isLimit || flag === "interval" || flag === "work") {
+    parseDuration(flag, "", isLimit);
   }
-  return parseDuration(flag, text, flag === "timeout" || flag === "runtime");
+  throw new UsageError(`invalid value '' for --${flag}: it must not be empty`);
 }

@@ -7,6 +7,7 @@ import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
 import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
 import type { CommandOutput } from "./command.ts";
+import type { SupervisorEvent } from "./supervisor.ts";
 
 /** How each mode speaks of the silence, and of what follows it. */
 const WORDS = {
@@ -86,10 +87,8 @@ export class GuardStats {
   readonly gaps = new HeartbeatGaps();
   #chunks = 0;
 
-  /** A chunk was passed on. */
-  onChunk() {
-    this.#chunks++;
-  }
+  /** A chunk is passed on. */
+  readonly onChunk = () => void this.#chunks++;
 
   /** Prints what is known; resolves when that is written. */
   async report(output: CliOutput) {
@@ -121,7 +120,7 @@ export async function forwardOutput(
   chunks: ReadableStream<CommandOutput | Uint8Array>,
   output: CliOutput,
   silence: SilenceReporter,
-  stats: GuardStats,
+  onChunk: (bytes: Uint8Array) => void,
   stop: AbortSignal,
 ) {
   const reader = chunks.getReader();
@@ -134,10 +133,12 @@ export async function forwardOutput(
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      stats.onChunk();
+      const { from, bytes } = value instanceof Uint8Array
+        ? { from: "stdout" as const, bytes: value }
+        : value;
+      onChunk(bytes);
       await silence.onOutput();
-      if (value instanceof Uint8Array) await output.forward("stdout", value);
-      else await output.forward(value.from, value.bytes);
+      await output.forward(from, bytes);
     }
   } finally {
     stop.removeEventListener("abort", cancel);
@@ -161,4 +162,23 @@ export function describeStartFailure(error: unknown, command: string) {
     code: 126,
     message: `cannot run the command '${command}': ${message}`,
   };
+}
+
+/** Reports what the supervisor decided. */
+export function reportEvent(
+  event: SupervisorEvent,
+  { command: [command = ""], retries }: Settings,
+  output: CliOutput,
+  silence: SilenceReporter,
+) {
+  const { type } = event;
+  if (type === "stalled") {
+    silence.reportStall(`'${command}'`, event.elapsed);
+  } else if (type === "restarting") {
+    const { attempt, delay } = event;
+    const text = `starting it again (${attempt} of ${retries})`;
+    output.notify(type, text, { attempt, retries, delay });
+  } else if (type === "unstopped") {
+    output.notify(type, "it did not end: it is left behind");
+  }
 }

@@ -15,9 +15,10 @@ Usage:
   heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long;
                                           the producer is not ended, so where you can, use
                                           heartbeat -- PRODUCER | consumer
+  heartbeat fleet --nats URL [OPTIONS]    watch the heartbeats that others publish, print who is down
 
 Options:
-  --timeout DURATION    the longest silence (demo: 3s, otherwise: 10m); 0 or none: no limit
+  --timeout DURATION    the longest silence (demo, fleet: 3s, otherwise: 10m); 0 or none: no limit
   --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
   --retries N           restart what went silent, at most N times (0); a command
                         that failed is not restarted
@@ -25,10 +26,22 @@ Options:
   --work DURATION       demo: the time that one result takes (500ms)
   --hang-after N        demo: hang after N results, once
   --cpu                 demo: in a thread, and hang in a busy loop (needs --allow-read)
-  --quiet               demo: only alarms and the summary; otherwise: no notices, only errors
-  --json                one JSON object a line: the demo's lines, or the notices on standard error
+  --quiet               demo, fleet: only alarms and the summary; otherwise: no notices, only errors
+  --json                one JSON object a line: the lines of the demo and of the fleet,
+                        otherwise the notices on standard error
   --stats               a command, a pipe: at the end, the longest silence, and a --timeout for it
   --help, --version     print this, or the version
+
+Options for NATS, for a command (publish its heartbeats) and for the fleet:
+  --nats URL            the server, such as localhost:4222
+  --name NAME           a command: what to publish as; required with --nats
+  --subject SUBJECT     a command: where, before .NAME (heartbeats);
+                        the fleet: what to watch (heartbeats.>)
+  --exec COMMAND        the fleet: a shell command for each event, which finds it in
+                        HEARTBEAT_TYPE, HEARTBEAT_WORKER and HEARTBEAT_EVENT (JSON)
+  --creds FILE          credentials; or NATS_CREDS, NATS_TOKEN, NATS_USER and NATS_PASSWORD
+                        in the environment
+  --tls-ca, --tls-cert, --tls-key FILE    certificates, if the server asks for them
 
   What is ended for its silence, its runtime or by a signal has 5s to stop, then
   it is killed. SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the command, which
@@ -39,7 +52,7 @@ Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code
   2        bad usage
   124      ended for its silence or its runtime
-  125      heartbeat itself failed
+  125      heartbeat itself failed, or lost the NATS server for good
   126      the command cannot be run
   127      the command was not found
   128 + n  ended by signal n, such as 130 for SIGINT (a second one ends at once)

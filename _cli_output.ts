@@ -3,6 +3,7 @@
 /** What the command line writes: bytes that it passes on, and lines of its own. */
 
 import type { Settings } from "./_cli_args.ts";
+import { UsageError } from "./_cli_values.ts";
 import { escapeText } from "./_escape_text.ts";
 
 /** The output cannot be written. The cause says why. */
@@ -25,6 +26,7 @@ export interface OutputStreams {
 }
 
 const LINE_FEED = 10;
+const SIGPIPE = 13;
 
 const encoder = new TextEncoder();
 
@@ -130,4 +132,22 @@ export function formatDuration(ms: number): string {
 /** A number of things as text: `1 result`, `2 results`. */
 export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The exit code for what the command line has thrown; reports it. */
+export async function reportFailure(
+  error: unknown,
+  output: CliOutput,
+): Promise<number> {
+  if (error instanceof UsageError) {
+    await output.writeNotice(`heartbeat: ${error.message} (see --help)`);
+    return 2;
+  }
+  // as a process is ended whose output nobody reads
+  if ((error as Error | null)?.cause instanceof Deno.errors.BrokenPipe) {
+    return 128 + SIGPIPE;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  await output.notify("error", message, { code: 125, message });
+  return 125;
 }

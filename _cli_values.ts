@@ -75,3 +75,35 @@ function toMilliseconds(text: string): number {
   return Object.values(UNITS)
     .reduce((sum, unit, i) => sum + unit * Number(numbers[i] ?? 0), 0);
 }
+
+/**
+ * Reads a part of a NATS subject, or several.
+ *
+ * @param flag The option that it is for.
+ * @param text The part.
+ * @param kind `part` for one, `prefix` for several, `pattern` with wildcards.
+ * @throws {UsageError} If it is none.
+ */
+export function parseSubject(
+  flag: string,
+  text: string,
+  kind: "part" | "prefix" | "pattern",
+): string {
+  const [pattern, accepted] = SUBJECTS[kind];
+  if (pattern.test(text)) return text;
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes ${accepted}`,
+  );
+}
+
+const SUBJECTS = {
+  part: [/^[^\s.*>]+$/, "a name without spaces, dots, * and >"],
+  prefix: [
+    /^[^\s.*>]+(\.[^\s.*>]+)*$/,
+    "parts with dots between, without spaces, * and >",
+  ],
+  pattern: [
+    /^([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?$|^>$/,
+    "a subject such as heartbeats.> or heartbeats.*",
+  ],
+} as const;

@@ -41,7 +41,6 @@ export class FleetClock {
   /** Whether `read()` is to be called before a heartbeat is taken. */
   mustRead = true;
   #evidence: EvidenceClock;
-  #timeout: number;
   #isRunning = false;
   /** When the next tick is due, by the wall clock. */
   #due = 0;
@@ -55,7 +54,6 @@ export class FleetClock {
       Math.min(this.period / 2, TIMER_JITTER_MS),
       MIN_JITTER_MS,
     );
-    this.#timeout = timeout;
     // a heartbeat came up to a period, and the jitter, after what it is kept with
     this.window = timeout + this.period + jitter - BETWEEN_TICKS;
     this.#evidence = new EvidenceClock({
@@ -109,9 +107,7 @@ export class FleetClock {
 
   /** A worker is down if its last heartbeat was kept with this position, or an earlier one. */
   limit(): number {
-    if (this.#timeout < Infinity) return this.#evidence.limit(this.window);
-    this.#evidence.restart();
-    return -Infinity;
+    return this.#evidence.limit(this.window);
   }
 
   /** Every silence begins anew. */

@@ -53,7 +53,7 @@ class Refusals {
 
   /** The reason is gone for now, so the next refusal is news. */
   onReasonGone() {
-    if (this.#reportAt < Infinity) this.#reportAt = this.count + 1;
+    if (this.#reportAt < Infinity) this.#reportAt = 0;
   }
 }
 

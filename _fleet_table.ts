@@ -31,12 +31,12 @@ import type { FleetWorker, LastBeat } from "./fleet.ts";
 
 /**
  * The fields of a row, side by side, so that a heartbeat touches one line of the
- * memory. POSITION: when the last heartbeat came, or since when one is expected,
- * by the clock of the fleet. LAST_SEEN: the same by the wall clock, NaN if none
- * came. SEQ: its number, NaN if it had none. ID: which worker the row belongs
- * to, as rows are used again.
+ * memory. ID: which worker the row belongs to, as rows are used again. POSITION:
+ * when the last heartbeat came, or since when one is expected, by the clock of
+ * the fleet. LAST_SEEN: the same by the wall clock, NaN if none came. SEQ: its
+ * number, NaN if it had none.
  */
-const [POSITION, LAST_SEEN, SEQ, ID, FIELDS] = [0, 1, 2, 3, 4] as const;
+const [ID, POSITION, LAST_SEEN, SEQ, FIELDS] = [0, 1, 2, 3, 4] as const;
 /** For how many workers there is room at first. */
 const INITIAL_ROWS = 64;
 /**
@@ -140,7 +140,6 @@ export class FleetTable {
 
   /** The part of a name that may be kept. */
   shorten(worker: string): string {
-    if (worker.length <= this.#maxNameLength) return worker;
     const part = worker.slice(0, this.#maxNameLength);
     // a copy, as a slice would keep the whole name alive
     return JSON.parse(JSON.stringify(part));
@@ -156,7 +155,7 @@ export class FleetTable {
     }
     this.#rows.set(worker, row);
     this.#names[row] = worker;
-    this.#fields.set([Infinity, NaN, NaN, ++this.#lastId], row * FIELDS);
+    this.#fields.set([++this.#lastId, Infinity, NaN, NaN], row * FIELDS);
     return row;
   }
 
@@ -206,9 +205,7 @@ export class FleetTable {
     fields[at + POSITION] = position;
     fields[at + LAST_SEEN] = lastSeen;
     fields[at + SEQ] = seq;
-    if (detail !== undefined || row < this.#details.length) {
-      this.#setDetail(row, detail);
-    }
+    this.#setDetail(row, detail);
   }
 
   #setDetail(row: number, detail: unknown) {

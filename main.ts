@@ -24,12 +24,18 @@ import {
   describeStartFailure,
   forwardOutput,
   GuardStats,
+  reportEvent,
   SilenceReporter,
 } from "./_cli_guard.ts";
 import { HELP, VERSION } from "./_cli_help.ts";
-import { CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
+import type { NetworkSettings } from "./_cli_network.ts";
+import {
+  CliOutput,
+  formatDuration,
+  OutputError,
+  reportFailure,
+} from "./_cli_output.ts";
 import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
-import { UsageError } from "./_cli_values.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
 import {
   CommandError,
@@ -41,7 +47,6 @@ import {
   type AttemptContext,
   RestartLimitError,
   supervise,
-  type SupervisorEvent,
 } from "./supervisor.ts";
 import { serveThread, startThread } from "./thread.ts";
 import { startWorker, type WorkerStreams } from "./worker.ts";
@@ -49,31 +54,17 @@ import { startWorker, type WorkerStreams } from "./worker.ts";
 /** How long what is to end may take (ms) before it is killed. */
 const KILL_AFTER_MS = 5_000;
 
-const SIGPIPE = 13;
-
 /** Runs a command, and ends it when it is silent. */
 async function guardCommand(
   settings: Settings,
   output: CliOutput,
   shutdown: Shutdown,
 ): Promise<number> {
-  const { command: [command = ""], timeout, retries } = settings;
+  const { command: [command = ""], timeout, retries, network } = settings;
   const silence = new SilenceReporter(settings, output, "command");
   const stats = new GuardStats();
-  function onEvent(event: SupervisorEvent) {
-    const { type } = event;
-    if (type === "stalled") {
-      silence.reportStall(`'${command}'`, event.elapsed);
-    } else if (type === "restarting") {
-      const { attempt, delay } = event;
-      const text = `starting it again (${attempt} of ${retries})`;
-      output.notify(type, text, { attempt, retries, delay });
-    } else if (type === "unstopped") {
-      output.notify(type, "it did not end: it is left behind");
-    }
-  }
-  const { signal, killNow } = shutdown;
-  const { results, finished } = supervise(
+  const beacon = await startBeacon(network, output);
+  const { results, heartbeats, finished } = supervise(
     () => startGuarded(settings, shutdown),
     {
       timeout,
@@ -81,22 +72,44 @@ async function guardCommand(
       within: Infinity,
       stopTimeout: 2 * KILL_AFTER_MS,
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
-      onEvent,
+      onEvent: (event) => reportEvent(event, settings, output, silence),
       onSilence: silence.onSilence,
       ...(settings.stats && { observe: stats.gaps }),
-      signal,
+      signal: shutdown.signal,
     },
   );
+  beacon?.forward(heartbeats);
+  const onChunk = (bytes: Uint8Array) => {
+    stats.onChunk();
+    beacon?.onChunk(bytes);
+  };
+  let code = 0;
   try {
-    await forwardOutput(results, output, silence, stats, killNow);
-    return 0;
+    await forwardOutput(results, output, silence, onChunk, shutdown.killNow);
   } catch (error) {
-    return await toExitCode(error, command, output);
+    code = await toExitCode(error, command, output);
   } finally {
     // nothing of it may outlive this process
     await finished;
     if (settings.stats) await stats.report(output);
   }
+  const { exitCode = code } = shutdown;
+  const isPlanned = shutdown.phase === "interrupted" || exitCode === 0;
+  await beacon?.end(isPlanned ? "done" : "failed", exitCode);
+  return code;
+}
+
+/** Publishes the heartbeats of a command, if there is a network. */
+async function startBeacon(
+  network: NetworkSettings | undefined,
+  output: CliOutput,
+) {
+  if (!network) return;
+  // imported where it is used: the others need none of it
+  const { Beacon } = await import("./_cli_beacon.ts");
+  const beacon = new Beacon(network, output);
+  beacon.connect();
+  return beacon;
 }
 
 /** Starts the command once. */
@@ -147,15 +160,14 @@ async function guardPipe(
   const silence = new SilenceReporter(settings, output, "pipe");
   const stats = new GuardStats();
   try {
-    const { onSilence } = silence;
     const input = Deno.stdin.readable.pipeThrough(
       new HeartbeatMonitor<Uint8Array>({
         timeout,
-        onSilence,
+        onSilence: silence.onSilence,
         ...(settings.stats && { observe: stats.gaps }),
       }),
     );
-    await forwardOutput(input, output, silence, stats, signal);
+    await forwardOutput(input, output, silence, stats.onChunk, signal);
     return 0;
   } catch (error) {
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
@@ -164,6 +176,18 @@ async function guardPipe(
   } finally {
     if (settings.stats) await stats.report(output);
   }
+}
+
+/** Watches the heartbeats that others publish. */
+async function guardFleet(
+  settings: Settings,
+  output: CliOutput,
+  shutdown: Shutdown,
+): Promise<number> {
+  // imported where they are used: the others need none of it
+  const { runFleet } = await import("./_cli_fleet.ts");
+  const { watchFleet } = await import("./nats.ts");
+  return runFleet(settings, output, shutdown, watchFleet);
 }
 
 /** Shows the pattern: a worker, its heartbeats and their monitor. */
@@ -241,7 +265,12 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
     grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
   });
   shutdown.listen();
-  const modes = { demo: runDemo, command: guardCommand, pipe: guardPipe };
+  const modes = {
+    demo: runDemo,
+    command: guardCommand,
+    pipe: guardPipe,
+    fleet: guardFleet,
+  };
   const code = await Promise.race([
     modes[mode](settings, output, shutdown),
     shutdown.waitForKill(),
@@ -266,24 +295,6 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     return await reportFailure(error, output);
   }
-}
-
-/** The exit code for what main() has thrown. */
-async function reportFailure(
-  error: unknown,
-  output: CliOutput,
-): Promise<number> {
-  if (error instanceof UsageError) {
-    await output.writeNotice(`heartbeat: ${error.message} (see --help)`);
-    return 2;
-  }
-  // as a process is ended whose output nobody reads
-  if ((error as Error | null)?.cause instanceof Deno.errors.BrokenPipe) {
-    return 128 + SIGPIPE;
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  await output.notify("error", message, { code: 125, message });
-  return 125;
 }
 
 if ("WorkerGlobalScope" in globalThis) {

@@ -21,6 +21,8 @@ export interface CliOptions {
   allowRun?: boolean;
   /** Whether it may read files, as a local thread must. */
   allowRead?: boolean;
+  /** Environment variables, which it may read then. */
+  env?: Record<string, string>;
   /** What it reads: nothing, or all of it, or what `write()` writes. */
   input?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | "written";
   /** What a shell does with its output. */
@@ -33,7 +35,8 @@ type Side = "stdout" | "stderr";
 
 function spawn(args: string[], options: CliOptions) {
   const { allowRun = args.includes("--"), allowRead = false } = options;
-  const { input, redirect } = options;
+  const { input, redirect, env = {} } = options;
+  const allowNet = args.some((arg) => arg.startsWith("--nats"));
   return new Deno.Command(redirect ? "sh" : Deno.execPath(), {
     args: [
       ...(redirect ? ["-c", `"$0" "$@" ${redirect}`, Deno.execPath()] : []),
@@ -43,11 +46,14 @@ function spawn(args: string[], options: CliOptions) {
       "--no-prompt",
       ...(allowRun ? ["--allow-run"] : []),
       ...(allowRead ? ["--allow-read"] : []),
+      ...(allowNet ? ["--allow-net=127.0.0.1"] : []),
+      ...Object.keys(env).map((variable) => `--allow-env=${variable}`),
       ...NPM_FLAGS,
       "main.ts",
       ...args,
     ],
     cwd: new URL("..", import.meta.url),
+    env,
     stdin: input ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",

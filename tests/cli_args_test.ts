@@ -18,6 +18,7 @@ const DEFAULTS: Settings = {
   quiet: false,
   json: false,
   stats: false,
+  network: undefined,
 };
 const GUARD = { ...DEFAULTS, timeout: 600_000, runtime: Infinity };
 
@@ -53,6 +54,66 @@ Deno.test("parseArguments() knows the three modes, and their defaults", () => {
   assertEquals(parseArguments(["--version"]), "version");
 });
 
+const NETWORK = {
+  url: "localhost:4222",
+  name: "",
+  subject: "heartbeats.>",
+  exec: undefined,
+  creds: undefined,
+  tls: { ca: undefined, cert: undefined, key: undefined },
+};
+
+Deno.test("parseArguments() knows where heartbeats are published or watched", () => {
+  const rows: [string[], Partial<Settings>][] = [
+    [["fleet", "--nats=localhost:4222"], {
+      mode: "fleet",
+      timeout: 3_000,
+      runtime: Infinity,
+      network: NETWORK,
+    }],
+    [
+      ["--nats", "tls://a:1", "fleet", "--subject=a.*.>", "--exec", "mail me"],
+      {
+        mode: "fleet",
+        network: {
+          ...NETWORK,
+          url: "tls://a:1",
+          subject: "a.*.>",
+          exec: "mail me",
+        },
+      },
+    ],
+    [
+      ["--nats=localhost:4222", "--name", "alpha", "--", "make", "fleet"],
+      {
+        mode: "command",
+        command: ["make", "fleet"],
+        network: { ...NETWORK, name: "alpha", subject: "heartbeats" },
+      },
+    ],
+    [
+      [
+        ...["--nats=localhost:4222", "--name=a", "--subject=x.y", "--creds=c"],
+        ...["--tls-ca=1", "--tls-cert=2", "--tls-key=3", "--", "make"],
+      ],
+      {
+        network: {
+          ...NETWORK,
+          name: "a",
+          subject: "x.y",
+          creds: "c",
+          tls: { ca: "1", cert: "2", key: "3" },
+        },
+      },
+    ],
+  ];
+  for (const [args, expected] of rows) {
+    const settings = parseArguments(args) as Settings;
+    const found = Object.entries(settings).filter(([key]) => key in expected);
+    assertEquals<unknown>(Object.fromEntries(found), expected, args.join(" "));
+  }
+});
+
 const DURATIONS: [string, number][] = [
   ["250ms", 250],
   ["0.5s", 500],
@@ -79,7 +140,7 @@ Deno.test("parseArguments() takes durations in every form", () => {
 });
 
 const OPTIONS =
-  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --cpu, --quiet, --json, --stats, --help, --version";
+  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --nats, --name, --subject, --exec, --creds, --tls-ca, --tls-cert, --tls-key, --cpu, --quiet, --json, --stats, --help, --version";
 const LIMITED = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
 const COUNTED = ["whole number"];
 
@@ -137,6 +198,37 @@ const REFUSED: [string[], ...string[]][] = [
   [["--work=1s", "-"], "--work", "'1s'", "the demo only"],
   [["--cpu", "-"], "--cpu", "the demo only"],
   [["--stats"], "--stats", "it goes with -- COMMAND and - only"],
+  [["fleet"], "missing --nats URL", "localhost:4222"],
+  [["fleet", "--", "make"], "unexpected argument 'fleet'"],
+  [["fleet", "fleet", "--nats=a"], "unexpected argument 'fleet'"],
+  [["--name=a", "--", "make"], "missing --nats URL", "--name"],
+  [["--nats=a", "--", "make"], "missing --name NAME"],
+  [["--nats="], "''", "must not be empty"],
+  [["--creds", "", "--", "make"], "''", "must not be empty"],
+  [
+    ["--nats=a", "-"],
+    "--nats is not for this use",
+    "-- COMMAND and fleet only",
+  ],
+  [["--exec=x", "--", "make"], "--exec 'x'", "it goes with fleet only"],
+  [["--runtime=5s", "fleet", "--nats=a"], "the demo and -- COMMAND and - only"],
+  ...["a b", "a.b", "a*", ">", "a\tb"].map((name): [string[], ...string[]] => [
+    ["--nats=a", `--name=${name}`, "--", "make"],
+    "--name",
+    "a name without spaces, dots, * and >",
+  ]),
+  ...["a.", ".a", "a..b", "a.>", "*", "a b"]
+    .map((subject): [string[], ...string[]] => [
+      ["--nats=a", "--name=a", `--subject=${subject}`, "--", "make"],
+      "--subject",
+      "parts with dots between",
+    ]),
+  ...["a.", ">.a", "a.>.b", "a*", "a b"]
+    .map((subject): [string[], ...string[]] => [
+      ["--nats=a", `--subject=${subject}`, "fleet"],
+      "--subject",
+      "heartbeats.>",
+    ]),
   [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
 ];
 
@@ -152,6 +244,20 @@ Deno.test("parseArguments() refuses what it does not know, in one line", () => {
     for (const part of parts) {
       assert(message.includes(part), `${args}: no '${part}' in ${message}`);
     }
+  }
+});
+
+Deno.test("parseArguments() shows no password", () => {
+  const url = "nats://alpha:secret@:x";
+  for (
+    const args of [
+      ["fleet", `--nats=${url}`],
+      [`--nats=${url}`, "-"],
+      [`--nats=${url}`, "--", "make"],
+    ]
+  ) {
+    const { message } = assertThrows(() => parseArguments(args), UsageError);
+    assert(!message.includes("secret"), message);
   }
 });
 

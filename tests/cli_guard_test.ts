@@ -77,10 +77,13 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
   const { output, texts } = createOutput();
   const { reporter } = createReporter("command");
   const stop = new AbortController();
-  const stats = new GuardStats();
+  const forwarded: string[] = [];
+  const onChunk = (bytes: Uint8Array) =>
+    void forwarded.push(new TextDecoder().decode(bytes));
   const source = ReadableStream.from<typeof chunks[number]>(chunks);
-  await forwardOutput(source, output, reporter, stats, stop.signal);
+  await forwardOutput(source, output, reporter, onChunk, stop.signal);
   assertEquals(texts, { stdout: "ab", stderr: "e" });
+  assertEquals(forwarded, ["e", "a", "b"]);
 
   const reason = new Error("stop");
   const cancelled: unknown[] = [];
@@ -92,18 +95,18 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
     endless(),
     output,
     reporter,
-    stats,
+    onChunk,
     stop.signal,
   );
   stop.abort(reason);
   await stopped;
-  await forwardOutput(endless(), output, reporter, stats, stop.signal);
+  await forwardOutput(endless(), output, reporter, onChunk, stop.signal);
   assertEquals(cancelled, [reason, reason]);
 
   const broken = new ReadableStream({ pull: (c) => c.error(reason) });
   const { signal } = new AbortController();
   await assertRejects(
-    () => forwardOutput(broken, output, reporter, stats, signal),
+    () => forwardOutput(broken, output, reporter, onChunk, signal),
     Error,
     "stop",
   );

@@ -81,6 +81,21 @@ Deno.test("FleetClock wants the wall clock to be read after two late ticks of ni
   assertEquals(tick(...onTime(9)), [...Array(8).fill(true), false]);
 });
 
+for (
+  const [resolution, period, jitter] of [[300, 100, 10], [30, 10, 5], [9, 3, 2]]
+) {
+  Deno.test(`FleetClock has a jitter of ${jitter} ms for a period of ${period} ms`, () => {
+    const clock = new FleetClock(1000, resolution!);
+    assertEquals(clock.window, 1000 + period! + jitter! - 0.5);
+  });
+}
+
+Deno.test("FleetClock takes no time before its start for a delay", () => {
+  const clock = new FleetClock(1000, 300);
+  clock.read(START);
+  assertEquals([clock.position, clock.present], [0, 0]);
+});
+
 Deno.test("FleetClock.limit is a timeout, a period and the jitter ago", () => {
   const clock = startClock();
   for (let i = 1; i <= 12; i++) clock.tick(START + 100 * i);

@@ -23,6 +23,11 @@ function report(events: FleetEvents, ...kinds: Kind[]) {
   }
 }
 
+/** Lets a stream pull. */
+async function settle() {
+  for (let i = 0; i < 8; i++) await undefined;
+}
+
 function readAll(events: FleetEvents) {
   const types: string[] = [];
   for (let event; (event = events.next());) types.push(event.type);
@@ -111,6 +116,16 @@ Deno.test("FleetEvents knows what was read of any number of rows", () => {
   assertEquals(readAll(events), Array(4).fill("forgotten"));
 });
 
+Deno.test("FleetEvents takes the name of a forgotten worker for no row", () => {
+  const events = new FleetEvents();
+  events.report(0, eventOf("up", "1"));
+  assertEquals(events.next()!.type, "up");
+  events.reportForgotten(0, "1", 5);
+  assertEquals(events.next()!.type, "forgotten");
+  events.report(1, eventOf("recovered", "b"));
+  assertEquals(events.next()!.type, "up");
+});
+
 Deno.test("FleetEvents reports refusals at first, and again when they are ten times as many", () => {
   const events = new FleetEvents();
   const counts: number[] = [];
@@ -153,6 +168,18 @@ Deno.test("FleetEvents reports the next refusal of a full fleet after a worker l
   assertEquals(refuse("name"), undefined);
 });
 
+Deno.test("FleetEvents keeps the first unread refusal although a worker left", () => {
+  const events = new FleetEvents();
+  events.reportRefused("full", 1, () => "x");
+  events.reportForgotten(0, "a", 2);
+  events.reportRefused("full", 3, () => "y");
+  assertEquals(events.next(), {
+    ...{ type: "refused", worker: "x", time: 1, reason: "full", count: 2 },
+  });
+  events.reportRefused("full", 4, () => "z");
+  assertEquals(events.next(), undefined);
+});
+
 Deno.test("FleetEventStream gives one event for each read, and closes after the unread ones", async () => {
   const events = new FleetEvents();
   const stream = new FleetEventStream(events, () => {});
@@ -171,6 +198,24 @@ Deno.test("FleetEventStream gives one event for each read, and closes after the 
   assertEquals((await reader.read()).done, true);
 });
 
+Deno.test("FleetEventStream takes no event before it is asked for one, and stays open without one", async () => {
+  const events = new FleetEvents();
+  const stream = new FleetEventStream(events, () => {});
+  await settle();
+  report(events, "up");
+  stream.deliver();
+  report(events, "down");
+  const reader = stream.readable.getReader();
+  assertEquals((await reader.read()).value!.type, "down");
+  const read = reader.read();
+  await settle();
+  // nothing has happened
+  stream.deliver();
+  report(events, "recovered");
+  stream.deliver();
+  assertEquals((await read).value!.type, "recovered");
+});
+
 Deno.test("FleetEventStream errors at once, whatever waits, and only if it has not ended", async () => {
   const reason = new Error("lost");
   for (const closing of [false, true]) {
@@ -181,12 +226,13 @@ Deno.test("FleetEventStream errors at once, whatever waits, and only if it has n
     stream.error(reason);
     stream.error(new Error("again"));
     stream.deliver();
+    stream.close();
     const read = () => stream.readable.getReader().read();
     assertStrictEquals(await assertRejects(read), reason);
   }
   const closed = new FleetEventStream(new FleetEvents(), () => {});
   const read = closed.readable.getReader().read();
-  await undefined; // the stream pulls
+  await settle();
   closed.close();
   closed.error(reason);
   assertEquals((await read).done, true);
@@ -201,6 +247,7 @@ Deno.test("FleetEventStream passes on why it is cancelled, waits for that, and t
   });
   const reader = stream.readable.getReader();
   const read = reader.read();
+  await settle();
   const cancelled = reader.cancel("enough");
   report(events, "up");
   stream.deliver();

@@ -112,6 +112,39 @@ Deno.test("FleetTable uses a row again, with nothing of the worker before and an
   assertEquals(table.idOf(row) === id, false);
 });
 
+Deno.test("FleetTable.remove takes workers that are down, or new, for none that is waited for", () => {
+  const table = createTable();
+  addAll(table, { a: 0, b: 0, c: 0 });
+  table.add("new");
+  table.markDown(table.rowOf("a")!, 0);
+  assertEquals(table.waiting, 2);
+  for (const worker of ["a", "new"]) table.remove(table.rowOf(worker)!);
+  assertEquals([table.size, table.waiting, table.toForget], [2, 2, 0]);
+  const [b, c] = [table.rowOf("b")!, table.rowOf("c")!];
+  const id = table.idOf(b);
+  assertEquals([table.isUp(b, id), table.isUp(c, id)], [true, false]);
+  table.remove(b);
+  assertEquals([table.size, table.waiting], [1, 1]);
+  assertEquals([table.isUp(b, id), table.isWaitedFor(b)], [false, false]);
+  assertEquals(table.silentRows(1e9), [c]);
+});
+
+Deno.test("FleetTable keeps the details of the workers apart", () => {
+  const table = createTable();
+  addAll(table, { a: 0, b: 0, c: 0, d: 0 });
+  const detailsOf = () => Array.from(table, ({ detail }) => detail);
+  const record = (worker: string, detail: unknown) =>
+    table.record(table.rowOf(worker)!, 0, 0, 0, detail);
+  record("c", 3);
+  assertEquals(detailsOf(), [undefined, undefined, 3, undefined]);
+  record("b", 2);
+  record("d", 4);
+  assertEquals(detailsOf(), [undefined, 2, 3, 4]);
+  record("c", undefined);
+  table.remove(table.rowOf("b")!);
+  assertEquals(detailsOf(), [undefined, undefined, 4]);
+});
+
 Deno.test("FleetTable grows, and keeps every row", () => {
   const table = createTable();
   const positions = Object.fromEntries(
@@ -173,6 +206,29 @@ for (
     assertEquals(isSmallDetail(detail, limit - 1), false);
   });
 }
+
+for (
+  const [what, detail] of Object.entries({
+    "a bigint": 10n,
+    "a function": () => {},
+    "bytes": new Uint8Array(1),
+    "a Map": { map: new Map() },
+    "an object of a class": new (class Step {})(),
+    "a getter that throws": {
+      get trap() {
+        throw new Error("trap");
+      },
+    },
+  })
+) {
+  Deno.test(`isSmallDetail takes ${what} for large`, () => {
+    assertEquals(isSmallDetail(detail, 1e9), false);
+  });
+}
+
+Deno.test("isSmallDetail takes an object without a prototype for plain data", () => {
+  assertEquals(isSmallDetail(Object.create(null), 8), true);
+});
 
 Deno.test("isSmallDetail looks at no more than it has to", () => {
   let looks = 0;

@@ -10,9 +10,12 @@ type Mode = Settings["mode"];
 
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
-const EVERY = each(
-  "timeout runtime retries interval work hang-after cpu quiet json stats",
-);
+const NETWORK = each("nats name subject exec creds tls-ca tls-cert tls-key");
+const EVERY = [
+  ...each("timeout runtime retries interval work hang-after"),
+  ...NETWORK,
+  ...each("cpu quiet json stats"),
+];
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
 const SWITCHES = ["cpu", "quiet", "json", "stats"];
@@ -27,6 +30,7 @@ export const DEFAULTS = {
   quiet: false,
   json: false,
   stats: false,
+  network: undefined,
 };
 
 const NO_DURATIONS = [
@@ -69,7 +73,9 @@ const POOL = [
 
 /** Which options a use takes. */
 function takes(mode: Mode) {
-  if (mode === "demo") return EVERY.filter((flag) => flag !== "stats");
+  if (mode === "demo") {
+    return EVERY.filter((flag) => ![...NETWORK, "stats"].includes(flag));
+  }
   const own = [...LIMITS, "quiet", "json", "stats"];
   return mode === "command" ? [...own, "retries"] : own;
 }
@@ -270,13 +276,19 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongUse(mode: Mode): Wrong {
-    const others = EVERY.filter((flag) => !takes(mode).includes(flag));
+    const none = NETWORK.filter((flag) => flag !== "exec");
+    const known = mode === "command" ? [...takes(mode), ...none] : takes(mode);
+    const others = EVERY.filter((flag) => !known.includes(flag));
     const flag = this.pick(others);
     const text = COUNTS.includes(flag) ? "1" : "1s";
     return {
       group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
       message: ` is not for this use: it goes with ${
-        flag === "stats" ? "-- COMMAND" : "the demo"
+        flag === "exec"
+          ? "fleet"
+          : [...NETWORK, "stats"].includes(flag)
+          ? "-- COMMAND"
+          : "the demo"
       }`,
     };
   }

@@ -27,12 +27,24 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
 /** Whatever the arguments are, the settings obey their types and ranges. */
 function assertSettings(settings: Settings, args: string[]) {
   const { mode, command, retries, hangAfter, ...more } = settings;
-  const { timeout, runtime, interval, work, cpu, quiet, json, stats, ...none } =
-    more;
+  const {
+    timeout,
+    runtime,
+    interval,
+    work,
+    cpu,
+    quiet,
+    json,
+    stats,
+    network,
+    ...none
+  } = more;
   assertEquals(none, {});
   const cut = args.indexOf("--");
-  const piped = mode === "pipe" && cut < 0 && args.includes("-");
-  assert(cut < 0 ? piped || mode === "demo" : mode === "command", mode);
+  const isWord = mode === "pipe" && args.includes("-") ||
+    mode === "fleet" && args.includes("fleet");
+  assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
+  assert(network ? mode !== "demo" && mode !== "pipe" : mode !== "fleet");
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
   const own = args.slice(0, cut >>> 0);
   assert(!own.some((arg) => /^(-h|--help|--version)$/.test(arg)), "asked");
@@ -52,7 +64,8 @@ function assertSettings(settings: Settings, args: string[]) {
     Array(4).fill("boolean"),
   );
   if (mode === "demo") return;
-  const { retries: _, quiet: _q, json: _j, stats: _s, ...demo } = DEFAULTS;
+  const { retries: _, quiet: _q, json: _j, stats: _s, network: _n, ...demo } =
+    DEFAULTS;
   assertEquals({ interval, work, hangAfter, cpu }, demo);
 }
 
@@ -64,7 +77,11 @@ const MESSAGE = new RegExp(
     "^unknown option '-.*': the options are --timeout, ",
     "^unexpected argument '.*': a command is given after --, as in ",
     "^missing command after --: give one, as in ",
-    "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND)",
+    "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND|fleet)",
+    "^missing --(nats URL|name NAME): ",
+    "^invalid value for --nats: it takes a URL",
+    "^invalid value '' for --[a-z-]+: it must not be empty$",
+    "^invalid value '.*' for --(name|subject): it takes (a name|parts|a subject) ",
   ].join("|"),
   "s",
 );

@@ -1,0 +1,106 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** How the command line reaches a NATS server. The client is imported only when it is used. */
+
+import type { NetworkSettings } from "./_cli_network.ts";
+import type { NatsConnection } from "./_nats_types.ts";
+
+/** What is imported. It is not analyzable, so nothing else loads or downloads it. */
+const CLIENT = "npm:@nats-io/transport-node@3.4.0";
+
+/** A connection that can be ended. */
+export interface CliConnection extends NatsConnection {
+  /** Sends what waits, then closes. */
+  drain(): Promise<void>;
+  /** Closes at once. */
+  close(): Promise<void>;
+}
+
+/** The part of the client that is used. */
+interface NatsClient {
+  connect(options: Record<string, unknown>): Promise<CliConnection>;
+  credsAuthenticator(creds: Uint8Array): unknown;
+}
+
+/** An environment variable, if it may be read: nobody is asked for permission. */
+function readVariable(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
+}
+
+/** A URL as it may be shown, and the credentials in it. */
+export function parseServer(url: string) {
+  const { protocol, host, username, password } = new URL(
+    url.includes("://") ? url : `nats://${url}`,
+  );
+  if (host === "") throw new TypeError("no host");
+  return {
+    server: `${protocol}//${host}`,
+    isEncrypted: protocol === "tls:",
+    user: username === "" ? undefined : decodeURIComponent(username),
+    pass: password === "" ? undefined : decodeURIComponent(password),
+  };
+}
+
+async function readCredentials(
+  { url, creds }: NetworkSettings,
+  { credsAuthenticator }: NatsClient,
+): Promise<Record<string, unknown>> {
+  const file = creds ?? readVariable("NATS_CREDS");
+  if (file !== undefined) {
+    return { authenticator: credsAuthenticator(await Deno.readFile(file)) };
+  }
+  const { user, pass } = parseServer(url);
+  const all = {
+    token: readVariable("NATS_TOKEN"),
+    user: user ?? readVariable("NATS_USER"),
+    pass: pass ?? readVariable("NATS_PASSWORD"),
+  };
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined),
+  );
+}
+
+/**
+ * Connects; from then on the client reconnects for as long as it takes.
+ *
+ * @param network Where, and as whom.
+ * @param name What the server shows of this client.
+ * @param isPatient Whether to wait for a server that cannot be reached yet.
+ */
+export async function connectToServer(
+  network: NetworkSettings,
+  name: string,
+  isPatient: boolean,
+): Promise<CliConnection> {
+  const client: NatsClient = await import(CLIENT);
+  const { server, isEncrypted } = parseServer(network.url);
+  const { ca, cert, key } = network.tls;
+  const files = { caFile: ca, certFile: cert, keyFile: key };
+  const tls = Object.fromEntries(
+    Object.entries(files).filter(([, file]) => file !== undefined),
+  );
+  ignoreResets();
+  return await client.connect({
+    servers: server,
+    name,
+    ...await readCredentials(network, client),
+    ...((isEncrypted || Object.keys(tls).length > 0) && { tls }),
+    waitOnFirstConnect: isPatient,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 100,
+    pingInterval: 1_000,
+    maxPingOut: 1,
+  });
+}
+
+/**
+ * The client leaves the socket of a refused connection without a listener: a reset
+ * of it would end this process.
+ */
+function ignoreResets() {
+  addEventListener("error", (event) => {
+    if (event.error?.code === "ECONNRESET") event.preventDefault();
+  });
+}

@@ -1,0 +1,208 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// The command line on both sides of a real broker: a command whose heartbeats are
+// published, and the watcher of a fleet.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  forEachRow,
+  HANG,
+  parseLines,
+  runCli,
+  startCli,
+} from "../_cli_process.ts";
+import { waitUntil } from "../_help.ts";
+import { Broker, testWithBroker, users } from "../_nats.ts";
+
+/** Prints something every 50 ms, `count` times. */
+const talk = (count: number, more = "") => [
+  "--",
+  "sh",
+  "-c",
+  `for i in $(seq ${count}); do echo line $i; sleep 0.05; done; ${more}`,
+];
+
+const guard = ({ servers }: Broker, name: string) => [
+  `--nats=${servers}`,
+  `--name=${name}`,
+  // a heartbeat every 50 ms
+  "--timeout=1s",
+];
+
+interface Published {
+  worker: string;
+  seq: number;
+  ended?: string;
+  detail?: { line: string; code?: number };
+}
+
+/** Collects what is published to the broker. */
+async function listen(broker: Broker) {
+  const connection = await broker.connect();
+  const published: Published[] = [];
+  const subjects = new Set<string>();
+  connection.subscribe("heartbeats.>", {
+    callback(error, message) {
+      if (error) throw error;
+      subjects.add(message.subject);
+      published.push(message.json());
+    },
+  });
+  await connection.flush();
+  return { connection, published, subjects };
+}
+
+testWithBroker(
+  "a guarded command publishes its heartbeats, its last line and how it ended",
+  async () => {
+    await using broker = await Broker.start();
+    const { connection, published, subjects } = await listen(broker);
+    await forEachRow([
+      ["alpha", "", 0, "done"],
+      ["beta", "exit 7", 7, "failed"],
+      ["gamma", "exec sleep 50", 124, "failed"],
+    ], async ([name, more, expected, ended]) => {
+      const args = [...guard(broker, `${name}`), ...talk(30, `${more}`)];
+      const { code, stdout } = await runCli(args);
+      assertEquals([code, stdout.match(/line/g)?.length], [expected, 30]);
+      const beats = published.filter(({ worker }) => worker === name);
+      const last = beats.at(-1);
+      assertEquals(last?.ended, ended);
+      assertEquals(last?.detail, { line: "line 30", code: expected as number });
+      assert(beats.length > 3, "it beats meanwhile");
+      assert(beats.every(({ seq }, i) => i === 0 || seq > beats[i - 1]!.seq));
+      assert(beats.some(({ detail }) => /^line \d$/.test(detail!.line)));
+    });
+    assertEquals([...subjects].sort(), [
+      ...["heartbeats.alpha", "heartbeats.beta", "heartbeats.gamma"],
+    ]);
+    await connection.close();
+  },
+);
+
+testWithBroker(
+  "a guarded command that is ended by a signal says goodbye",
+  async () => {
+    await using broker = await Broker.start();
+    const { connection, published } = await listen(broker);
+    const cli = startCli([...guard(broker, "alpha"), ...talk(1_000)]);
+    await waitUntil(() => published.length > 0);
+    cli.kill("SIGTERM");
+    assertEquals((await cli.ended).code, 143);
+    assertEquals(published.at(-1)?.ended, "done");
+    assertEquals(published.at(-1)?.detail?.code, 143);
+    await connection.close();
+  },
+);
+
+testWithBroker("a guarded command does not need the broker", async () => {
+  await using broker = await Broker.start();
+  await broker.stop();
+  const begin = performance.now();
+  const { code, stdout, stderr } = await runCli(
+    [...guard(broker, "alpha"), ...talk(1, "exit 3")],
+  );
+  assertEquals([code, stdout, stderr], [3, "line 1\n", ""]);
+  assert(performance.now() - begin < HANG / 4, "it waited for the broker");
+
+  // it comes, goes and comes back
+  const cli = startCli([...guard(broker, "beta"), ...talk(10_000)]);
+  await cli.waitFor("stdout", "line 3\n");
+  for (let life = 0; life < 2; life++) {
+    await broker.start();
+    const { connection, published } = await listen(broker);
+    await waitUntil(() => published.some(({ worker }) => worker === "beta"));
+    await connection.close();
+    await broker.stop();
+  }
+  cli.kill("SIGINT");
+  const ended = await cli.ended;
+  assertEquals([ended.code, ended.stderr], [130, ""]);
+});
+
+testWithBroker(
+  "a guarded command goes on if the broker refuses it, and no password is shown",
+  async () => {
+    await using broker = await Broker.start(users("alpha", "secret"));
+    const args = ["--name=alpha", "--json", ...talk(40)];
+    const { servers } = broker;
+    const credentials = { NATS_USER: "alpha", NATS_PASSWORD: "wrong-secret" };
+    const runs = [
+      runCli([`--nats=alpha:wrong-secret@${servers}`, ...args]),
+      runCli([`--nats=${servers}`, ...args], { env: credentials }),
+      runCli([`--nats=${servers}`, ...args]),
+    ];
+    for (const { code, stderr } of await Promise.all(runs)) {
+      assertEquals(code, 0);
+      const [{ type, server, message }] = parseLines(stderr);
+      assertEquals([type, server], ["unpublished", `nats://${servers}`]);
+      assertMatch(message, /Authorization Violation/i);
+      assert(!stderr.includes("secret"), stderr);
+    }
+    const right = { ...credentials, NATS_PASSWORD: "secret" };
+    const { stderr } = await runCli([`--nats=${servers}`, ...args], {
+      env: right,
+    });
+    assertEquals(stderr, "");
+  },
+);
+
+testWithBroker(
+  "heartbeat fleet prints who is up, down and blind, and runs a command for each",
+  async () => {
+    await using broker = await Broker.start();
+    const connection = await broker.connect();
+    const publish = (subject: string, worker: string) =>
+      connection.publish(subject, JSON.stringify({ worker, seq: 1, time: 0 }));
+    const exec = 'echo "$HEARTBEAT_TYPE <$HEARTBEAT_WORKER> $HEARTBEAT_EVENT"';
+    const fleet = startCli([
+      ...["fleet", `--nats=${broker.servers}`, "--timeout=1s", "--json"],
+      ...["--exec", exec],
+    ], { allowRun: true });
+    await fleet.waitFor("stdout", "watching");
+    publish("heartbeats.alpha", "alpha");
+    publish("heartbeats.odd", "not the name");
+    publish("heartbeats.\x1b[31m\u202e", "\x1b[31m\u202e");
+    await fleet.waitFor("stderr", "down <alpha>");
+    await broker.stop();
+    await fleet.waitFor("stdout", "blind");
+    await broker.start();
+    await fleet.waitFor("stdout", "sees");
+    fleet.kill("SIGINT");
+    const { code, stdout, stderr } = await fleet.ended;
+    assertEquals(code, 130);
+    for (const raw of ["\x1b", "\u202e"]) assert(!stdout.includes(raw), stdout);
+    const lines = parseLines(stdout);
+    const types = (worker: string) =>
+      lines.filter((line) => line.worker === worker).map(({ type }) => type);
+    assertEquals(types("alpha"), ["up", "down"]);
+    assertEquals(types("\x1b[31m\u202e"), ["up", "down"]);
+    assertEquals(
+      lines.filter(({ type }) => !/^(up|down)$/.test(type))
+        .map(({ type }) => type),
+      ["watching", "malformed", "blind", "sees"],
+    );
+    const [, up] = /^up <alpha> (\{.*\})$/m.exec(stderr)!;
+    assertEquals(JSON.parse(up!).worker, "alpha");
+    assertMatch(stderr, /^blind <> \{.*\}$/m);
+    await connection.close();
+  },
+);
+
+testWithBroker(
+  "heartbeat fleet exits with 125 where it cannot connect, and shows no password",
+  async () => {
+    await using broker = await Broker.start(users("watcher", "secret"));
+    const { servers } = broker;
+    const wrong = [`--nats=watcher:wrong-secret@${servers}`];
+    const refused = await runCli(["fleet", ...wrong]);
+    await broker.stop();
+    const absent = await runCli(["fleet", ...wrong]);
+    for (const { code, stdout, stderr } of [refused, absent]) {
+      assertEquals([code, stdout], [125, ""]);
+      const expected = `heartbeat: cannot connect to nats://${servers}: `;
+      assert(stderr.startsWith(expected), stderr);
+      assert(!stderr.includes("secret"), stderr);
+    }
+  },
+);
