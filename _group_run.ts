@@ -19,8 +19,6 @@ export interface GroupRunOptions {
   partitions: number;
   /** The time between two rounds. */
   renewEvery: number;
-  /** Receives each change. */
-  onChange: (change: GroupChange) => void;
   /** Receives what the bucket throws. */
   onError: (error: unknown) => void;
 }
@@ -42,6 +40,7 @@ export interface GroupRunOptions {
 export class GroupRun {
   readonly #options: GroupRunOptions;
   readonly #leases = new Map<number, Lease>();
+  readonly #listeners = new Set<(change: GroupChange) => void>();
   #phase: "joined" | "leaving" = "joined";
   #round: Promise<void> = Promise.resolve();
   #left: Promise<void> | undefined;
@@ -64,6 +63,15 @@ export class GroupRun {
         const delay = Math.max(renewEvery - passed, 0);
         this.#cancelRound = startTimer(() => this.start(), delay);
       });
+  }
+
+  /** Calls the listener for what is held, and for each change, until the returned function is called. */
+  observe(listener: (change: GroupChange) => void): () => void {
+    for (const partition of this.getHeld()) {
+      listener({ type: "acquired", partition });
+    }
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Whether the lease of the partition is held right now. */
@@ -132,19 +140,29 @@ export class GroupRun {
   }
 
   async #acquire(partition: number) {
-    const { bucket, id, lease: duration, onChange } = this.#options;
+    const { bucket, id, lease: duration } = this.#options;
     const key = `lease.${partition}`;
     const lease = await Lease.acquire({ bucket, key, holder: id, duration });
     if (!lease) return;
     if (this.#phase === "leaving") return await lease.release();
     this.#leases.set(partition, lease);
     this.#planExpiry();
-    onChange({ type: "acquired", partition });
+    this.#report({ type: "acquired", partition });
   }
 
   #drop(partition: number) {
     if (!this.#leases.delete(partition)) return;
-    this.#options.onChange({ type: "lost", partition });
+    this.#report({ type: "lost", partition });
+  }
+
+  #report(change: GroupChange) {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }
   }
 
   /** Sets the timer for the lease that ends first, unless it is set: renewals only move the end. */

@@ -56,11 +56,15 @@ export class NatsStore implements FleetStore {
   async save(row: StoredWorker, previous: number | undefined) {
     const key = this.#keyOf(row.worker);
     const value = JSON.stringify(row);
-    return await unlessConflict(
+    const position = await unlessConflict(
       previous === undefined
         ? this.#bucket.create(key, value)
         : this.#bucket.update(key, value, previous),
     );
+    if (position !== undefined) return position;
+    // perhaps an earlier try arrived, and its answer did not
+    const entry = await this.#bucket.get(key);
+    return entry?.string() === value ? entry.revision : undefined;
   }
 
   async remove(worker: string, position: number) {

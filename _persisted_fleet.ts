@@ -12,10 +12,13 @@ import type {
   StoredFleetEvent,
   StoredRow,
 } from "./_store_types.ts";
+import { sleep } from "./_timers.ts";
 import type { FleetEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
+/** How long to wait (ms) before a write that failed is tried again. */
+const RETRY_MS = 250;
 /** A detail that is longer in JSON is not stored. */
 const MAX_DETAIL_LENGTH = 4_096;
 
@@ -27,11 +30,25 @@ export interface PersistedSource {
   expect(workers: Iterable<string>): void;
 }
 
+/** What a {@linkcode PersistedFleet} is given, checked. */
+export interface PersistedFleetOptions {
+  /** How long (ms) an event waits for a store that fails. */
+  writeTimeout: number;
+  /** Receives what the store throws. */
+  onError: (error: unknown) => void;
+}
+
 /** A worker, as it is in the store or on its way there. */
 interface Row extends KnownWorker {
   change: number;
   /** Where it is in the store; `undefined` if it is not. */
   position: Promise<number | undefined>;
+}
+
+/** What became of a write; `isForeign` if another watcher has written the row. */
+interface WriteResult {
+  position: number | undefined;
+  isForeign: boolean;
 }
 
 /** An event that was written, or could not be. */
@@ -70,7 +87,9 @@ export class PersistedFleet {
   readonly readable: ReadableStream<StoredFleetEvent>;
   readonly #source: PersistedSource;
   readonly #store: FleetStore;
-  readonly #onError: (error: unknown) => void;
+  readonly #options: PersistedFleetOptions;
+  /** Aborts when the reader cancels. */
+  readonly #cancelled = new AbortController();
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
   readonly #leaving = new Map<string, number>();
@@ -82,11 +101,11 @@ export class PersistedFleet {
   constructor(
     source: PersistedSource,
     store: FleetStore,
-    onError: (error: unknown) => void,
+    options: PersistedFleetOptions,
   ) {
     this.#source = source;
     this.#store = store;
-    this.#onError = onError;
+    this.#options = options;
     const written = new TransformStream<
       FleetEvent,
       Promise<Written | undefined>
@@ -102,7 +121,10 @@ export class PersistedFleet {
     const reader = source.readable.pipeThrough(written).getReader();
     this.readable = new ReadableStream<StoredFleetEvent>({
       pull: (controller) => this.#onPull(reader, controller),
-      cancel: (reason) => reader.cancel(reason),
+      cancel: (reason) => {
+        this.#cancelled.abort();
+        return reader.cancel(reason);
+      },
     }, { highWaterMark: 0 });
   }
 
@@ -178,22 +200,32 @@ export class PersistedFleet {
     return { event: { ...transition, id: `${worker}#${change}` }, position };
   }
 
+  /** Writes an event, again and again until that works or takes too long. */
   async #save(
     event: FleetEvent,
     change: number,
     previous: Promise<number | undefined> | undefined,
-  ): Promise<{ position: number | undefined; isForeign: boolean }> {
+  ): Promise<WriteResult> {
+    const row = { worker: event.worker, change, event: toStored(event) };
     const before = await previous;
-    try {
-      const row = { worker: event.worker, change, event: toStored(event) };
-      const position = await this.#store.save(row, before);
-      return {
-        position: position ?? before,
-        isForeign: position === undefined,
-      };
-    } catch (error) {
-      this.#onError(error);
-      return { position: before, isForeign: false };
+    const { writeTimeout, onError } = this.#options;
+    const { signal } = this.#cancelled;
+    const start = performance.now();
+    for (;;) {
+      try {
+        const position = await this.#store.save(row, before);
+        return {
+          position: position ?? before,
+          isForeign: position === undefined,
+        };
+      } catch (error) {
+        onError(error);
+      }
+      const isLate = performance.now() - start >= writeTimeout;
+      if (isLate || signal.aborted) {
+        return { position: before, isForeign: false };
+      }
+      await sleep(RETRY_MS, signal);
     }
   }
 
@@ -207,7 +239,7 @@ export class PersistedFleet {
         await this.#removeLeft(position);
       }
     } catch (error) {
-      this.#onError(error);
+      this.#options.onError(error);
     } finally {
       this.#acknowledging = undefined;
     }

@@ -72,9 +72,14 @@ export type StoredFleetEvent = FleetEvent & {
 /** Options of {@linkcode persistFleet}. */
 export interface PersistFleetOptions {
   /**
-   * Receives what the store throws after it was loaded. The event is handed over
-   * all the same.
+   * How long an event waits for a store that fails, in milliseconds: a positive
+   * number, `Infinity` for no limit. The write is tried again every 250 ms. After
+   * that, the event is handed over unwritten.
+   *
+   * @default {5_000}
    */
+  writeTimeout?: number | undefined;
+  /** Receives what the store throws after it was loaded. */
   onError?: ((error: unknown) => void) | undefined;
 }
 

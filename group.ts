@@ -17,6 +17,7 @@ import type {
   WatchGroupOptions,
 } from "./_group_types.ts";
 import { getPartition } from "./_partition.ts";
+import { ShareMerger } from "./_shared_fleet.ts";
 import {
   checkFunction,
   checkNumber,
@@ -24,6 +25,17 @@ import {
   checkString,
   throwInvalid,
 } from "./_validate.ts";
+import {
+  FleetMonitor,
+  type FleetMonitorOptions,
+  type FleetWorker,
+} from "./fleet.ts";
+import {
+  type FleetStore,
+  persistFleet,
+  type StoredFleetEvent,
+} from "./store.ts";
+import type { Heartbeat } from "./worker.ts";
 
 export type { GroupChange, LeaseBucket, LeaseEntry, WatchGroupOptions };
 
@@ -164,9 +176,9 @@ export class WatchGroup implements AsyncDisposable {
     this.id = `${name}-${createRandomText()}`;
     this.#run = new GroupRun({
       bucket: new BoundedBucket(bucket, renewEvery),
-      ...{ id: this.id, lease, partitions, renewEvery },
-      ...{ onChange, onError },
+      ...{ id: this.id, lease, partitions, renewEvery, onError },
     });
+    this.#run.observe(onChange);
     this.#run.start();
   }
 
@@ -200,6 +212,19 @@ export class WatchGroup implements AsyncDisposable {
   }
 
   /**
+   * Calls a listener for each partition that is held, and then for each change,
+   * at the moment at which it holds.
+   *
+   * @param listener Receives the changes; what it throws goes to `onError`.
+   * @returns Call it to end that.
+   * @throws {TypeError} If `listener` is not a function.
+   */
+  observe(listener: (change: GroupChange) => void): () => void {
+    checkFunction("observe group", "listener", listener);
+    return this.#run.observe(listener);
+  }
+
+  /**
    * The partition of a worker: FNV-1a of its name, without the dots in it. It is
    * what a NATS server computes with the subject mapping
    * `heartbeats.* : heartbeats.{{partition(64,1)}}.{{wildcard(1)}}`.
@@ -225,5 +250,153 @@ export class WatchGroup implements AsyncDisposable {
   /** Leaves the group. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.leave();
+  }
+}
+
+/** Options of {@linkcode SharedFleet}. */
+export interface SharedFleetOptions extends FleetMonitorOptions {
+  /**
+   * The memory of each partition, the same for all members. Without one, a worker
+   * that dies while its partition changes hands is never reported.
+   *
+   * @example A bucket for all partitions
+   * ```ts ignore
+   * const bucket = await new Kvm(connection).create("fleet");
+   * const store = (partition: number) => natsStore(bucket, `${partition}.`);
+   * ```
+   */
+  store?: ((partition: number) => FleetStore) | undefined;
+  /** Receives what a store throws after it was loaded. */
+  onError?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * A fleet that several watchers share: it takes the heartbeats of all workers, and
+ * reports what happens to those whose partitions this member of the group holds.
+ * Use it where a `FleetMonitor` would be: `beats.pipeThrough(shared)`.
+ *
+ * What it promises, if all members have the same stores:
+ *
+ * 1. When a member takes over a partition, it expects everybody who was known to
+ *    be up. A worker that died at any time before is `down` within `lease` +
+ *    `renewEvery` + `timeout` after the last holder was there, and nobody is who
+ *    lives.
+ * 2. Each event comes at least once from the whole group, and with the same `id`
+ *    if it comes twice.
+ * 3. A member that has lost a partition reports nothing about it any more, also if
+ *    it does not know that yet, because it was stopped.
+ *
+ * It errors if a store cannot be read: what it holds would be watched by nobody.
+ * Then leave the group, and the others take over.
+ *
+ * ```ts ignore
+ * const kvm = new Kvm(connection); // of @nats-io/kv
+ * const leases = await kvm.create("watchers", { ttl: 10_000 });
+ * const bucket = await kvm.create("fleet");
+ * await using group = new WatchGroup(leases, { lease: 10_000 });
+ * const fleet = new SharedFleet(group, {
+ *   timeout: 3_000,
+ *   store: (partition) => natsStore(bucket, `${partition}.`),
+ * });
+ * const beats = subscribeHeartbeats(connection, "heartbeats.>");
+ * for await (const event of beats.pipeThrough(fleet)) console.log(event);
+ * ```
+ *
+ * @example A member that is alone
+ * ```ts
+ * import { type LeaseBucket, SharedFleet, WatchGroup } from "@heartbeat/heartbeat/group";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // in real life: as above
+ * let revision = 0;
+ * const write = () => Promise.resolve(++revision);
+ * const bucket: LeaseBucket = {
+ *   create: write,
+ *   update: write,
+ *   put: write,
+ *   get: () => Promise.resolve(null),
+ *   delete: () => Promise.resolve(),
+ *   keys: () => Promise.resolve((async function* () {})()),
+ * };
+ *
+ * const group = new WatchGroup(bucket, { lease: 10_000, partitions: 1 });
+ * const fleet = new SharedFleet(group, { timeout: 3_000 });
+ * while (!group.holds("alpha")) await new Promise((resolve) => setTimeout(resolve));
+ * const beats = fleet.writable.getWriter();
+ * await beats.write({ worker: "alpha", seq: 1, time: Date.now() });
+ *
+ * const events = fleet.readable.getReader();
+ * assertEquals((await events.read()).value?.type, "up");
+ * await events.cancel();
+ * await group.leave();
+ * ```
+ */
+export class SharedFleet {
+  readonly #merger: ShareMerger<FleetMonitor>;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param group The group.
+   * @param options The limits, and the memory.
+   * @throws {TypeError} If `group` is no group, or an option is of the wrong kind.
+   * @throws {RangeError} If an option is out of its range.
+   */
+  constructor(group: WatchGroup, options: SharedFleetOptions) {
+    if (!(group instanceof WatchGroup)) {
+      throwInvalid(TypeError, "share fleet", "group", "a WatchGroup", group);
+    }
+    // checks the options
+    new FleetMonitor(options);
+    const { store, onError = () => {} } = options;
+    if (store !== undefined) checkFunction("share fleet", "store", store);
+    checkFunction("share fleet", "onError", onError);
+    this.#merger = new ShareMerger(group, (partition) => {
+      const fleet = new FleetMonitor(options);
+      const events = store
+        ? persistFleet(fleet, store(partition), {
+          // who cannot write for long loses the lease, and the next one reports it
+          writeTimeout: Infinity,
+          onError,
+        })
+        : fleet.readable;
+      return { fleet, events };
+    });
+  }
+
+  /** The events. Cancelling this stream ends the fleets, and cancels what is piped into it. */
+  get readable(): ReadableStream<StoredFleetEvent> {
+    return this.#merger.readable;
+  }
+
+  /** Takes the heartbeats of all workers, one by one or in batches. */
+  get writable(): WritableStream<Heartbeat | readonly Heartbeat[]> {
+    return this.#merger.writable;
+  }
+
+  /** How many workers this member watches. */
+  get size(): number {
+    let size = 0;
+    for (const fleet of this.#merger.fleets()) size += fleet.size;
+    return size;
+  }
+
+  /** Declares nobody down until {@linkcode SharedFleet.resume} is called. */
+  pause() {
+    this.#merger.setPaused(true);
+  }
+
+  /** Ends a {@linkcode SharedFleet.pause}: everybody has a fresh `timeout` from now on. */
+  resume() {
+    this.#merger.setPaused(false);
+  }
+
+  /**
+   * Iterates over the workers that this member watches, and their state.
+   *
+   * @returns The workers.
+   */
+  *[Symbol.iterator](): Generator<FleetWorker> {
+    for (const fleet of this.#merger.fleets()) yield* fleet;
   }
 }

@@ -21,6 +21,7 @@ import type {
   StoredWorker,
 } from "./_store_types.ts";
 import {
+  checkDuration,
   checkFunction,
   checkOptions,
   checkStream,
@@ -72,8 +73,9 @@ function checkMethods(
  * 3. The store is written once for an event and once to acknowledge it, and not
  *    for heartbeats. A detail of more than 4,096 characters in JSON is not kept.
  * 4. If another watcher has written the row of a worker meanwhile, the event is
- *    dropped: that watcher reports it. If a write fails for another reason, the
- *    event is handed over all the same, and `onError` hears of it.
+ *    dropped: that watcher reports it. If a write fails for another reason,
+ *    `onError` hears of it, and it is tried again for `writeTimeout`. Then the
+ *    event is handed over all the same.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param store The store; no other fleet writes to it at the same time, unless
@@ -81,6 +83,7 @@ function checkMethods(
  * @param options What to do with errors of the store.
  * @returns The events. They error with what the store throws while it is read.
  * @throws {TypeError} If an argument is of the wrong kind.
+ * @throws {RangeError} If `writeTimeout` is `NaN`, zero or negative.
  *
  * @example A watcher that starts again
  * ```ts
@@ -128,9 +131,10 @@ export function persistFleet(
   const methods = ["load", "save", "remove", "acknowledge"];
   checkMethods(action, "store", "a FleetStore", store, methods);
   checkOptions(action, options);
-  const { onError = () => {} } = options;
+  const { writeTimeout = 5_000, onError = () => {} } = options;
+  checkDuration(action, "writeTimeout", writeTimeout);
   checkFunction(action, "onError", onError);
-  return new PersistedFleet(fleet, store, onError).readable;
+  return new PersistedFleet(fleet, store, { writeTimeout, onError }).readable;
 }
 
 /**

@@ -5,7 +5,7 @@ import config from "../deno.json" with { type: "json" };
 import { startCommand } from "../command.ts";
 import { FleetMonitor } from "../fleet.ts";
 import { guardFetch } from "../fetch.ts";
-import { WatchGroup } from "../group.ts";
+import { SharedFleet, WatchGroup } from "../group.ts";
 import { createHealthHandler } from "../health.ts";
 import { HeartbeatGaps, HeartbeatMonitor, watch } from "../monitor.ts";
 import {
@@ -179,6 +179,19 @@ function natsRows(): Row[] {
   ];
 }
 
+function sharedRows(): Row[] {
+  const group = Object.create(WatchGroup.prototype);
+  const given = (more: object) => [group, { timeout: 1, ...more }];
+  return [
+    ...option((given) => [given, { timeout: 1 }], "group", "a WatchGroup", {
+      wrongKinds: [undefined, null, {}, WatchGroup],
+      odd: [],
+    }),
+    ...options((given) => [group, given], ["timeout"], positive, DURATION),
+    ...options(given, ["store", "onError"], "a function", FUNCTION),
+  ];
+}
+
 /** An object with these methods. */
 function withMethods(...names: string[]) {
   return Object.fromEntries(names.map((name) => [name, () => {}]));
@@ -203,6 +216,12 @@ function persistRows(): Row[] {
       wrongKinds: [...none, { ...store, save: 1 }],
     }),
     ...option((given) => [fleet, store, given], "options", "an object", OBJECT),
+    ...options(
+      (given) => [fleet, store, given],
+      ["writeTimeout"],
+      positive,
+      DURATION,
+    ),
     ...options(
       (given) => [fleet, store, given],
       ["onError"],
@@ -554,6 +573,16 @@ const TABLE: Record<string, Entry> = {
     call: (worker) => WatchGroup.prototype.getPartition(worker),
     rows: option((given) => [given], "worker", "a string", STRING),
   },
+  "WatchGroup.observe": {
+    actions: ["observe group"],
+    call: (listener) => WatchGroup.prototype.observe(listener),
+    rows: option((given) => [given], "listener", "a function", FUNCTION),
+  },
+  SharedFleet: {
+    actions: ["share fleet", "watch fleet"],
+    call: (group, given) => new SharedFleet(group, given),
+    rows: sharedRows(),
+  },
   persistFleet: {
     actions: ["persist fleet"],
     call: persistFleet,
@@ -717,6 +746,8 @@ const TAKES_ALL = [
   "FleetMonitor.pause",
   "FleetMonitor.remove",
   "FleetMonitor.resume",
+  "SharedFleet.pause",
+  "SharedFleet.resume",
   "WatchGroup.holdsPartition",
   "WatchGroup.leave",
   "Watchdog.beat",

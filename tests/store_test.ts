@@ -180,21 +180,50 @@ Deno.test("persistFleet leaves an event to another watcher that has written the 
   await first.end();
 });
 
-Deno.test("persistFleet hands events over where the store fails, and tells onError", async () => {
+Deno.test("persistFleet waits for a store that fails for a short time", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
   const first = watch(store);
   await advance(time, 500, first.fleet, ["alpha"]);
   store.failure = FAILURE;
-  await advance(time, 2000, first.fleet, ["beta"]);
-  assertEquals(first.says(), ["up alpha#1", "up beta#1", "down alpha#2"]);
+  await advance(time, 4000);
+  assertEquals(first.says(), ["up alpha#1"]);
+  store.failure = undefined;
+  await advance(time, 250);
+  assertEquals(first.says(), ["up alpha#1", "down alpha#2"]);
   for (const error of first.errors) assertStrictEquals(error, FAILURE);
-  assertEquals(first.errors.length, 2);
+  assertEquals(store.rows.get("alpha")?.event.type, "down");
+  await first.end();
+});
+
+Deno.test("persistFleet hands an event over where the store fails for long", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store, { writeTimeout: 1000 });
+  await advance(time, 500, first.fleet, ["alpha"]);
+  store.failure = FAILURE;
+  // it is down at 1250 + 20, by its last heartbeat at 250
+  await advance(time, 1750);
+  assertEquals(first.says(), ["up alpha#1"]);
+  await advance(time, 250);
+  assertEquals(first.says(), ["up alpha#1", "down alpha#2"]);
   // it writes again as soon as that works
   store.failure = undefined;
-  await advance(time, 500, first.fleet, ["alpha", "beta"]);
+  await advance(time, 500, first.fleet, ["alpha"]);
   assertEquals(store.rows.get("alpha")?.event.type, "recovered");
+  assertEquals(store.rows.get("alpha")?.change, 3);
   await first.end();
+});
+
+Deno.test("persistFleet leaves no timer when it is cancelled while its store fails", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store, { writeTimeout: Infinity });
+  store.failure = FAILURE;
+  await advance(time, 500, first.fleet, ["alpha"]);
+  await first.end();
+  await time.runUntil(Date.now());
+  assertEquals(time.timers, 0);
 });
 
 Deno.test("persistFleet errors with what the store throws while it is read", async () => {
@@ -255,8 +284,11 @@ Deno.test("natsStore keeps what a fleet needs under keys that any name has", asy
   const event = { type: "down", worker: "alpha", time: 6 } as const;
   const row = { worker: "alpha", change: 2, event };
   const position = await store.save(row, first!.position);
-  assertEquals(await store.save(row, first!.position), undefined);
-  assertEquals(await store.save(row, undefined), undefined);
+  // the answer to a first try was lost
+  assertEquals(await store.save(row, first!.position), position);
+  const later = { ...row, change: 3 };
+  assertEquals(await store.save(later, first!.position), undefined);
+  assertEquals(await store.save(later, undefined), undefined);
   await store.remove("alpha", first!.position);
   assertEquals((await store.load()).workers.length, names.length);
   await store.remove("alpha", position!);

@@ -1,8 +1,11 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { Kvm } from "npm:@nats-io/kv@3.4.0";
-import { WatchGroup } from "../../group.ts";
+import { SharedFleet, WatchGroup } from "../../group.ts";
+import { subscribeHeartbeats } from "../../nats.ts";
+import { natsStore } from "../../store.ts";
 import { NPM_FLAGS, waitUntil } from "../_help.ts";
 import { Broker, testWithBroker as test } from "../_nats.ts";
 
@@ -136,6 +139,74 @@ test("a member of a group that was stopped holds nothing when it goes on", async
   await waitUntil(() =>
     member.held.length + other.group.held.length === PARTITIONS
   );
+});
+
+/** A watcher that shares the fleet: its events, by their ids. */
+async function startShare(broker: Broker, events: Map<string, string>) {
+  const member = await join(broker);
+  const { connection, group } = member;
+  const bucket = await new Kvm(connection).open("fleet");
+  const fleet = new SharedFleet(group, {
+    timeout: 1000,
+    store: (partition) => natsStore(bucket, `${partition}.`),
+  });
+  const reading = (async () => {
+    try {
+      const beats = subscribeHeartbeats(connection, "heartbeats.*");
+      for await (const { id, type } of beats.pipeThrough(fleet)) {
+        events.set(id!, type);
+      }
+    } catch {
+      // its connection was closed
+    }
+  })();
+  return {
+    group,
+    async [Symbol.asyncDispose]() {
+      await member[Symbol.asyncDispose]();
+      await reading;
+    },
+    die: () => connection.close(),
+  };
+}
+
+test("watchers that share a fleet miss nobody who died, and report nobody who lives", async () => {
+  await using setup = await startBroker();
+  await new Kvm(setup.connection).create("fleet");
+  const events = new Map<string, string>();
+  const names = Array.from({ length: 20 }, (_, i) => `w-${i}`);
+  let living = names;
+  let seq = 0;
+  const beating = setInterval(() => {
+    seq++;
+    for (const worker of living) {
+      const beat = { worker, seq, time: Date.now() };
+      setup.connection.publish(`heartbeats.${worker}`, JSON.stringify(beat));
+    }
+  }, 100);
+  try {
+    await using first = await startShare(setup.broker, events);
+    await using second = await startShare(setup.broker, events);
+    await using third = await startShare(setup.broker, events);
+    const groups = [first, second, third].map(({ group }) => group);
+    const heldBy = (groups: WatchGroup[]) =>
+      groups.flatMap(({ held }) => held).length;
+    await waitUntil(() => groups.every(({ held }) => held.length > 0));
+    await waitUntil(() => events.size === names.length);
+    // a watcher dies, and some of the workers of each with it
+    third.die();
+    living = names.slice(5);
+    await waitUntil(() => heldBy(groups.slice(0, 2)) === PARTITIONS);
+    const down = () => [...events].filter(([_, type]) => type === "down");
+    await waitUntil(() => down().length >= 5);
+    await delay(2000);
+    assertEquals(
+      down().map(([id]) => id).sort(),
+      names.slice(0, 5).map((name) => `${name}#2`).sort(),
+    );
+  } finally {
+    clearInterval(beating);
+  }
 });
 
 test("a server maps names to the same partitions", async () => {
