@@ -111,8 +111,12 @@ export class Beacon {
     if (this.#phase === "connected") this.#send(this.#last);
   }
 
-  /** Says goodbye, with the exit code; resolves when that was sent, or cannot be. */
-  async end(outcome: "done" | "failed", code: number) {
+  /**
+   * Says goodbye: the command ended as planned if a signal ended it, or its exit
+   * code is 0. Resolves when that was sent, or cannot be.
+   */
+  async end(signalCode: number | undefined, exitCode: number) {
+    const isPlanned = signalCode !== undefined || exitCode === 0;
     if (this.#phase !== "connected") {
       this.#phase = "ended";
       return;
@@ -120,9 +124,9 @@ export class Beacon {
     this.#phase = "ended";
     const seq = (this.#last?.seq ?? 0) + 1;
     const { name: worker } = this.#network;
-    const detail = { line: this.#line.text, code };
+    const detail = { line: this.#line.text, code: signalCode ?? exitCode };
     this.#send({ worker, seq, time: Date.now(), detail });
-    const closed = outcome === "done"
+    const closed = isPlanned
       ? this.#writer!.close()
       : this.#writer!.abort(new Error("the command failed"));
     const gone = closed.catch(() => {}).then(() => this.#connection!.drain());

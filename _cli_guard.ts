@@ -86,33 +86,47 @@ export class GuardStats {
   /** The silences between two signs of life. */
   readonly gaps = new HeartbeatGaps();
   #chunks = 0;
+  #stalls = 0;
 
   /** A chunk is passed on. */
   readonly onChunk = () => void this.#chunks++;
 
+  /** A silence was too long. How long it would have been is not known. */
+  onStall() {
+    this.#stalls++;
+  }
+
   /** Prints what is known; resolves when that is written. */
   async report(output: CliOutput) {
     const { longest, longestAt } = this.gaps;
-    const suggested = this.gaps.suggestTimeout();
+    // the silences that were cut short would be missing from it
+    const suggested = this.#stalls > 0 ? undefined : this.gaps.suggestTimeout();
     const parts = [formatCount(this.#chunks, "chunk")];
-    if (longestAt === undefined || suggested === undefined) {
+    if (this.#stalls > 0) {
+      parts.push(`silent for too long ${formatCount(this.#stalls, "time")}`);
+    }
+    if (longestAt === undefined) {
       parts.push("no silence between two of them");
     } else {
       const end = new Date(longestAt).toTimeString().slice(0, 8);
       parts.push(`longest silence ${formatDuration(longest)}, until ${end}`);
-      // never less than what was suggested
-      const timeout = suggested < 1_000
-        ? `${suggested}ms`
-        : `${Math.ceil(suggested / 1_000)}s`;
-      parts.push(`suggested: --timeout ${timeout}`);
+    }
+    if (suggested !== undefined) {
+      parts.push(`suggested: --timeout ${formatTimeout(suggested)}`);
     }
     await output.notify("stats", parts.join("; "), {
       chunks: this.#chunks,
+      stalls: this.#stalls,
       longest,
       longestAt,
       suggestedTimeout: suggested,
     });
   }
+}
+
+/** A duration as an argument, never less than it is. */
+function formatTimeout(ms: number): string {
+  return ms < 1_000 ? `${ms}ms` : `${Math.ceil(ms / 1_000)}s`;
 }
 
 /** Passes chunks on to this process's own output until they end, or `stop` aborts. */
@@ -170,9 +184,11 @@ export function reportEvent(
   { command: [command = ""], retries }: Settings,
   output: CliOutput,
   silence: SilenceReporter,
+  stats: GuardStats,
 ) {
   const { type } = event;
   if (type === "stalled") {
+    stats.onStall();
     silence.reportStall(`'${command}'`, event.elapsed);
   } else if (type === "restarting") {
     const { attempt, delay } = event;

@@ -72,7 +72,7 @@ async function guardCommand(
       within: Infinity,
       stopTimeout: 2 * KILL_AFTER_MS,
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
-      onEvent: (event) => reportEvent(event, settings, output, silence),
+      onEvent: (event) => reportEvent(event, settings, output, silence, stats),
       onSilence: silence.onSilence,
       ...(settings.stats && { observe: stats.gaps }),
       signal: shutdown.signal,
@@ -93,9 +93,7 @@ async function guardCommand(
     await finished;
     if (settings.stats) await stats.report(output);
   }
-  const { exitCode = code } = shutdown;
-  const isPlanned = shutdown.phase === "interrupted" || exitCode === 0;
-  await beacon?.end(isPlanned ? "done" : "failed", exitCode);
+  await beacon?.end(shutdown.exitCode, code);
   return code;
 }
 
@@ -171,6 +169,7 @@ async function guardPipe(
     return 0;
   } catch (error) {
     if (!(error instanceof HeartbeatTimeoutError)) throw error;
+    stats.onStall();
     await silence.reportStall("standard input", error.elapsed);
     return 124;
   } finally {

@@ -146,7 +146,17 @@ Deno.test("GuardStats reports the chunks, the longest silence and a timeout for 
     texts.stderr = "";
     output.format = { json: true, quiet: false };
     await stats.report(output);
-    const expected = { type: "stats", time: time.now, chunks: 3, ...data };
+    const counts = { time: time.now, chunks: 3, stalls: 0 };
+    const expected = { type: "stats", ...counts, ...data };
     assertEquals(JSON.parse(texts.stderr), expected);
+
+    // how long a silence that was ended would have been is not known
+    stats.onStall();
+    texts.stderr = "";
+    output.format = { json: false, quiet: false };
+    await stats.report(output);
+    const [chunks, ...others] = text.replace(/; suggested.*/, "").split("; ");
+    const parts = [chunks, "silent for too long 1 time", ...others];
+    assertEquals(texts.stderr, `heartbeat: ${parts.join("; ")}\n`);
   }
 });
