@@ -55,7 +55,7 @@ const KILL_WAIT_MS = 300;
 /**
  * A process and its descendants: the process group that it leads.
  *
- * | phase | the leader ends | `send` | `#look` |
+ * | phase | the leader ends | `send` | a look |
  * | --- | --- | --- | --- |
  * | `led`: the leader runs | → `orphaned`, and a look | signals the group | changes nothing |
  * | `orphaned`: the leader has ended, others of the group lived when it was last looked at | | looks, then signals the group | → `ended` if the group is empty, or there are only zombies |
