@@ -1,0 +1,145 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** Pings a dead man's switch, which raises an alarm when the pings stop. */
+
+/** How long (ms) a request may take. */
+const REQUEST_MS = 5_000;
+/** How often a request that failed is tried again. */
+const RETRIES = 2;
+
+/** Options of a {@linkcode Pinger}. */
+export interface PingerOptions {
+  /** The URL of the check. Whoever has it can ping, so it is never printed. */
+  url: string;
+  /** The least time (ms) between two pings. */
+  every: number;
+  /**
+   * Whether the service takes a GET of the URL and nothing else. If not, it is
+   * one of the protocol of healthchecks.io.
+   */
+  isPlain: boolean;
+  /** Called when the pings begin to fail, once until one succeeds. */
+  onFailure: (message: string) => void;
+}
+
+/** What is wrong with the URL of a check, `undefined` if nothing is. */
+export function checkPingUrl(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url?.protocol === "https:" || url?.protocol === "http:") return undefined;
+  return "it must be a URL, as in https://hc-ping.com/UUID";
+}
+
+/**
+ * Pings while signs of life come, and when the command starts and ends. A ping
+ * never delays the command and never fails it.
+ *
+ * By the protocol of healthchecks.io these are `URL/start`, `URL` for progress
+ * and `URL/CODE` for the end, with the id of the run.
+ */
+export class Pinger {
+  readonly #options: PingerOptions;
+  readonly #runId: string = crypto.randomUUID();
+  /** When the last ping was asked for. */
+  #lastTime = -Infinity;
+  /** Resolves when all pings have been sent, or have failed. */
+  #sent: Promise<void> = Promise.resolve();
+  #unsent = 0;
+  #isFailing = false;
+  #stopper = new AbortController();
+
+  constructor(options: PingerOptions) {
+    this.#options = options;
+  }
+
+  /** The command starts. */
+  start() {
+    if (!this.#options.isPlain) this.#ping("/start");
+  }
+
+  /** There was a sign of life. */
+  onProgress() {
+    const now = Date.now();
+    const elapsed = now - this.#lastTime;
+    // a clock that was set back gives a negative time
+    if (this.#unsent > 0 || elapsed >= 0 && elapsed < this.#options.every) {
+      return;
+    }
+    this.#lastTime = now;
+    this.#ping("");
+  }
+
+  /**
+   * The command has ended.
+   *
+   * @param code Its exit code.
+   * @param killNow Ends the wait for an answer.
+   * @returns Resolves when that was sent, or cannot be.
+   */
+  async end(code: number, killNow: AbortSignal): Promise<void> {
+    const stop = () => this.#stopper.abort();
+    killNow.addEventListener("abort", stop, { once: true });
+    if (killNow.aborted) stop();
+    if (!this.#options.isPlain) this.#ping(`/${code}`);
+    else if (code === 0) this.#ping("");
+    await this.#sent;
+    killNow.removeEventListener("abort", stop);
+  }
+
+  #ping(path: string) {
+    this.#unsent++;
+    this.#sent = this.#sent.then(async () => {
+      await this.#send(this.#getUrl(path));
+      this.#unsent--;
+    });
+  }
+
+  #getUrl(path: string) {
+    const url = new URL(this.#options.url);
+    if (this.#options.isPlain) return url;
+    url.pathname = url.pathname.replace(/\/$/, "") + path;
+    url.searchParams.set("rid", this.#runId);
+    return url;
+  }
+
+  /** Sends a request, again if it fails. */
+  async #send(url: URL) {
+    let failure = "";
+    for (let tries = 0; tries <= RETRIES; tries++) {
+      if (this.#stopper.signal.aborted) return;
+      const result = await this.#request(url);
+      if (result === undefined) {
+        this.#isFailing = false;
+        return;
+      }
+      failure = result;
+    }
+    if (this.#isFailing || this.#stopper.signal.aborted) return;
+    this.#isFailing = true;
+    this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
+  }
+
+  /** Why a request failed, `undefined` if it did not. */
+  async #request(url: URL): Promise<string | undefined> {
+    try {
+      const response = await fetch(url, {
+        signal: AbortSignal.any([
+          AbortSignal.timeout(REQUEST_MS),
+          this.#stopper.signal,
+        ]),
+      });
+      await response.body?.cancel();
+      return response.ok ? undefined : `the answer was ${response.status}`;
+    } catch (error) {
+      return describeFailure(error);
+    }
+  }
+}
+
+/** Why a request failed, without its URL. */
+function describeFailure(error: unknown) {
+  if (error instanceof Deno.errors.NotCapable) return "it needs --allow-net";
+  if ((error as Error).name === "TimeoutError") {
+    return `no answer for ${REQUEST_MS / 1_000} s`;
+  }
+  return "the request failed";
+}
