@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { createParser } from "eventsource-parser";
+import { createParser } from "npm:eventsource-parser@3.1.1";
 
 /** A server-sent event, as the HTML standard defines it. */
 export interface ServerSentEvent {

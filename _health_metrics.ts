@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import client from "prom-client";
+import client from "npm:prom-client@15.1.3";
 import type { CheckedWorker } from "./_health_checks.ts";
 
 /** The bounds of the buckets of silences, in seconds. */
