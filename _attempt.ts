@@ -116,7 +116,7 @@ export class Attempt<R> {
       if (this.#phase === "ended") throw this.signal.reason;
       this.#run(worker.heartbeats!);
     } catch (error) {
-      cancel(this.#results ?? worker.results, error);
+      cancel(this.#results, error);
       cancel(worker.heartbeats, error);
       this.#giveUp(error);
     }

@@ -1072,6 +1072,204 @@ Deno.test("supervise cancels the heartbeats of an attempt that failed when the s
   }
 });
 
+Deno.test("supervise cancels both streams at once when an attempt stalls", async () => {
+  using time = new FakeTime(0);
+  const first = createManualWorker();
+  const seen = observe(() => first.worker, { stopTimeout: Infinity });
+  await advance(time, TIMEOUT + 50);
+  assertEquals(seen.types(), "started stalled restarting");
+  const { reason } = seen.contexts[0]!.signal;
+  assert(reason instanceof HeartbeatTimeoutError);
+  assertStrictEquals(first.heartbeats.cancelled, reason);
+  assertStrictEquals(first.results.cancelled, reason);
+  await seen.results.cancel(REASON);
+  first.finish();
+  await advance(time, 50);
+  assertClean(time, seen);
+});
+
+for (const stream of ["results", "heartbeats"] as const) {
+  Deno.test(`supervise cancels both streams of the attempt when its ${stream} are cancelled`, async () => {
+    using time = new FakeTime(0);
+    for (const reason of [REASON, undefined]) {
+      const first = createManualWorker();
+      const seen = observe(() => first.worker);
+      await advance(time, 50);
+      await seen[stream].cancel(reason);
+      first.finish();
+      await advance(time, 50);
+      const { signal } = seen.contexts[0]!;
+      if (reason) assertStrictEquals(signal.reason, reason);
+      assertStrictEquals(first.results.cancelled, signal.reason);
+      assertStrictEquals(first.heartbeats.cancelled, signal.reason);
+      assertEquals(signal.reason.name, reason ? "Error" : "AbortError");
+      assertClean(time, seen);
+    }
+  });
+}
+
+Deno.test("supervise says that it was stopped when its results are cancelled without a reason", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(hanging);
+  await advance(time, 50);
+  await seen.results.cancel(undefined);
+  const { name, message } = seen.contexts[0]!.signal.reason;
+  assertEquals([name, message], ["AbortError", "The worker was stopped"]);
+});
+
+Deno.test("supervise cancels the heartbeats of a worker whose results have closed", async () => {
+  using time = new FakeTime(0);
+  const first = createManualWorker();
+  const seen = observe(() => first.worker);
+  await advance(time, 50);
+  first.results.controller.close();
+  first.finish();
+  await advance(time, 50);
+  assertEquals(seen.ends(), ["closed", "closed"]);
+  assert(first.heartbeats.cancelled instanceof DOMException);
+  assertEquals(seen.contexts[0]!.signal.aborted, false);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise goes on unguarded when the heartbeats close before the results", async () => {
+  using time = new FakeTime(0);
+  const first = createManualWorker();
+  const seen = observe(() => first.worker);
+  await advance(time, 50);
+  first.heartbeats.controller.close();
+  await advance(time, 10 * TIMEOUT);
+  first.tryEnqueue(1);
+  first.results.controller.close();
+  first.finish();
+  await advance(time, 50);
+  assertEquals(seen.types(), "started ended");
+  assertEquals(seen.results.chunks, [1]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise waits for the last heartbeat of a worker that fails, and no longer", async () => {
+  using time = new FakeTime(0);
+  for (const beatsLast of [true, false]) {
+    const workers = [createManualWorker(), createManualWorker()];
+    const seen = observe(({ attempt }) => workers[attempt - 1]!.worker);
+    await advance(time, 50);
+    const [first, second] = workers;
+    const failedAt = Date.now();
+    first!.results.controller.error(LOST);
+    first!.finish();
+    if (beatsLast) {
+      first!.beat("checkpoint");
+      first!.heartbeats.controller.error(LOST);
+    }
+    await advance(time, 200, 1);
+    const failed = seen.events.find(({ type }) => type === "failed");
+    assertEquals(failed!.time - failedAt, beatsLast ? 0 : 1);
+    assertEquals(
+      seen.contexts[1]?.lastDetail,
+      beatsLast ? "checkpoint" : undefined,
+    );
+    second!.close();
+    await advance(time, 50);
+    assertClean(time, seen);
+  }
+});
+
+Deno.test("supervise starts nothing when it is cancelled in the event that says so", async () => {
+  using time = new FakeTime(0);
+  const seen: ReturnType<typeof observe<number>> = observe(failing, {
+    onEvent: ({ type }) =>
+      void (type === "started" && seen.results.cancel(REASON)),
+  });
+  await advance(time, 50);
+  assertEquals(seen.types(), "started ended");
+  assertEquals(seen.contexts.length, 0);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise does not ask shouldRestart() once it was cancelled", async () => {
+  using time = new FakeTime(0);
+  let asked = 0;
+  const seen: ReturnType<typeof observe<number>> = observe(failing, {
+    onEvent: ({ type }) =>
+      void (type === "failed" && seen.results.cancel(REASON)),
+    shouldRestart: () => ++asked > 0,
+  });
+  await advance(time, 50);
+  assertEquals([seen.types(), asked], ["started failed ended", 0]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise errors with what onEvent throws where no attempt was started", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(failing, {
+    signal: AbortSignal.abort(REASON),
+    onEvent: () => {
+      throw BROKEN;
+    },
+  });
+  await advance(time, 50);
+  assertEquals(seen.ends(), [BROKEN, BROKEN]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise reads no result of an attempt before the consumer asks for one", async () => {
+  using time = new FakeTime(0);
+  const workers = [createManualWorker(), createManualWorker()];
+  const { results, heartbeats } = supervise(
+    ({ attempt }) => workers[attempt - 1]!.worker,
+    { timeout: TIMEOUT, backoff: STEADY },
+  );
+  readAll(heartbeats);
+  const reader = results.getReader();
+  const [first, second] = workers;
+  const read = reader.read();
+  await advance(time, 50);
+  first!.tryEnqueue(1);
+  assertEquals((await read).value, 1);
+  first!.heartbeats.controller.error(LOST);
+  first!.finish();
+  await advance(time, 200);
+  second!.tryEnqueue(2);
+  await advance(time, 50);
+  // it is still in the queue
+  assertEquals(second!.results.controller.desiredSize, 0);
+  assertEquals((await reader.read()).value, 2);
+  second!.close();
+  await reader.cancel();
+});
+
+Deno.test("supervise marks no heartbeat that is not of a restart", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(() => startWorker(() => [1]));
+  await advance(time, 50);
+  const [beat] = seen.heartbeats.chunks;
+  assertEquals(Object.keys(beat!), ["worker", "seq", "time"]);
+  assertClean(time, seen);
+});
+
+Deno.test("supervise takes a heartbeat of an inner supervisor for a sign of life after a result, too", async () => {
+  using time = new FakeTime(0);
+  const seen = observe(
+    ({ signal }) =>
+      supervise((context) =>
+        startWorker(async function* ({ beat }) {
+          yield 1;
+          for (let i = 0; i < 20; i++) {
+            await wait(100);
+            beat();
+          }
+          yield 2;
+        }, { signal: context.signal, interval: 100 }), {
+        ...{ timeout: 5000, signal },
+      }),
+    { timeout: 300 },
+  );
+  await advance(time, 3000);
+  assertEquals(seen.types(), "started ended");
+  assertEquals(seen.results.chunks, [1, 2]);
+  assertClean(time, seen);
+});
+
 Deno.test("supervise reports what was thrown, whatever it is", async () => {
   using time = new FakeTime(0);
   const thrown = [
