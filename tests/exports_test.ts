@@ -101,16 +101,19 @@ Deno.test("CI takes one exact version of Deno", async () => {
   for (
     const path of [
       ".ci/run",
+      ".github/action.sh",
       ".github/workflows/ci.yml",
       ".github/workflows/publish.yml",
     ]
   ) {
     const text = await Deno.readTextFile(new URL(path, root));
-    const versions = text.matchAll(/\bdeno@([\d.]+)$|deno-version: v(\S+)/gm);
+    const versions = text.matchAll(
+      /\bdeno@([\d.]+)(?=$| run )|deno-version: v(\S+)/gm,
+    );
     for (const [, npm, action] of versions) named.push((npm ?? action)!);
   }
   assertEquals([...new Set(named)], ["2.9.6"]);
-  assertEquals(named.length, 5);
+  assertEquals(named.length, 6);
 });
 
 Deno.test("modules that say so are browser compatible: they touch no Deno, and the smoke suite runs them", async () => {
