@@ -1,0 +1,137 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/**
+ * Reports to systemd that the service is ready, and that it makes progress: what
+ * `Type=notify` and `WatchdogSec=` wait for.
+ *
+ * The messages are sent by `systemd-notify`, as Deno has no datagram socket for
+ * them that is stable. They come from another process than the main one, so the
+ * unit needs `NotifyAccess=all`.
+ */
+
+/** How long (ms) a message may take. */
+const SEND_MS = 5_000;
+
+/** What systemd has put into the environment. */
+export interface SystemdEnvironment {
+  /** The address of the messages; `undefined` if nobody waits for them. */
+  socket: string | undefined;
+  /** `WATCHDOG_USEC`: the longest time without a sign of life, in microseconds. */
+  watchdogUsec: string | undefined;
+  /** `WATCHDOG_PID`: which process the watchdog waits for. */
+  watchdogPid: string | undefined;
+}
+
+/** Options of a {@linkcode SystemdNotifier}. */
+export interface SystemdOptions {
+  /** Called when the messages begin to fail, once until one succeeds. */
+  onFailure: (message: string) => void;
+}
+
+/** A variable of the environment; `undefined` if it may not be read, as a prompt would block. */
+function getVariable(variable: string) {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
+}
+
+function readEnvironment(): SystemdEnvironment {
+  return {
+    socket: getVariable("NOTIFY_SOCKET"),
+    watchdogUsec: getVariable("WATCHDOG_USEC"),
+    watchdogPid: getVariable("WATCHDOG_PID"),
+  };
+}
+
+/**
+ * Opens the way to systemd.
+ *
+ * @param options What to do if that fails.
+ * @param environment What systemd has set; read from the environment.
+ * @returns `undefined` if this is no service that notifies, or that cannot be known.
+ */
+export function openSystemd(
+  options: SystemdOptions,
+  environment: SystemdEnvironment = readEnvironment(),
+): SystemdNotifier | undefined {
+  const { socket, watchdogUsec, watchdogPid } = environment;
+  if (!socket) return undefined;
+  const isOurs = watchdogPid === undefined || watchdogPid === `${Deno.pid}`;
+  const usec = isOurs && /^\d+$/.test(watchdogUsec ?? "")
+    ? Number(watchdogUsec)
+    : 0;
+  return new SystemdNotifier(usec > 0 ? usec / 1_000 : Infinity, options);
+}
+
+/** Sends messages to systemd, in their order. None of them delays the command. */
+export class SystemdNotifier {
+  readonly #options: SystemdOptions;
+  /** The least time (ms) between two signs of life. */
+  readonly #every: number;
+  /** When the last sign of life was sent. */
+  #lastTime = -Infinity;
+  /** Resolves when all messages have been sent, or have failed. */
+  #sent: Promise<void> = Promise.resolve();
+  #unsent = 0;
+  #isFailing = false;
+
+  /**
+   * @param watchdog The longest time (ms) without a sign of life; `Infinity` if
+   * there is no watchdog.
+   * @param options What to do if messages fail.
+   */
+  constructor(watchdog: number, options: SystemdOptions) {
+    this.#every = watchdog / 4;
+    this.#options = options;
+  }
+
+  /** The command runs. */
+  ready() {
+    this.#notify("READY=1");
+  }
+
+  /** There was a sign of life. */
+  onProgress() {
+    if (this.#every === Infinity || this.#unsent > 0) return;
+    const now = Date.now();
+    const elapsed = now - this.#lastTime;
+    // a clock that was set back gives a negative time
+    if (elapsed >= 0 && elapsed < this.#every) return;
+    this.#lastTime = now;
+    this.#notify("WATCHDOG=1");
+  }
+
+  /** The command has ended; resolves when that was sent, or cannot be. */
+  async stopping(): Promise<void> {
+    this.#notify("STOPPING=1");
+    await this.#sent;
+  }
+
+  #notify(message: string) {
+    this.#unsent++;
+    this.#sent = this.#sent.then(async () => {
+      const failure = await send(message);
+      this.#unsent--;
+      if (failure && !this.#isFailing) {
+        this.#options.onFailure(`cannot notify systemd: ${failure}`);
+      }
+      this.#isFailing = failure !== undefined;
+    });
+  }
+}
+
+/** Sends a message; returns why it could not be sent. */
+async function send(message: string): Promise<string | undefined> {
+  try {
+    const { success, code, stderr } = await new Deno.Command("systemd-notify", {
+      args: [message],
+      stdin: "null",
+      stdout: "null",
+      signal: AbortSignal.timeout(SEND_MS),
+    }).output();
+    if (success) return undefined;
+    const text = new TextDecoder().decode(stderr).trim();
+    return text || `systemd-notify ended with exit code ${code}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,202 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { openSystemd, type SystemdEnvironment } from "../_cli_systemd.ts";
+import { isWindows, withTempDir } from "./_command.ts";
+import { NPM_FLAGS, skewClock, waitUntil } from "./_help.ts";
+
+const ENVIRONMENT: SystemdEnvironment = {
+  socket: "/run/systemd/notify",
+  watchdogUsec: "4000000",
+  watchdogPid: undefined,
+};
+
+/** Puts a `systemd-notify` first on the PATH, which logs its arguments. */
+function withCommand(
+  script: string,
+  body: (readMessages: () => Promise<string[]>) => Promise<void>,
+) {
+  return withTempDir(async (folder) => {
+    const log = `${folder}/log`;
+    const file = `${folder}/systemd-notify`;
+    const text = `#!/bin/sh\necho "$@" >> ${log}\n${script}\n`;
+    await Deno.writeTextFile(file, text, { mode: 0o755 });
+    const path = Deno.env.get("PATH")!;
+    Deno.env.set("PATH", `${folder}:${path}`);
+    try {
+      await body(async () => (await Deno.readTextFile(log)).trim().split("\n"));
+    } finally {
+      Deno.env.set("PATH", path);
+    }
+  });
+}
+
+function open(environment: Partial<SystemdEnvironment> = {}) {
+  const failures: string[] = [];
+  const notifier = openSystemd({
+    onFailure: (message) => void failures.push(message),
+  }, { ...ENVIRONMENT, ...environment });
+  return { notifier: notifier!, failures };
+}
+
+Deno.test("openSystemd is undefined where nobody waits for messages", () => {
+  for (const socket of [undefined, ""]) {
+    assertEquals(open({ socket }).notifier, undefined);
+  }
+});
+
+Deno.test({
+  name:
+    "SystemdNotifier sends that the service is ready, lives and stops, in this order",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("", async (readMessages) => {
+      const { notifier, failures } = open();
+      notifier.ready();
+      await notifier.stopping();
+      notifier.onProgress();
+      await notifier.stopping();
+      assertEquals(await readMessages(), [
+        "READY=1",
+        "STOPPING=1",
+        "WATCHDOG=1",
+        "STOPPING=1",
+      ]);
+      assertEquals(failures, []);
+    }),
+});
+
+Deno.test({
+  name:
+    "SystemdNotifier sends signs of life four times a watchdog's time at most, whatever the clock does",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("", async (readMessages) => {
+      using time = new FakeTime();
+      using clock = skewClock(time);
+      const { notifier } = open();
+      for (const ahead of [0, 0, 999, 1_000, -5_000]) {
+        clock.ahead = ahead;
+        notifier.onProgress();
+        // while that is on its way
+        notifier.onProgress();
+        await notifier.stopping();
+      }
+      const beats = (await readMessages()).filter((text) =>
+        text === "WATCHDOG=1"
+      );
+      assertEquals(beats.length, 3);
+    }),
+});
+
+const NO_WATCHDOG: Record<string, Partial<SystemdEnvironment>> = {
+  "is not set": { watchdogUsec: undefined },
+  "is zero": { watchdogUsec: "0" },
+  "is no number": { watchdogUsec: "1s" },
+  "is for another process": { watchdogPid: "1234567890" },
+};
+
+for (const [when, environment] of Object.entries(NO_WATCHDOG)) {
+  Deno.test({
+    name: `SystemdNotifier sends no signs of life when the watchdog ${when}`,
+    ignore: isWindows,
+    fn: () =>
+      withCommand("", async (readMessages) => {
+        const { notifier } = open(environment);
+        notifier.onProgress();
+        await notifier.stopping();
+        assertEquals(await readMessages(), ["STOPPING=1"]);
+      }),
+  });
+}
+
+Deno.test({
+  name:
+    "SystemdNotifier sends signs of life when the watchdog is for this process",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("", async (readMessages) => {
+      const { notifier } = open({ watchdogPid: `${Deno.pid}` });
+      notifier.onProgress();
+      await notifier.stopping();
+      assertEquals(await readMessages(), ["WATCHDOG=1", "STOPPING=1"]);
+    }),
+});
+
+Deno.test({
+  name: "SystemdNotifier reports a failure once, and says why",
+  ignore: isWindows,
+  async fn() {
+    const scripts = [
+      ["echo no socket >&2; exit 1", "no socket"],
+      ["exit 3", "systemd-notify ended with exit code 3"],
+    ] as const;
+    for (const [script, why] of scripts) {
+      await withCommand(script, async () => {
+        const { notifier, failures } = open();
+        notifier.ready();
+        await notifier.stopping();
+        assertEquals(failures, [`cannot notify systemd: ${why}`]);
+      });
+    }
+  },
+});
+
+async function hasSystemdNotify() {
+  try {
+    const args = ["--version"];
+    return (await new Deno.Command("systemd-notify", { args }).output())
+      .success;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test({
+  name: "SystemdNotifier is understood by a socket of systemd's",
+  ignore: !await hasSystemdNotify(),
+  fn: () =>
+    withTempDir(async (folder) => {
+      const path = `${folder}/socket`;
+      const receiver = `
+        const socket = Deno.listenDatagram({ transport: "unixpacket", path: "${path}" });
+        for await (const [bytes] of socket) {
+          const text = new TextDecoder().decode(bytes);
+          if (!text.includes("BARRIER")) console.log(text.trim());
+          if (text.includes("STOPPING")) Deno.exit();
+        }`;
+      const run = (code: string, flags: string[] = []) =>
+        new Deno.Command(Deno.execPath(), {
+          args: [
+            "run",
+            "-A",
+            "--no-check",
+            ...flags,
+            ...NPM_FLAGS,
+            toUrl(code),
+          ],
+          env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: "1000000" },
+        }).output();
+      const received = run(receiver, ["--unstable-net"]);
+      const exists = () => Deno.lstat(path).then(() => true, () => false);
+      await waitUntil(exists, "a socket");
+      const sender = `
+        import { openSystemd } from "${new URL(
+        "../_cli_systemd.ts",
+        import.meta.url,
+      )}";
+        const notifier = openSystemd({ onFailure: console.log });
+        notifier.ready();
+        await notifier.stopping();`;
+      const { stdout: failures } = await run(sender);
+      assertEquals(new TextDecoder().decode(failures), "");
+      const { stdout } = await received;
+      const text = new TextDecoder().decode(stdout);
+      assertMatch(text, /^READY=1\nSTOPPING=1\n/);
+    }),
+});
+
+function toUrl(code: string) {
+  return `data:text/javascript,${encodeURIComponent(code)}`;
+}
