@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { CheckedWorker } from "./_health_checks.ts";
 import { HealthServer } from "./_health_server.ts";
 import type { HealthEvent, HealthSource } from "./_health_server.ts";
 import {
@@ -17,7 +18,7 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 
-export type { HealthEvent, HealthSource };
+export type { CheckedWorker, HealthEvent, HealthSource };
 
 /** Options of {@linkcode createHealthHandler}. */
 export interface HealthOptions {
