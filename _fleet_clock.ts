@@ -25,8 +25,12 @@ const TICKS_PER_RESOLUTION = 3;
 const MIN_JITTER_MS = 2;
 /** Added to the time of a tick, for what came at any time before the next one. */
 const BETWEEN_TICKS = 0.5;
-/** A loop is known for being late if two ticks were that are no further apart than this; and for so many ticks after them. */
-const LATE_TICKS = 8;
+/**
+ * Lateness above this share of the timeout matters for how soon a verdict comes.
+ * The loop is known for it after two such ticks that are no further apart than
+ * LATE_TICKS, and for so many ticks after them.
+ */
+const [LATE_SHARE, LATE_TICKS] = [1 / 6, 8] as const;
 
 /** The clock of a fleet. Its own time passes only at ticks; `wall` is the time by `Date.now()`. */
 export class FleetClock {
@@ -44,6 +48,8 @@ export class FleetClock {
   #isRunning = false;
   /** When the next tick is due, by the wall clock. */
   #due = 0;
+  /** How late a tick is that counts as late for `#isLoopLate`. */
+  #lateness: number;
   #isLoopLate = false;
   #ticksSinceLate = Infinity;
 
@@ -59,6 +65,7 @@ export class FleetClock {
     this.#evidence = new EvidenceClock({
       ...{ timeout, period: this.period, jitter },
     });
+    this.#lateness = Math.max(timeout * LATE_SHARE, this.#evidence.tolerance);
   }
 
   /** The time for which this process was there, in milliseconds. */
@@ -117,7 +124,7 @@ export class FleetClock {
 
   #check() {
     const evidence = this.#evidence;
-    if (this.wall - this.#due > evidence.tolerance) {
+    if (this.wall - this.#due > this.#lateness) {
       if (this.#ticksSinceLate <= LATE_TICKS) this.#isLoopLate = true;
       this.#ticksSinceLate = 0;
     } else if (++this.#ticksSinceLate > LATE_TICKS) this.#isLoopLate = false;
