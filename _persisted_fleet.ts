@@ -66,12 +66,19 @@ function hasLeft(type: string): boolean {
   return type === "forgotten" || type === "left";
 }
 
-/** The event without a detail that is too long to be kept. */
+/** The event without a detail that is too long to be kept, or has no form in JSON. */
 function toStored(event: FleetEvent): FleetEvent {
-  if (!("detail" in event)) return event;
-  const { detail, ...rest } = event;
-  const text = JSON.stringify(detail) ?? "";
-  return text.length > MAX_DETAIL_LENGTH ? rest as FleetEvent : event;
+  if (!("detail" in event) || canStore(event.detail)) return event;
+  const { detail: _, ...rest } = event;
+  return rest as FleetEvent;
+}
+
+function canStore(detail: unknown): boolean {
+  try {
+    return (JSON.stringify(detail) ?? "").length <= MAX_DETAIL_LENGTH;
+  } catch {
+    return false;
+  }
 }
 
 /**

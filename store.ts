@@ -71,7 +71,8 @@ function checkMethods(
  *    one hands the event over once more, with the same `id`: each event comes at
  *    least once, and a reader that remembers ids sees each exactly once.
  * 3. The store is written once for an event and once to acknowledge it, and not
- *    for heartbeats. A detail of more than 4,096 characters in JSON is not kept.
+ *    for heartbeats. A detail that has more than 4,096 characters in
+ *    JSON, or no form in it, is not kept.
  * 4. If another watcher has written the row of a worker meanwhile, the event is
  *    dropped: that watcher reports it. If a write fails for another reason,
  *    `onError` hears of it, and it is tried again for `writeTimeout`. Then the

@@ -15,6 +15,7 @@ import {
   subscribeHeartbeats,
   watchFleet,
 } from "../nats.ts";
+import { SqliteStore } from "../sqlite.ts";
 import { natsStore, persistFleet } from "../store.ts";
 import { supervise } from "../supervisor.ts";
 import { serveThread, startThread } from "../thread.ts";
@@ -588,6 +589,11 @@ const TABLE: Record<string, Entry> = {
     call: persistFleet,
     rows: persistRows(),
   },
+  SqliteStore: {
+    actions: ["open store"],
+    call: (path) => new SqliteStore(path),
+    rows: option((given) => [given], "path", "a string", STRING),
+  },
   natsStore: {
     actions: ["make store"],
     call: natsStore,
@@ -747,6 +753,11 @@ const TAKES_ALL = [
   "FleetMonitor.remove",
   "FleetMonitor.resume",
   "SharedFleet.pause",
+  "SqliteStore.acknowledge",
+  "SqliteStore.close",
+  "SqliteStore.load",
+  "SqliteStore.remove",
+  "SqliteStore.save",
   "SharedFleet.resume",
   "WatchGroup.holdsPartition",
   "WatchGroup.leave",

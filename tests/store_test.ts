@@ -234,6 +234,20 @@ Deno.test("persistFleet errors with what the store throws while it is read", asy
   assertStrictEquals(await assertRejects(() => reader.read()), FAILURE);
 });
 
+Deno.test("persistFleet stores no detail that has no form in JSON", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, events, end } = watch(store);
+  fleet.beat("alpha", 1, 1n);
+  await time.runUntil(10);
+  const [up] = events.chunks;
+  assertEquals(up?.type === "up" && up.detail, 1n);
+  assertEquals(store.rows.get("alpha")?.event, {
+    ...{ type: "up", worker: "alpha", time: 0, seq: 1 },
+  });
+  await end();
+});
+
 Deno.test("persistFleet stores no long detail, and hands over what is about no worker", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
