@@ -49,60 +49,67 @@ Deno.test("readThreadMessage() ignores what is not of the protocol", () => {
   }
 });
 
+const createBeat = (more: object) => ({
+  heartbeat: "beat",
+  beat: { ...BEAT, ...more },
+});
+const BROKEN: [Record<string, unknown>, string][] = [
+  [
+    { heartbeat: "beat" },
+    "'beat' must be an object: current value is undefined",
+  ],
+  [
+    { heartbeat: "beat", beat: null },
+    "'beat' must be an object: current value is null",
+  ],
+  [
+    createBeat({ worker: 5 }),
+    "'beat.worker' must be a string: current value is 5",
+  ],
+  [
+    createBeat({ seq: "2" }),
+    "'beat.seq' must be an integer: current value is string",
+  ],
+  [
+    createBeat({ seq: 2n }),
+    "'beat.seq' must be an integer: current value is bigint",
+  ],
+  [
+    createBeat({ seq: 1.5 }),
+    "'beat.seq' must be an integer: current value is 1.5",
+  ],
+  [
+    createBeat({ seq: 2 ** 53 }),
+    "'beat.seq' must be an integer: current value is 9007199254740992",
+  ],
+  [
+    createBeat({ time: Infinity }),
+    "'beat.time' must be a finite number: current value is Infinity",
+  ],
+  [
+    createBeat({ time: {} }),
+    "'beat.time' must be a finite number: current value is object",
+  ],
+  [
+    { heartbeat: "end", result: 5 },
+    "'result' must be an object: current value is 5",
+  ],
+  [
+    { heartbeat: "end", result: null },
+    "'result' must be an object: current value is null",
+  ],
+  [
+    { heartbeat: "end", error: null },
+    "'error' must be a serialized error: current value is null",
+  ],
+  [
+    { heartbeat: "end", error: {} },
+    "'error' must be a serialized error: current value is object",
+  ],
+];
+
 Deno.test("readThreadMessage() says what is wrong with a message", () => {
-  const beat = (more: object) => ({
-    heartbeat: "beat",
-    beat: { ...BEAT, ...more },
-  });
-  const rows: [Record<string, unknown>, string][] = [
-    [
-      { heartbeat: "beat" },
-      "'beat' must be an object: current value is undefined",
-    ],
-    [
-      { heartbeat: "beat", beat: null },
-      "'beat' must be an object: current value is null",
-    ],
-    [beat({ worker: 5 }), "'beat.worker' must be a string: current value is 5"],
-    [
-      beat({ seq: "2" }),
-      "'beat.seq' must be an integer: current value is string",
-    ],
-    [
-      beat({ seq: 2n }),
-      "'beat.seq' must be an integer: current value is bigint",
-    ],
-    [beat({ seq: 1.5 }), "'beat.seq' must be an integer: current value is 1.5"],
-    [
-      beat({ seq: 2 ** 53 }),
-      "'beat.seq' must be an integer: current value is 9007199254740992",
-    ],
-    [
-      beat({ time: Infinity }),
-      "'beat.time' must be a finite number: current value is Infinity",
-    ],
-    [
-      beat({ time: {} }),
-      "'beat.time' must be a finite number: current value is object",
-    ],
-    [
-      { heartbeat: "end", result: 5 },
-      "'result' must be an object: current value is 5",
-    ],
-    [
-      { heartbeat: "end", result: null },
-      "'result' must be an object: current value is null",
-    ],
-    [
-      { heartbeat: "end", error: null },
-      "'error' must be a serialized error: current value is null",
-    ],
-    [
-      { heartbeat: "end", error: {} },
-      "'error' must be a serialized error: current value is object",
-    ],
-  ];
-  for (const [message, expected] of rows) {
+  for (const [message, expected] of BROKEN) {
     const error = assertThrows(() => readThreadMessage(message), TypeError);
     assertEquals(
       error.message,
