@@ -5,7 +5,7 @@ import type {
   RunningProcess,
   SpawnOptions,
 } from "./_command_types.ts";
-import { isGroupDefunct } from "./_process_table.ts";
+import { readGroup } from "./_process_table.ts";
 import type { ProcessSystem } from "./_process_tree.ts";
 
 /** Only with this permission may any process be signalled. It is queried, as a prompt would block. */
@@ -46,9 +46,9 @@ function openSystem(): ProcessSystem {
       }).outputSync();
       return "sent";
     },
-    async isGroupDefunct(pgid) {
+    async readGroup(pgid) {
       if (!mayRunAll()) return undefined;
-      return await isGroupDefunct(pgid, os, run);
+      return await readGroup(pgid, os, run);
     },
   };
 }

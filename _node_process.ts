@@ -17,7 +17,7 @@ import type {
   RunningProcess,
   SpawnOptions,
 } from "./_command_types.ts";
-import { isGroupDefunct } from "./_process_table.ts";
+import { readGroup } from "./_process_table.ts";
 import type { ProcessSystem, SendResult } from "./_process_tree.ts";
 
 /** What is used of the global `process`. */
@@ -174,7 +174,7 @@ function openSystem(
       childProcess.spawnSync("taskkill", args, { stdio: "ignore" });
       return "sent";
     },
-    isGroupDefunct: (pgid) => isGroupDefunct(pgid, process.platform, run),
+    readGroup: (pgid) => readGroup(pgid, process.platform, run),
   };
 }
 

@@ -4,30 +4,53 @@
 /** Runs a command and returns what it prints; rejects if there is no such command. */
 export type RunCommand = (command: string, args: string[]) => Promise<string>;
 
+/** What is known of a process group. */
+export interface GroupState {
+  /** Whether it holds nothing but zombies: they have ended, and their parent has not reaped them. */
+  isDefunct: boolean;
+  /** The CPU time of its processes, and of their children that were reaped, in milliseconds. */
+  cpuTime: number;
+}
+
 /** A process, as far as it matters here. */
 interface Entry {
   pgid: number;
-  /** It has ended, and its parent has not reaped it. */
   isZombie: boolean;
+  cpuTime: number;
 }
+
+/** The unit of CPU times in `/proc` (ms), the same on all architectures of today. */
+const TICK_MS = 10;
 
 /**
  * Parses `/proc/<pid>/stat`: `pid (name) state ppid pgid …`, where the name may
- * hold anything. A process whose first thread has ended while others run has
- * the state of a zombie, too; field 20 counts its threads.
+ * hold anything. Fields 14 to 17 are CPU times. A process whose first thread has
+ * ended while others run has the state of a zombie, too; field 20 counts its
+ * threads.
  */
 function parseStat(line: string): Entry[] {
-  const [state = "", , pgid, ...rest] = line.slice(line.lastIndexOf(")") + 2)
-    .split(" ");
-  if (pgid === undefined) return [];
-  const isZombie = /^[ZX]/.test(state) && !(Number(rest[14]) > 1);
-  return [{ pgid: Number(pgid), isZombie }];
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  const getField = (number: number) => Number(fields[number - 3]);
+  // not a part of a name that holds a line break
+  if (!(getField(20) >= 0)) return [];
+  const ticks = [14, 15, 16, 17].map(getField).reduce((a, b) => a + b);
+  const isZombie = /^[ZX]/.test(fields[0]!) && !(getField(20) > 1);
+  return [{ pgid: getField(5), isZombie, cpuTime: ticks * TICK_MS }];
 }
 
-/** Parses a line of `ps -o pgid=,stat=`. */
+/** Parses a CPU time as `ps` prints it, `[[days-]hours:]minutes:seconds`. */
+function parseTime(text: string): number {
+  const [time = "", days = 0] = text.split("-").reverse();
+  const seconds = time.split(":").reduce((sum, part) => sum * 60 + +part, 0);
+  return (Number(days) * 86_400 + seconds) * 1_000;
+}
+
+/** Parses a line of `ps -o pgid=,stat=,time=`. */
 function parsePs(line: string): Entry[] {
-  const [, pgid, state = ""] = /^\s*(\d+)\s+(\S+)/.exec(line) ?? [];
-  return [{ pgid: Number(pgid), isZombie: state.startsWith("Z") }];
+  const [, pgid, state, time] = /^\s*(\d+)\s+(\S+)\s+(\S+)/.exec(line) ?? [];
+  if (!pgid) return [];
+  const isZombie = state!.startsWith("Z");
+  return [{ pgid: Number(pgid), isZombie, cpuTime: parseTime(time!) }];
 }
 
 /** Reads all processes. Not by files: Deno permits to read `/proc` only with all permissions. */
@@ -37,28 +60,34 @@ async function readTable(os: string, run: RunCommand): Promise<Entry[]> {
     const text = await run("sh", ["-c", "cat /proc/[0-9]*/stat"]);
     return text.split("\n").flatMap(parseStat);
   }
-  const text = await run("ps", ["-A", "-o", "pgid=", "-o", "stat="]);
+  const text = await run("ps", [
+    "-A",
+    ...["-o", "pgid=", "-o", "stat=", "-o", "time="],
+  ]);
   return text.split("\n").flatMap(parsePs);
 }
 
 /**
- * Whether a process group holds nothing but zombies.
+ * Looks at a process group.
  *
  * @param pgid The id of the group.
  * @param os The name of the operating system.
  * @param run Runs the command that lists the processes.
- * @returns `undefined` if that cannot be found out.
+ * @returns `undefined` if nothing of it can be found out.
  */
-export async function isGroupDefunct(
+export async function readGroup(
   pgid: number,
   os: string,
   run: RunCommand,
-): Promise<boolean | undefined> {
+): Promise<GroupState | undefined> {
   try {
     const table = await readTable(os, run);
     const members = table.filter((entry) => entry.pgid === pgid);
     if (members.length === 0) return undefined;
-    return members.every((member) => member.isZombie);
+    return {
+      isDefunct: members.every((member) => member.isZombie),
+      cpuTime: members.reduce((sum, { cpuTime }) => sum + cpuTime, 0),
+    };
   } catch {
     return undefined;
   }

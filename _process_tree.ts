@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import type { GroupState } from "./_process_table.ts";
 import { sleep, startTimer } from "./_timers.ts";
 
 /** The name of a signal; the runtime decides which it knows. */
@@ -22,8 +23,8 @@ export interface ProcessSystem {
   kill(pid: number, signal: SignalName | 0): SendResult;
   /** Kills a process and its descendants, where there are no groups. */
   killTree(pid: number): SendResult;
-  /** Whether all members of a group are zombies; `undefined` if that cannot be found out. */
-  isGroupDefunct(pgid: number): Promise<boolean | undefined>;
+  /** Looks at a group; `undefined` if nothing of it can be found out. */
+  readGroup(pgid: number): Promise<GroupState | undefined>;
 }
 
 /** The first process of a tree. It leads a process group of its own. */
@@ -41,8 +42,14 @@ export const ON_START: unique symbol = Symbol("onStart");
 
 /** See {@linkcode ON_START}. */
 export interface ProcessTreeHook {
-  /** Called with the command's process tree, once it runs. */
-  [ON_START]?: (tree: Pick<ProcessTree, "send">) => void;
+  /**
+   * Called once the command runs, with its process tree and a function that
+   * shows progress: the next heartbeat stands for it.
+   */
+  [ON_START]?: (
+    tree: Pick<ProcessTree, "send" | "readCpuTime">,
+    beat: () => void,
+  ) => void;
 }
 
 /** How often (ms) a tree is looked at while it is to end. */
@@ -120,6 +127,13 @@ export class ProcessTree {
     this.#endGrace();
   }
 
+  /** The CPU time (ms) that the tree has used; `undefined` if it has ended, or that cannot be found out. */
+  async readCpuTime(): Promise<number | undefined> {
+    this.#lookAtGroup();
+    if (this.#phase === "ended") return undefined;
+    return (await this.#system.readGroup(this.#leader.pid))?.cpuTime;
+  }
+
   async #waitForEnd(killAfter: number) {
     const grace = new AbortController();
     this.#endGrace = () => grace.abort();
@@ -175,7 +189,7 @@ export class ProcessTree {
 
   /** Zombies do not live, and stay for as long as their parent does not reap them. */
   async #lookForZombies() {
-    const isDefunct = await this.#system.isGroupDefunct(this.#leader.pid);
-    if (isDefunct && this.#phase === "orphaned") this.#phase = "ended";
+    const group = await this.#system.readGroup(this.#leader.pid);
+    if (group?.isDefunct && this.#phase === "orphaned") this.#phase = "ended";
   }
 }

@@ -141,6 +141,7 @@ async function startRun(
   runtime: ProcessRuntime,
   settings: ReturnType<typeof checkSettings>,
   stopped: AbortSignal,
+  beat: () => void,
 ) {
   const { command, args, cwd, env, stdin, onStart } = settings;
   const { signal, killSignal, killAfter } = settings;
@@ -155,7 +156,7 @@ async function startRun(
       stdin: isPiped ? "piped" : stdin,
     });
     const tree = new ProcessTree(process, runtime.system);
-    onStart?.(tree);
+    onStart?.(tree, beat);
     return new CommandRun(process, tree, {
       command: String(command),
       ...{ input, signal, stopped, killSignal, killAfter },
@@ -233,11 +234,11 @@ export function startCommand(
   const openRuntime = findRuntime();
   let run: CommandRun | undefined;
 
-  async function* work({ signal: stopped }: WorkContext) {
+  async function* work({ signal: stopped, beat }: WorkContext) {
     if (signal?.aborted) return;
     const runtime = await openRuntime();
     if (signal?.aborted || stopped.aborted) return;
-    run = await startRun(runtime, settings, stopped);
+    run = await startRun(runtime, settings, stopped, () => beat());
     yield* run.deliver();
   }
 

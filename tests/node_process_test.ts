@@ -48,7 +48,7 @@ Deno.test({
     assertEquals(system.hasProcessGroups, true);
     assertEquals(system.kill(child.pid, 0), "sent");
     assertEquals(system.kill(-child.pid, 0), "sent");
-    assertEquals(await system.isGroupDefunct(child.pid), false);
+    assertEquals((await system.readGroup(child.pid))?.isDefunct, false);
     assertThrows(() => system.kill(-child.pid, "SIGNONE"), TypeError);
     child.kill("SIGINT");
     assertEquals(await child.exited, { code: 130, signal: "SIGINT" });

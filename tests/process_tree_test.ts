@@ -2,7 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { isGroupDefunct } from "../_process_table.ts";
+import { readGroup } from "../_process_table.ts";
 import {
   type ProcessSystem,
   ProcessTree,
@@ -34,9 +34,13 @@ function createSystem(options: Partial<ProcessSystem> = {}) {
       return result;
     },
     killTree: (pid) => (sent.push(`killTree ${pid}`), "sent"),
-    isGroupDefunct() {
+    readGroup() {
       state.scans++;
-      return Promise.resolve(state.isDefunct);
+      const { isDefunct } = state;
+      const group = isDefunct === undefined
+        ? undefined
+        : { isDefunct, cpuTime: 70 };
+      return Promise.resolve(group);
     },
     ...options,
   };
@@ -174,51 +178,72 @@ Deno.test("ProcessTree throws for a signal that does not exist", () => {
   assertThrows(() => tree.terminate("SIGNONE", 1), TypeError, "no such signal");
 });
 
-const STAT_TAIL = Array(12).fill("0").join(" ");
-const TABLES: Record<
-  string,
-  [os: string, table: string, expected: boolean | undefined]
-> = {
+Deno.test("ProcessTree reads the CPU time while anything of it lives", async () => {
+  const { state, tree } = createSystem();
+  assertEquals(await tree.readCpuTime(), undefined, "it cannot be found out");
+  state.isDefunct = false;
+  assertEquals(await tree.readCpuTime(), 70);
+  state.group = "missing";
+  state.exit();
+  await tree.leaderEnded;
+  assertEquals(await tree.readCpuTime(), undefined);
+});
+
+/** A line of `/proc/<pid>/stat`. */
+function stat(name: string, state: string, pgid: number, threads = 1) {
+  const times = "1 2 3 4";
+  return `5 (${name}) ${state} 1 ${pgid} 6 7 8 9 10 11 12 13 ${times} 18 19 ${threads} 21\n`;
+}
+
+const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
   "one lives": [
     "linux",
-    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) S 1 7 ${STAT_TAIL} 0 0 1`,
-    false,
+    stat("a", "Z", 7) + stat("b", "S", 7),
+    [false, 200],
   ],
   "all are zombies": [
     "linux",
-    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) X 1 7 ${STAT_TAIL} 0 0 1`,
-    true,
+    stat("a", "Z", 7) + stat("b", "X", 7),
+    [true, 200],
   ],
-  "others live": [
-    "linux",
-    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 1\n6 (b) S 1 77 ${STAT_TAIL} 0 0 1`,
-    true,
-  ],
+  "others live": ["linux", stat("a", "Z", 7) + stat("b", "S", 77), [true, 100]],
   "threads outlive the first one": [
     "linux",
-    `5 (a) Z 1 7 ${STAT_TAIL} 0 0 2`,
-    false,
+    stat("a", "Z", 7, 2),
+    [false, 100],
   ],
   "a name looks like a state": [
     "android",
-    `5 (a) Z 1 7\n) S 1 7 ${STAT_TAIL} 0 0 1`,
-    false,
+    stat("a) Z 1 7\n", "S", 7),
+    [false, 100],
   ],
-  "nobody is seen": ["linux", `5 (a) S 1 8 ${STAT_TAIL} 0 0 1`, undefined],
-  "nothing is printed": ["linux", "", undefined],
-  "ps shows a process": ["darwin", "    7 Z+\n  7 Ss\n", false],
-  "ps shows zombies": ["freebsd", "    7 Z+\n  77 Ss\n", true],
-  "ps prints something else": ["darwin", "usage: ps\n", undefined],
+  "nobody is seen": ["linux", stat("a", "S", 8), [undefined, undefined]],
+  "nothing is printed": ["linux", "", [undefined, undefined]],
+  "ps shows a process": [
+    "darwin",
+    "    7 Z+   0:00.00\n  7 Ss   1-02:03:04.50\n",
+    [false, 93_784_500],
+  ],
+  "ps shows zombies": [
+    "freebsd",
+    "    7 Z+ 0:00.01\n  77 Ss 0:01.00\n",
+    [true, 10],
+  ],
+  "ps prints something else": [
+    "darwin",
+    "usage: ps\n",
+    [undefined, undefined],
+  ],
 };
 
 for (const [when, [os, table, expected]] of Object.entries(TABLES)) {
-  Deno.test(`isGroupDefunct is ${expected} when ${when}`, async () => {
-    const run = () => Promise.resolve(table);
-    assertEquals(await isGroupDefunct(PID, os, run), expected);
+  Deno.test(`readGroup looks at the group when ${when}`, async () => {
+    const group = await readGroup(PID, os, () => Promise.resolve(table));
+    assertEquals([group?.isDefunct, group?.cpuTime], expected);
   });
 }
 
-Deno.test("isGroupDefunct is undefined when the processes cannot be listed", async () => {
+Deno.test("readGroup is undefined when the processes cannot be listed", async () => {
   const run = () => Promise.reject(new Error("no ps"));
-  assertEquals(await isGroupDefunct(PID, "darwin", run), undefined);
+  assertEquals(await readGroup(PID, "darwin", run), undefined);
 });
