@@ -14,7 +14,7 @@
  * | the jitter of timers at most | counts |
  * | half a period at most, or negative: the wall clock was set | counts as it was planned |
  * | more, and a delay at least half as long came earlier in this silence: lag | counts |
- * | 2/5 of the timeout at most, and such a delay came in the two timeouts before: lag | counts |
+ * | 2/5 of the timeout at most, and such a delay came lately (two to three timeouts before): lag | counts |
  * | anything else: an absence | does not count, and the silence starts anew |
  *
  * The silence is long enough once the time that counts reaches the timeout. The
@@ -184,9 +184,9 @@ export class EvidenceClock {
   #add(delay: Delay) {
     const last = this.#delays.at(-1);
     const most = this.#timeout / DELAYS_PER_TIMEOUT;
-    const isClose = last !== undefined && delay.end - last.start <= most &&
-      (last.uncounted === 0) === (delay.uncounted === 0);
-    if (!isClose) return this.#delays.push(delay);
+    if (last === undefined || delay.end - last.start > most) {
+      return this.#delays.push(delay);
+    }
     last.end = delay.end;
     last.lateness = Math.max(last.lateness, delay.lateness);
     last.uncounted += delay.uncounted;
@@ -195,8 +195,7 @@ export class EvidenceClock {
   /** Whether so little lateness is known: what every timer has, or from a delay that was counted. */
   #isUsual(lateness: number): boolean {
     const isLeast = lateness <= TIMER_JITTER_MS;
-    const last = this.#delays.length - 1;
-    const known = this.#findKnownLag(last, lateness, this.now);
+    const known = this.#findKnownLag(this.#delays.length - 1, lateness);
     return known !== undefined && (isLeast || known.uncounted === 0);
   }
 
@@ -209,22 +208,11 @@ export class EvidenceClock {
     if (first > 0) this.#delays.splice(0, first);
   }
 
-  /**
-   * The last delay, up to that at `index`, which shows that lateness up to
-   * `longest` is lag. It ended within two timeouts before `position`.
-   */
-  #findKnownLag(
-    index: number,
-    longest: number,
-    position: number,
-  ): Delay | undefined {
-    const most = KNOWN_LAG_SHARE * this.#timeout;
-    if (longest > most) return;
-    const oldest = position - KNOWN_LAG_TIMEOUTS * this.#timeout;
+  /** The last delay, up to that at `index`, which shows that lateness up to `longest` is lag. */
+  #findKnownLag(index: number, longest: number): Delay | undefined {
+    if (longest > KNOWN_LAG_SHARE * this.#timeout) return;
     for (let i = index; i >= 0; i--) {
-      const delay = this.#delays[i]!;
-      if (delay.end <= oldest) return;
-      if (2 * delay.lateness >= longest && delay.lateness <= most) return delay;
+      if (2 * this.#delays[i]!.lateness >= longest) return this.#delays[i];
     }
   }
 
@@ -248,9 +236,7 @@ export class EvidenceClock {
     // the delay during which the silence began is known from before
     const first = this.#delays[i + 1];
     if (first && first.start < position && first.end < from) i++;
-    if (from > position && this.#findKnownLag(i, longest, first!.start)) {
-      from = position;
-    }
+    if (from > position && this.#findKnownLag(i, longest)) from = position;
     return { counted: this.now - from, bounded: whole - longest };
   }
 
@@ -284,7 +270,7 @@ export class EvidenceClock {
       }
       longest = Math.max(longest, lateness);
       now += uncounted;
-      if (this.#findKnownLag(i - 1, longest, start)) absence = undefined;
+      if (this.#findKnownLag(i - 1, longest)) absence = undefined;
       limit = Math.min(start, now - longest - most);
       // what is kept with the position `start` may have come at the end of the delay
       const isCounted = uncounted === 0;
@@ -335,7 +321,6 @@ export class SilenceEvidence {
    * length of the silence that is not reached yet.
    */
   plan(mark = Infinity): number {
-    if (this.#isConfirming) return 0;
     const elapsed = Number.isNaN(this.#beganAt) ? this.elapsed : 0;
     const delay = Math.min(
       this.#timeout / CHECKS_PER_TIMEOUT,

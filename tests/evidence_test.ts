@@ -157,6 +157,55 @@ Deno.test("SilenceEvidence stands still between pause and resume, and remembers 
   assertEquals(check(evidence, 20_000, [300]), ["confirm 1300"]);
 });
 
+Deno.test("SilenceEvidence counts a little lateness, too, where lag is known", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(check(evidence, 0, [200, 100, 100]), [
+    ...["wait 0", "wait 350", "wait 700"],
+  ]);
+});
+
+Deno.test("SilenceEvidence does not take an absence before the heartbeat for one of its silence", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  // both were waiting when the process went on, and the heartbeat was read first
+  evidence.begin(10_240);
+  assertEquals(check(evidence, 0, [10_000, 5_000]), ["wait 0", "wait 0"]);
+});
+
+Deno.test("SilenceEvidence takes a delay in which the heartbeat came for one of the silence", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  evidence.begin(100);
+  assertEquals(check(evidence, 0, [300]), ["wait 0"]);
+});
+
+Deno.test("SilenceEvidence knows the lag of the check at which the heartbeat came", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  evidence.begin(480);
+  assertEquals(check(evidence, 0, [240, 240]), ["wait 0", "wait 500"]);
+});
+
+Deno.test("SilenceEvidence takes a check that is early by the jitter of timers for one on time", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  evidence.begin(200);
+  assertEquals(evidence.check(250, 245), "wait");
+  assertEquals(evidence.elapsed, 45);
+});
+
+Deno.test("SilenceEvidence confirms anew after an interruption", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  assertEquals(check(evidence, 0, [0, 0, 0, 0]).at(-1), "confirm 1000");
+  evidence.pause(1000, 1000);
+  evidence.resume(5000);
+  assertEquals(check(evidence, 5000, [0, 0]), ["confirm 1000", "stalled 1000"]);
+});
+
+Deno.test("SilenceEvidence judges a check that was planned before an interruption by what came after it", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  evidence.pause(250, 200);
+  evidence.resume(5000);
+  assertEquals(evidence.check(250, 5100), "wait");
+  assertEquals(evidence.elapsed, 200);
+});
+
 /** Checks each 10 ms, with a timeout of 100; returns the position of each and the limit there. */
 function limits(...lateness: number[]) {
   const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
@@ -197,6 +246,51 @@ Deno.test("EvidenceClock.limit is at most three timeouts less a period behind, t
   assertEquals(limits(500, 500, 1100), [
     ...[[510, 10 - 290], [1020, 0], [2130, 510]],
   ]);
+});
+
+Deno.test("EvidenceClock.limit is never less than the age, however long the period is", () => {
+  const clock = new EvidenceClock({ timeout: 100, period: 250, jitter: 2 });
+  clock.start(0);
+  clock.check(250, 450);
+  assertEquals(clock.limit(360), 450 - 200 - 360);
+});
+
+Deno.test("EvidenceClock.limit counts what a check left out to the time that bounds a silence", () => {
+  const clock = new EvidenceClock({ timeout: 1000, period: 100, jitter: 10 });
+  clock.start(0);
+  for (const late of [...Array(10).fill(45), 200, 450, 950]) {
+    clock.check(clock.checkedAt + 100, clock.checkedAt + 100 + late);
+  }
+  assertEquals(clock.now, 1300 + 200 + 450 + 950);
+  assertEquals(clock.limit(1000), clock.now + 10 * 45 - 950 - 2900);
+});
+
+Deno.test("EvidenceClock.limit knows lag from before a silence", () => {
+  // late at every third check: what began at 170 counts from there, what began at 180 from 220
+  const all = limits(...Array(5).fill([30, 0, 0]).flat());
+  assertEquals(all.at(-1), [300, 179]);
+  assertEquals(limits(...Array(6).fill(0), ...[30, 0, 0, 0, 0]).at(-1), [
+    140,
+    -180,
+  ]);
+});
+
+Deno.test("EvidenceClock.limit forgets lag after some timeouts", () => {
+  const all = limits(30, ...Array(60).fill(0), 30, ...Array(8).fill(0));
+  assertEquals(all.at(-1), [760, 760 - 30 - 290]);
+});
+
+Deno.test("EvidenceClock.restart forgets the lag", () => {
+  const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
+  clock.start(0);
+  const advance = (late: number) =>
+    clock.check(clock.checkedAt + 10, clock.checkedAt + 10 + late);
+  for (let i = 0; i < 5; i++) advance(30);
+  clock.restart();
+  advance(0);
+  advance(30);
+  for (let i = 0; i < 8; i++) advance(0);
+  assertEquals(clock.limit(100), -Infinity);
 });
 
 Deno.test("EvidenceClock.restart gives everybody a whole new age", () => {
