@@ -2,13 +2,13 @@
 // This module is browser compatible.
 
 /**
- * Threads as workers: {@linkcode startThread} runs work in a Web Worker, where
- * {@linkcode serveThread} gives it the thread.
+ * Threads as workers: {@linkcode startThread} runs work in a Web Worker, whose
+ * module calls {@linkcode serveThread} with that work.
  *
  * A loop that burns the CPU blocks its own event loop, and every monitor in it.
- * In a thread of its own it is seen, and can be terminated.
+ * In a thread of its own it can be found and terminated.
  *
- * It takes Web Workers, which Deno, Bun and browsers have, and Node.js has not.
+ * Deno, Bun and browsers have Web Workers; Node.js does not.
  *
  * @module
  */
@@ -36,7 +36,7 @@ import type {
 
 /** Options of {@linkcode startThread}. */
 export interface StartThreadOptions extends StartWorkerOptions {
-  /** Given to the work as `context.input`: anything that can be cloned. */
+  /** What the work gets as `context.input`: anything that can be cloned. */
   input?: unknown;
   /**
    * How long the work may take to end after it was stopped, before its thread is
@@ -48,18 +48,18 @@ export interface StartThreadOptions extends StartWorkerOptions {
 }
 
 /**
- * What the work in a thread is given.
+ * The argument of the work in a thread.
  *
  * @typeParam I The type of the input.
  */
 export interface ThreadContext<I = unknown> extends WorkContext {
-  /** A clone of the `input` that {@linkcode startThread} was given. */
+  /** A clone of the option `input` of {@linkcode startThread}. */
   readonly input: I;
 }
 
 /**
- * Gives a thread its work. Call it once, at the top level of the module that
- * {@linkcode startThread} is given.
+ * Runs work in this thread. Call it once, at the top level of the module that you
+ * pass to {@linkcode startThread}.
  *
  * @typeParam R The type of a result; results are cloned.
  * @typeParam I The type of the input.
@@ -100,31 +100,34 @@ export function serveThread<R, I = unknown>(
 }
 
 /**
- * Runs work in a Web Worker. A loop that burns the CPU there is silent, as the
- * monitor in this thread sees, and is ended by terminating its thread.
+ * Runs work in a Web Worker. A loop that burns the CPU there is silent; the
+ * monitor in this thread finds it, and the loop ends because its thread is
+ * terminated.
  *
  * The streams behave as those of `startWorker()`, with the same backpressure and
- * the same table of endings; results, details and errors are cloned. An error
- * keeps its name, message, stack, cause and data; its class only if it is one of
- * the language's. Besides:
+ * the same table of endings. Results, details and errors are cloned. An error
+ * keeps its name, message, stack, cause, data and, in an `AggregateError`, its
+ * errors. It keeps its class if that is one of the language's. Besides:
  *
  * | what ends it | `results` | `heartbeats` | the thread |
  * | --- | --- | --- | --- |
- * | the module cannot be loaded, or throws while loading | error with that | error with that | is gone |
- * | an error outside of the work, in a timer, say | error with that | error with that | is gone |
- * | its module posts what looks like a message of this library, and is none | error with a `TypeError` | error with that | is terminated |
+ * | the module cannot be loaded, or throws while loading | error with that | error with the same | is terminated |
+ * | an error outside of the work, such as in a timer | error with that | error with the same | is terminated |
+ * | a result or a detail that cannot be cloned | error with a `DataCloneError` | error with the same | is terminated when the work has ended |
+ * | a message that looks like one of this library, but breaks its protocol | error with a `TypeError` | error with the same | is terminated |
+ * | `signal` aborts, or a stream is cancelled, before the module calls `serveThread()` | as in that table | as in that table | is terminated at once |
  * | the work does not end within `stopTimeout` after `signal` aborted | close | close | is terminated |
  * | … after one of the streams was cancelled | as in that table | as in that table | is terminated |
  *
- * `finished` resolves however it ends, unless `stopTimeout` is `Infinity`. A thread
- * that closes itself, or whose module serves no work, does not end but is silent:
- * a monitor sees it, as a stall.
+ * `finished` resolves in all these cases, unless `stopTimeout` is `Infinity`. A
+ * thread that closes itself, or whose module does not call `serveThread()`, is
+ * only silent, so a monitor reports a stall.
  *
- * Deno 2.9 does not end the loop of a thread that is terminated
- * ([denoland/deno#35657](https://github.com/denoland/deno/pull/35657)): nothing of
- * it is heard any more, but it burns its core until the process ends, and keeps
- * the process from ending by itself. Call `Deno.exit()` there when you are done,
- * or run such work by `startCommand()`.
+ * Deno 2.9 does not stop the loop of a terminated thread
+ * ([denoland/deno#35657](https://github.com/denoland/deno/pull/35657)): its
+ * messages are dropped, but it burns its core until the process ends, and keeps
+ * the process from ending by itself. Call `Deno.exit()` when you are done, or run
+ * such work with `startCommand()`.
  *
  * @typeParam R The type of a result.
  * @param specifier The URL of the module, which calls {@linkcode serveThread}.
