@@ -35,35 +35,45 @@ const namespace: Record<string, unknown> = {
 };
 Object.assign(globalThis, { __stryker__: namespace });
 
-/** Reports each mutant at its first execution in each test. */
-function recordHits(folder: string) {
-  const current = `${folder}/current`;
+function append(path: string, rows: unknown[]) {
+  const text = rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  Deno.writeTextFileSync(path, text, { append: true });
+}
+
+/** In a thread: reports each mutant at its first execution in each test. */
+function recordInThread(folder: string) {
   const seen = new Set<string>();
-  let test = "";
-  const record = (id: string) => {
-    if (isThread) test = Deno.readTextFileSync(current);
-    Deno.writeTextFileSync(
-      `${folder}/hits`,
-      `${JSON.stringify([test, id])}\n`,
-      { append: true },
-    );
-  };
   namespace.mutantCoverage = {
     perTest: {},
     static: new Proxy({}, {
       get: () => 0,
       set(_, id: string) {
-        const key = `${id} ${test}`;
-        if (seen.has(key)) return true;
-        seen.add(key);
-        record(id);
+        if (seen.has(id)) return true;
+        seen.add(id);
+        const test = Deno.readTextFileSync(`${folder}/current`);
+        append(`${folder}/hits`, [[test, id]]);
         return true;
       },
     }),
   };
+}
+
+/** Lets Stryker's switches count by test; what they counted is reported at the end of each. */
+function recordHere(folder: string) {
+  const coverage: Record<"static" | "perTest", Record<string, object>> = {
+    static: {},
+    perTest: {},
+  };
+  namespace.mutantCoverage = coverage;
   return (name: string) => {
-    test = name;
-    Deno.writeTextFileSync(current, name);
+    const test = (namespace.currentTestId ?? "") as string;
+    const atLoad = Object.keys(coverage.static).map((id) => ["", id]);
+    const inTest = Object.keys(coverage.perTest[test] ?? {});
+    append(`${folder}/hits`, [...atLoad, ...inTest.map((id) => [test, id])]);
+    coverage.static = {};
+    coverage.perTest = {};
+    namespace.currentTestId = name || undefined;
+    Deno.writeTextFileSync(`${folder}/current`, name);
   };
 }
 
@@ -93,8 +103,8 @@ function wrapTests(wrap: (options: Options) => Options | undefined) {
 }
 
 function measure(folder: string) {
-  const setTest = recordHits(folder);
-  if (isThread) return;
+  if (isThread) return recordInThread(folder);
+  const setTest = recordHere(folder);
   setTest("");
   wrapTests((options) => ({
     ...options,
@@ -104,11 +114,7 @@ function measure(folder: string) {
       await options.fn!(context);
       const took = performance.now() - start;
       setTest("");
-      Deno.writeTextFileSync(
-        `${folder}/tests`,
-        `${JSON.stringify([options.name, took])}\n`,
-        { append: true },
-      );
+      append(`${folder}/tests`, [[options.name, took]]);
     },
   }));
 }
