@@ -25,7 +25,7 @@
  * What follows from that, after the last heartbeat was read (the figures are those
  * of tests/model/evidence_simulation.ts):
  *
- * - One absence of any length is no stall: a whole timeout follows it.
+ * - One absence of any length is not a stall: a whole timeout follows it.
  * - Where the loop is late by `lag` at every check, or at every second one, the
  *   verdict comes within 1.5 timeouts and 2 lags, for a lag of a third of the
  *   timeout at most.
@@ -160,8 +160,8 @@ export class EvidenceClock {
   }
 
   /**
-   * Advances the clock to `wall`, at a check that was planned for `due`. It is
-   * late by more than `tolerance`: that is remembered.
+   * Advances the clock to `wall`, at a check that was planned for `due`. If it is
+   * late by more than `tolerance`, that is remembered.
    */
   check(due: number, wall: number, tolerance = this.tolerance) {
     const lateness = wall - due;

@@ -11,10 +11,10 @@ const BUCKETS = 34 * BUCKETS_PER_OCTAVE;
 const SAFETY = 3;
 
 /**
- * How long the silences between heartbeats were, in fixed memory: which timeout
- * should I give? Time in which a chunk waited for the consumer, or in which this
- * process was not there, is not in a gap, and neither is the silence before the
- * first heartbeat. A silence that ended as a stall is not recorded.
+ * A histogram of the silences between heartbeats, in fixed memory, which suggests a
+ * timeout. A gap does not contain time in which a chunk waited for the consumer or
+ * in which this process was not there. The silence before the first heartbeat is not
+ * a gap. A silence that ended as a stall is not recorded.
  *
  * It is filled by a monitor with `observe: true`, or by any number of them that
  * are given the same one, such as `observe: new HeartbeatGaps()`.
@@ -118,8 +118,8 @@ export class HeartbeatGaps {
   }
 
   /**
-   * The timeout for a producer that goes on as it did: `safety` times the gap that
-   * only one in a thousand passed, and at least twice the longest gap.
+   * The timeout for a producer that behaves as it did so far: `safety` times the
+   * 99.9th percentile of the gaps, and at least twice the longest gap.
    *
    * @param safety The factor.
    * @returns Whole milliseconds; `undefined` if there were no gaps.

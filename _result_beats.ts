@@ -5,8 +5,8 @@ import type { Heartbeat } from "./_worker_types.ts";
 
 /**
  * Heartbeats that only say that results were made. Whoever has read these
- * results knows better when that was: up to one interval earlier. It is no part
- * of a heartbeat, as it is worth nothing to anybody else.
+ * results knows better when that was: up to one interval earlier. The mark is not a
+ * property of the heartbeat, because nobody else can use it.
  */
 const resultBeats = new WeakSet<Heartbeat>();
 

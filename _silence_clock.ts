@@ -52,11 +52,11 @@ export interface SilenceClockOptions {
   timeout: number;
   /** The limit of a silence before the first progress, in milliseconds. */
   firstTimeout: number;
-  /** Whether some chunks are no heartbeats: a silence goes on after them. */
+  /** Whether some chunks are not heartbeats: a silence goes on after them. */
   isSelective?: boolean;
   /** Asked at each check whether there is still a producer; by default there always is. */
   isAttached?: () => boolean;
-  /** Called when a check finds that there is no producer any more. */
+  /** Called when a check finds that the producer is gone. */
   onDetached?: () => void;
   /** Called once, when the silence is too long. The clock has ended then. */
   onStall: (stall: Stall) => void;
@@ -73,7 +73,7 @@ export interface SilenceClockOptions {
 
 type Phase = "detached" | "listening" | "holding" | "ended";
 
-/** The clock. Its limits are checked by who takes them from a user. */
+/** The clock. Its limits have been checked already. */
 export class SilenceClock {
   #options: SilenceClockOptions;
   /** Whether each silence is measured when a chunk interrupts it. */

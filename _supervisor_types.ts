@@ -40,7 +40,7 @@ export interface SupervisorEventBase {
  * A decision of a supervisor: plain data that survives `JSON.stringify()` if
  * the details of the heartbeats do.
  *
- * @example Tell a stall from a failure
+ * @example Distinguish a stall from a failure
  * ```ts
  * import { startWorker, supervise, type SupervisorEvent } from "@heartbeat/heartbeat";
  * import { assertEquals } from "@std/assert";

@@ -46,7 +46,7 @@ export function checkDuration(action: string, option: string, value: number) {
   checkNumber(action, option, value, "a positive number", (value) => value > 0);
 }
 
-/** Throws unless `value` is an options object. An array is none: it is usually a misplaced argument. */
+/** Throws unless `value` is an options object. An array does not count: it is usually a misplaced argument. */
 export function checkOptions(
   action: string,
   value: object,

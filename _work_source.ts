@@ -32,7 +32,7 @@ export function checkIteratorResult(result: unknown) {
 /**
  * Opens what the work returned.
  *
- * @throws {TypeError} If it is no iterable.
+ * @throws {TypeError} If it is not an iterable.
  */
 export function openSource<R>(
   iterable: Awaited<ReturnType<Work<R>>>,

@@ -11,8 +11,8 @@ import { SilenceClock } from "./_silence_clock.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
 /**
- * Guards one worker, for who reads both of its streams: a result is a sign of
- * life as a heartbeat is. It knows no streams.
+ * Guards one worker for an owner that reads both of its streams. A result is a sign
+ * of life, as a heartbeat is. It knows no streams.
  *
  * | event | is life | ends the first window | is in `count` and `last` |
  * | --- | --- | --- | --- |

@@ -33,7 +33,7 @@ export interface WorkerRunOptions {
  *   (`return()`, its `finally`) runs.
  * - `cancelled`: a consumer cancelled a stream. Both streams have ended; the
  *   unit in flight or the cleanup may still run.
- * - `ended`: both streams have ended, and the work has, too.
+ * - `ended`: both streams have ended, and so has the work.
  */
 type Phase =
   | "idle"

@@ -8,7 +8,7 @@
  * @module
  */
 
-/** Proof of progress: plain data, small, and worth nothing when late. */
+/** Proof of progress: plain data, small, and worthless when late. */
 export interface Heartbeat {
   /** The name of the worker. */
   worker: string;
@@ -69,7 +69,7 @@ export interface WorkerStreams<R> {
 
 /** The argument of the work. */
 export interface WorkContext {
-  /** Aborts when the worker is to stop; the reason is the one that was given. */
+  /** Aborts when the worker has to stop, with the reason that was given. */
   readonly signal: AbortSignal;
   /**
    * Reports progress inside a long unit. The next heartbeat carries the latest

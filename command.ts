@@ -4,10 +4,10 @@
  * Child processes as workers: {@linkcode startCommand} runs a command, its
  * output is the results, and every chunk of it is a sign of life.
  *
- * Runs on Deno, and by `node:child_process` on Node and Bun. Deno needs the
- * `run` permission, and permits to signal a process group only with the one to
- * run all commands (`--allow-run`): with `--allow-run=make` only the command
- * itself is asked to end and killed, not what it started.
+ * Runs on Deno, and on Node and Bun through `node:child_process`. Deno needs the
+ * `run` permission. It allows signals to a process group only with the permission
+ * to run all commands (`--allow-run`): with `--allow-run=make`, only the command
+ * itself is ended, not what it started.
  *
  * @module
  */
@@ -47,12 +47,12 @@ export interface StartCommandOptions {
    * @default {[]}
    */
   args?: readonly string[] | undefined;
-  /** The working directory; this process's own where it is not given. */
+  /** The working directory; by default that of this process. */
   cwd?: string | URL | undefined;
   /** Environment variables, besides those of this process. */
   env?: Record<string, string> | undefined;
   /**
-   * What the command reads: this process's own input, nothing, or a stream.
+   * What the command reads: the input of this process, nothing, or a stream.
    *
    * @default {"null"}
    */
@@ -185,11 +185,11 @@ async function startRun(
  * | asked a second time, for another reason, such as by a stall after an abort | as above | is killed at once |
  *
  * The tree is the command's process group, in a session of its own: it has no
- * terminal, so it cannot ask for a password. On Windows, where no process can be
- * asked, it is ended by `taskkill`. `finished` resolves when all of it has
+ * terminal, so it cannot ask for a password. On Windows, where a process cannot be
+ * asked to end, `taskkill` ends it. `finished` resolves when all of it has
  * ended; it stays pending if the command cannot be killed, because it runs as
- * another user. A group that was seen empty is never signalled again, since its
- * id may belong to somebody else by then.
+ * another user. A group that was seen empty is never signalled again, because its
+ * id may belong to another process by then.
  *
  * Zombies count as ended: in a container whose first process reaps no orphans,
  * a stop takes no longer than elsewhere. They are found by `sh` and `cat` on
@@ -204,7 +204,7 @@ async function startRun(
  * alone.
  *
  * @param command The command: a path, or a name that is looked up.
- * @param options Arguments, surroundings, and how to end it.
+ * @param options Arguments, environment, and how to end it.
  * @returns The worker's streams.
  * @throws {TypeError} If an option is of the wrong kind, or this runtime cannot
  * run commands.

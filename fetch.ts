@@ -125,15 +125,15 @@ export type GuardedFetch = typeof fetch & {
  *    caller's controller is never aborted.
  * 3. The response is the response: `url`, `redirected`, `type`, `status`,
  *    `headers`, `clone()` and `instanceof Response`. The body's bytes pass
- *    untouched and with backpressure: a slow consumer is no silence, and a body
- *    that nobody reads is under `totalTimeout` only.
+ *    unchanged and with backpressure. A slow consumer is not silence, and for a
+ *    body that nobody reads only `totalTimeout` counts.
  * 4. A response without a body, an HTTP error, a redirect, an aborted signal,
  *    `data:` and `blob:` URLs behave as with plain `fetch`.
  * 5. Each limit gets a fresh window after an absence of this process (a blocked
  *    event loop, a suspended process, sleep), as in `HeartbeatMonitor`.
  *
- * The upload of a request's body counts to `firstTimeout`: the platform does not
- * report its progress. Node.js (undici) and Bun also end a body by themselves
+ * The upload of a request's body counts towards `firstTimeout`, because the
+ * platform does not report its progress. Node.js (undici) and Bun also end a body by themselves
  * after 300 s without a byte: to wait longer, give `fetch` an undici `Agent`
  * with another `bodyTimeout`, or Bun's `timeout: false`.
  *

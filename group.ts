@@ -2,8 +2,8 @@
 // This module is browser compatible.
 
 /**
- * Several watchers for one fleet: {@linkcode WatchGroup} divides it among them,
- * and another one stands in for a watcher that dies.
+ * Several watchers for one fleet: {@linkcode WatchGroup} divides it among them, and
+ * if a watcher dies, another one takes over.
  *
  * @module
  */
@@ -76,8 +76,8 @@ function createRandomText(): string {
  *    `renewEvery`. If it leaves, within `renewEvery`.
  * 3. The partitions are divided evenly by rendezvous hashing. A member that comes
  *    takes its share from all others, and nothing else moves.
- * 4. A bucket that cannot be reached costs the leases after `lease`, and nothing
- *    else: the member comes back by itself.
+ * 4. If the bucket cannot be reached, the leases end after `lease`, and nothing else
+ *    happens: the member comes back by itself.
  *
  * Nobody watches a partition between two holders. The new one does not know when
  * the workers were last heard, so it gives everybody one fresh timeout: a worker
@@ -129,7 +129,7 @@ export class WatchGroup implements AsyncDisposable {
    *
    * @param bucket Where the leases are; only the group writes to it.
    * @param options The length of a lease, and the number of partitions.
-   * @throws {TypeError} If `bucket` is no bucket, or an option is of the wrong
+   * @throws {TypeError} If `bucket` is not a bucket, or an option is of the wrong
    * kind.
    * @throws {RangeError} If an option is out of its range.
    */

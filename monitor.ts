@@ -2,8 +2,8 @@
 // This module is browser compatible.
 
 /**
- * Find the silence of a stream: {@linkcode HeartbeatMonitor} passes a stream
- * on and errors when it goes silent, {@linkcode watch} guards a worker.
+ * Detect silence: {@linkcode HeartbeatMonitor} passes a stream on and errors when
+ * it goes silent, {@linkcode watch} guards a worker, work or a stream.
  *
  * @module
  */
@@ -36,34 +36,33 @@ export type {
 
 /**
  * A `TransformStream` that passes every chunk and errors when none comes for
- * too long: a stream that goes quiet closes nothing, this one makes silence an
- * error. It is for heartbeats, and for any stream at all.
+ * too long. Use it for heartbeats, and for any other stream.
  *
  * What it promises:
  *
- * 1. Every chunk passes, in order, with normal backpressure. A silence never
- *    costs a chunk: what the consumer has not asked for yet waits where no
- *    error drops it, and while it waits there is no silence.
+ * 1. Every chunk passes, in order, with normal backpressure. A stall drops no
+ *    chunk: chunks that the consumer has not asked for wait on the writable side,
+ *    where an error does not drop them. While one waits, there is no silence.
  * 2. The clock runs only on the producer's turn: from the moment that
  *    `writable` is taken (by `pipeThrough()`, `pipeTo()` or a writer) until
- *    the first heartbeat, and from each heartbeat handed on until the next
- *    arrives. It stands still while a chunk waits for a slow consumer. A
- *    monitor that was never attached holds no timer. If `writable` was put
- *    aside and is piped to in a later turn, that is noticed within a second.
+ *    the first heartbeat, and from each heartbeat that was forwarded until the
+ *    next arrives. It stands still while a chunk waits for a slow consumer. A
+ *    monitor that was never attached holds no timer. If `writable` is stored and
+ *    piped to in a later turn, the monitor notices within a second.
  * 3. On silence the readable side errors with a
  *    {@linkcode HeartbeatTimeoutError}, and the source is cancelled with the
  *    same object.
- * 4. No false alarm from the monitor's own absence: where a look at the clock
- *    comes late, this process was blocked, stopped or asleep, so the producer
- *    gets a whole new window. An event loop that is always late is no absence.
+ * 4. No false alarm from the monitor's own absence: if a check is unusually late,
+ *    this process was blocked, stopped or asleep, so the producer gets a whole new
+ *    window. An event loop that is always late does not count as an absence.
  *    A wall clock that is set back costs nothing, one that is set forward costs
  *    at most one window.
  * 5. A stall is reported no earlier than `timeout` and, while the event loop is
  *    free, one turn after it. Where the loop is late at every turn, or every
  *    second one, that is within 1.5 × `timeout` + 2 × lag, for a lag of up to
  *    `timeout` / 3; whatever the loop does, within 3 × `timeout` + 2 × its longest
- *    lateness. Each time is from the moment the last heartbeat was handed on, and
- *    10 ms more, which every timer may be late by.
+ *    lateness. These times count from the moment at which the last heartbeat was
+ *    forwarded. Every timer may be 10 ms late besides.
  * 6. No timer is set or cleared per chunk, and none is left however the stream
  *    ends. Where `Transformer.cancel` is not supported (Node.js before 20.14,
  *    Chromium), a cancelled monitor's timer is left until it is next due, or for
@@ -71,12 +70,12 @@ export type {
  * 7. `onSilence` is called once at half of the limit, or at `warnAfter`, and once
  *    when that silence ends, so that a long silence is seen before it is a stall.
  *
- * A monitor that is transferred to another thread goes on watching from this one;
- * there it is a plain `TransformStream`.
+ * A monitor that is transferred to another thread keeps watching from this one.
+ * In the other thread it is a plain `TransformStream`.
  *
- * The clocks of Pekko Streams' `idleTimeout` and undici's `bodyTimeout` are the
- * closest relatives; the one counts a slow consumer as silence, and a stall drops
- * what waits for it with the other.
+ * Its closest relatives are the `idleTimeout` of Pekko Streams, which counts a slow
+ * consumer as silence, and the `bodyTimeout` of undici, which drops waiting chunks
+ * at a stall.
  *
  * @typeParam T The type of a chunk.
  *
@@ -139,7 +138,7 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
     return this.#transformer.gaps;
   }
 
-  /** Takes the chunks. The clock starts when it is locked, by a pipe or a writer. */
+  /** Takes the chunks. The clock starts when this is locked, by a pipe or a writer. */
   override get writable(): WritableStream<T> {
     this.#transformer.onAccess();
     return super.writable;
@@ -149,8 +148,8 @@ export class HeartbeatMonitor<T = unknown> extends TransformStream<T, T> {
 /** Options of {@linkcode watch} for work that it starts itself. */
 export interface WatchWorkOptions extends HeartbeatMonitorOptions<Heartbeat> {
   /**
-   * How often a `beat()` of the work is looked for, in milliseconds: a positive
-   * number, `Infinity` for never.
+   * How often the watch looks for a `beat()` of the work, in milliseconds: a
+   * positive number, `Infinity` for never.
    *
    * @default {Math.min(timeout / 4, 1000)}
    */
@@ -160,13 +159,13 @@ export interface WatchWorkOptions extends HeartbeatMonitorOptions<Heartbeat> {
 }
 
 /**
- * Watches over a worker: returns its results, which error with a
+ * Watches a worker: returns its results, which error with a
  * {@linkcode HeartbeatTimeoutError} when it is silent for too long. Its results
  * are signs of life as well as its heartbeats; on a stall both of its streams are
  * cancelled with that same error, whose `last` is the last heartbeat. The rules of
  * the clock are those of {@linkcode HeartbeatMonitor}, and the heartbeats are read
- * at once. Heartbeats that close before the results end the watch: the results go
- * on, unguarded.
+ * at once. If the heartbeats close before the results, the watch ends, and the
+ * results go on unguarded.
  *
  * The first window, `firstTimeout`, ends with the first progress: a result, or a
  * heartbeat after the first one. `isHeartbeat` says which heartbeats count.
@@ -199,8 +198,7 @@ export function watch<R>(
   options: HeartbeatMonitorOptions<Heartbeat>,
 ): ReadableStream<R>;
 /**
- * Starts work, a function as `startWorker()` takes it, and watches over it, in one
- * line. The clock starts before the function is called, so that it covers what
+ * Starts work, a function as `startWorker()` takes it, and watches it, in one step. The clock starts before the function is called, so that it covers what
  * happens before the first result, such as a connection: `firstTimeout` is for
  * that. On a stall the `signal` of the work aborts with the error before anything
  * waits for its iterator, so a request ends although a generator waits in
@@ -235,7 +233,7 @@ export function watch<R>(
   options: WatchWorkOptions,
 ): ReadableStream<R>;
 /**
- * Passes any stream on, and errors when it is silent for too long. The promises
+ * Passes any stream on, and errors if it is silent for too long. The promises
  * are those of a {@linkcode HeartbeatMonitor}, without a `TransformStream`: it
  * costs less, and a byte stream stays one. The clock runs while a read of the
  * consumer waits for a chunk.

@@ -3,10 +3,10 @@
 
 /**
  * Heartbeats between machines, over core NATS publish/subscribe: small messages,
- * fire and forget, worth nothing when late. {@linkcode publishHeartbeats} sends
+ * fire and forget, worthless when late. {@linkcode publishHeartbeats} sends
  * those of a worker, {@linkcode subscribeHeartbeats} receives those of a fleet.
  *
- * Both take a connection of the official client, by whatever transport:
+ * Both take a connection of the official client, with any transport:
  * `@nats-io/transport-node`, `@nats-io/transport-deno`, or `wsconnect()` of
  * `@nats-io/nats-core` in a browser. It takes care of authentication and TLS:
  *
@@ -107,8 +107,8 @@ function checkConnection(
  * connection is lost, draining or closed is dropped, because an old heartbeat is
  * worth nothing: the work goes on, and its watchers see that it is silent.
  *
- * The subject should end with the name of the worker, for watchers take the name
- * from there. A name that cannot be a part of a subject is refused, because no
+ * The subject should end with the name of the worker, because watchers take the
+ * name from there. A name that cannot be a part of a subject is refused, because no
  * watcher would accept its heartbeats: one that is empty, or has white space or
  * wildcards, or dots (unless the subject ends with the whole name, as
  * `heartbeats.build.alpha` does with `build.alpha`).
@@ -118,9 +118,8 @@ function checkConnection(
  *
  * When the stream ends, a last heartbeat says so: `ended` is `"done"` after a close
  * (the work has returned, or was stopped by a signal), and `"failed"` after an abort
- * (the work has thrown, or has stalled). A watcher that does not get it finds the
- * worker silent, as ever, so let the connection send it: `await connection.drain()`
- * before the process exits.
+ * (the work has thrown, or has stalled). To a watcher that does not receive it, the
+ * worker is just silent. So call `await connection.drain()` before the process exits.
  *
  * A worker that may not publish to its subject could never be heard, so the stream
  * errors with the client's `PermissionViolationError`. `heartbeats.pipeTo()` then
@@ -132,8 +131,8 @@ function checkConnection(
  * @returns The stream. It errors with a `RangeError` if the name of the worker
  * cannot be a part of a subject, with a `TypeError` if a `detail` has no form in
  * JSON, and with the client's error if the server does not permit the subject.
- * @throws {TypeError} If `connection` is no connection, `subject` no string, or
- * an option is of the wrong kind.
+ * @throws {TypeError} If `connection` is not a connection, `subject` is not a
+ * string, or an option is of the wrong kind.
  * @throws {RangeError} If `subject` is empty, or has an empty part, white space or
  * wildcards.
  *
@@ -193,8 +192,8 @@ export function publishHeartbeats(
  *
  * The client subscribes again by itself after a reconnect. Until then nobody can be
  * heard, and nobody should be reported: pause the fleet, as in the example. If the
- * connection is lost without a word, only the client's pings notice it, after up to
- * two of them: give the client `maxPingOut: 1` and a `pingInterval` of at most a
+ * connection is lost without a message, only the client's pings notice it, after up
+ * to two of them: give the client `maxPingOut: 1` and a `pingInterval` of at most a
  * quarter of the fleet's timeout.
  *
  * @param connection The connection; it stays open when the stream ends.
@@ -206,7 +205,7 @@ export function publishHeartbeats(
  * nothing can ever be heard again: with the error of `connection.closed()` if the
  * client gave up reconnecting or the server refused its credentials, and with
  * the client's error if the server does not permit the subscription.
- * @throws {TypeError} If `connection` is no connection, or an option is of the
+ * @throws {TypeError} If `connection` is not a connection, or an option is of the
  * wrong kind.
  * @throws {RangeError} If an option is out of range, or the server would refuse
  * `subject` or `queue`: empty, with white space, or a `subject` with an empty part
@@ -300,7 +299,7 @@ export interface WatchedFleet {
 
 /**
  * Watches a fleet over NATS: {@linkcode subscribeHeartbeats} and a `FleetMonitor` in
- * one step, and it never calls somebody down whom it cannot hear.
+ * one step. It never reports a worker as down while it cannot hear.
  *
  * The round trip to the server is checked four times in `blindAfter`. If it is lost, by
  * a connection that was closed or one that is silent, the event `blind` says so at once,

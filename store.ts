@@ -2,8 +2,8 @@
 // This module is browser compatible.
 
 /**
- * The memory of a fleet: with {@linkcode persistFleet}, a watcher that starts
- * again knows who was there, and reports who is missing.
+ * The memory of a fleet: with {@linkcode persistFleet}, a watcher that restarts
+ * knows who was there, and reports who is missing.
  *
  * @module
  */
@@ -64,7 +64,7 @@ function checkMethods(
  *
  * 1. A worker that was up or down when the last watcher ended is expected from
  *    the start: it has one fresh `timeout` to show up, and is `down` if it does
- *    not. Who is known to be up and shows up is no news; who is known to be down
+ *    not. A worker that was up and shows up causes no event. A worker that was down
  *    and shows up has `recovered`, with the outage counted over all watchers.
  * 2. An event is written before it is handed over, and acknowledged when the
  *    reader asks for the next one. If the watcher ends between the two, the next

@@ -153,8 +153,8 @@ export interface SuperviseOptions extends HeartbeatMonitorOptions<Heartbeat> {
  *
  * `heartbeats` are those of the attempts, numbered anew. Each carries the latest
  * detail, of whichever attempt it was. While no attempt runs, the supervisor
- * beats itself, so that a monitor of the supervisor does not take the wait for a
- * stall. These heartbeats are marked with `restarting: { attempt }`, the number
+ * beats itself, so that a monitor of the supervisor does not mistake the wait for
+ * a stall. These heartbeats are marked with `restarting: { attempt }`, the number
  * of the next attempt; a supervisor of this one passes the mark on. A monitor of
  * the supervisor needs a longer `timeout` than the supervisor itself.
  *

@@ -228,8 +228,8 @@ export interface HeartbeatContext<D = unknown> {
  * Runs work that returns a promise, and rejects when it is silent for too long.
  *
  * It rejects at the verdict, whether or not the work reacts to its `signal`. What
- * the work returns or throws after that is ignored, and is no unhandled
- * rejection. Work that was aborted before is not called.
+ * the work returns or throws after that is ignored, and causes no unhandled
+ * rejection. If the signal has aborted before, the work is not called.
  *
  * @typeParam T The type of the result.
  * @typeParam D The type of a detail.
