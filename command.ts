@@ -27,6 +27,11 @@ import {
   type ProcessTreeHook,
 } from "./_process_tree.ts";
 import {
+  IN_TERMINAL,
+  openTerminalRuntime,
+  type TerminalOption,
+} from "./_terminal_process.ts";
+import {
   checkDuration,
   checkOptions,
   checkSignal,
@@ -121,10 +126,12 @@ function checkSettings(command: string | URL, options: StartCommandOptions) {
   checkDuration(action, "killAfter", killAfter);
   checkSignal(action, signal);
   const { name = String(command), interval } = options;
-  const { [ON_START]: onStart } = options as ProcessTreeHook;
+  const { [ON_START]: onStart, [IN_TERMINAL]: terminal } = options as
+    & ProcessTreeHook
+    & TerminalOption;
   return {
     ...{ command, args, cwd, env, stdin, killSignal, killAfter, signal },
-    ...{ name, interval, onStart },
+    ...{ name, interval, onStart, terminal },
   };
 }
 
@@ -144,12 +151,13 @@ async function startRun(
   beat: () => void,
 ) {
   const { command, args, cwd, env, stdin, onStart } = settings;
-  const { signal, killSignal, killAfter } = settings;
+  const { signal, killSignal, killAfter, terminal } = settings;
+  const { spawn } = terminal ? openTerminalRuntime(runtime, terminal) : runtime;
   const isPiped = typeof stdin !== "string";
   // before the command runs, as the stream may be locked by now
   const input = isPiped ? stdin.getReader() : undefined;
   try {
-    const process = await runtime.spawn(command, {
+    const process = await spawn(command, {
       args: [...args],
       cwd,
       env,
