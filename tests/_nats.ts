@@ -40,8 +40,12 @@ async function hasServer() {
 const ignore = !await hasServer();
 
 /** A test with a real broker; ignored where `nats-server` is missing. */
-export function testWithBroker(name: string, fn: () => Promise<void>) {
-  Deno.test({ name, ignore, fn: () => deadline(fn(), 2 * LONG) });
+export function testWithBroker(
+  name: string,
+  fn: () => Promise<void>,
+  limit = 2 * LONG,
+) {
+  Deno.test({ name, ignore, fn: () => deadline(fn(), limit) });
 }
 
 export function freePort() {

@@ -1131,6 +1131,36 @@ Deno.test("supervise cancels the heartbeats of a worker whose results have close
   assertClean(time, seen);
 });
 
+Deno.test("supervise counts only what isHeartbeat accepts, and fails with what it throws", async () => {
+  using time = new FakeTime(0);
+  const workers = [createManualWorker(), createManualWorker()];
+  const seen = observe(({ attempt }) => workers[attempt - 1]!.worker, {
+    isHeartbeat({ detail }) {
+      if (detail === "broken") throw BROKEN;
+      return detail !== "idle";
+    },
+  });
+  const [first, second] = workers;
+  for (let i = 0; i < 3; i++) {
+    await advance(time, 250);
+    first!.beat("idle");
+  }
+  await advance(time, 300);
+  assertEquals(seen.types(), "started stalled restarting");
+  assertEquals(seen.events[1]!.time, TIMEOUT);
+  first!.finish();
+  await advance(time, 100);
+  second!.beat("broken");
+  await advance(time, 50);
+  second!.finish();
+  assertStrictEquals(second!.heartbeats.cancelled, BROKEN);
+  assertStrictEquals(seen.contexts[1]!.signal.reason, BROKEN);
+  assertEquals(seen.events.at(-2)?.type, "failed");
+  await seen.results.cancel(REASON);
+  await advance(time, 50);
+  assertClean(time, seen);
+});
+
 Deno.test("supervise goes on unguarded when the heartbeats close before the results", async () => {
   using time = new FakeTime(0);
   const first = createManualWorker();
