@@ -32,6 +32,7 @@ import {
   withTempDir,
 } from "../_command.ts";
 import { isRunning, NPM_FLAGS, waitUntil } from "../_help.ts";
+import { hasPidNamespaces, startInNamespace } from "./_namespaces.ts";
 
 /** A `killAfter` (ms) that is waited for. */
 const GRACE_MS = 300;
@@ -383,58 +384,28 @@ Deno.test({
   },
 });
 
-async function hasPidNamespaces() {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    const args = ["--pid", "--fork", "--mount-proc", "true"];
-    return (await new Deno.Command("unshare", { args }).output()).success;
-  } catch {
-    return false;
-  }
-}
-
-const unshared = await hasPidNamespaces();
-if (!unshared) {
-  // deno-lint-ignore no-console
-  console.log("no PID namespaces here: what needs one is not tested");
-}
-
-async function runInNamespace(scenario: string, permissions: string[]) {
+async function runScenario(scenario: string, permission: string) {
   const url = new URL("_pid_namespace.ts", import.meta.url);
-  const namespace = new Deno.Command("unshare", {
-    args: [
-      ..."--pid --fork --mount-proc --kill-child".split(" "),
-      Deno.execPath(),
-      ...["run", "--no-check", ...permissions, ...NPM_FLAGS],
-      url.href,
-      scenario,
-    ],
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const timer = setTimeout(() => namespace.kill("SIGKILL"), HANG_MS);
-  const { stdout, stderr } = await namespace.output();
-  clearTimeout(timer);
-  const [text, errors] = [stdout, stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
-  return text + errors!;
+  const script = [permission, ...NPM_FLAGS, url.href, scenario];
+  await using namespace = startInNamespace(["run", "--no-check", ...script]);
+  const { stdout, stderr } = await namespace.output;
+  return stdout + stderr;
 }
 
 for (const permission of ["--allow-all", "--allow-run"]) {
   Deno.test({
     name: `startCommand does not wait for zombies with ${permission}`,
-    ignore: !unshared,
+    ignore: !hasPidNamespaces,
     async fn() {
-      assertEquals(await runInNamespace("zombie", [permission]), "stopped\n");
+      assertEquals(await runScenario("zombie", permission), "stopped\n");
     },
   });
 }
 
 Deno.test({
   name: "startCommand never signals a stranger that got the command's id",
-  ignore: !unshared,
+  ignore: !hasPidNamespaces,
   async fn() {
-    assertEquals(await runInNamespace("stranger", ["-A"]), "spared\n");
+    assertEquals(await runScenario("stranger", "-A"), "spared\n");
   },
 });
