@@ -104,6 +104,11 @@ export function skewClock(time: FakeTime) {
   return Object.assign(clock, replaced);
 }
 
+/** Blocks the event loop of this thread, without any load on the CPU. */
+export function blockLoop(ms: number) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 /** A signal with the set of its listeners. */
 export function countListeners() {
   const aborter = new AbortController();

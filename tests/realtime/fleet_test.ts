@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type FleetEvent, FleetMonitor } from "../../fleet.ts";
-import { waitUntil } from "../_help.ts";
+import { blockLoop, waitUntil } from "../_help.ts";
 
 /** The time between two beats. */
 const BEAT = 20;
@@ -67,8 +67,7 @@ Deno.test("FleetMonitor raises no alarm when the event loop was blocked and hear
         const before = batches;
         await waitUntil(() => batches > before + 5);
         await delay(7 * block);
-        const end = performance.now() + 2 * timeout;
-        while (performance.now() < end);
+        blockLoop(2 * timeout);
       }
       await delay(2 * timeout);
       assertEquals(
@@ -97,8 +96,7 @@ Deno.test("FleetMonitor raises no alarm when the event loop was blocked and hear
 function keepBlocked(lag: number) {
   let timer: ReturnType<typeof setTimeout>;
   function block() {
-    const end = performance.now() + lag;
-    while (performance.now() < end);
+    blockLoop(lag);
     timer = setTimeout(block, 0);
   }
   block();

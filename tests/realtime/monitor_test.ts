@@ -14,7 +14,7 @@ import {
   watch,
 } from "../../monitor.ts";
 import { startWorker } from "../../worker.ts";
-import { mulberry32, waitUntil } from "../_help.ts";
+import { blockLoop, mulberry32, waitUntil } from "../_help.ts";
 import {
   BEAT,
   collect,
@@ -65,10 +65,9 @@ async function waitForBeats(trials: Trial[]) {
 }
 
 /** Blocks the event loop, and returns how many of the naive monitors raised an alarm. */
-async function blockLoop(trials: Trial[], timeout: number) {
+async function blockTrials(trials: Trial[], timeout: number) {
   const before = trials.map(({ naive }) => naive.alarms);
-  const end = performance.now() + 500;
-  while (performance.now() < end);
+  blockLoop(500);
   await delay(2 * timeout);
   await waitForBeats(trials);
   return trials.filter(({ naive }, i) => naive.alarms > before[i]!).length;
@@ -92,7 +91,7 @@ Deno.test("HeartbeatMonitor raises no alarm when the event loop was blocked, whe
       await waitForBeats(trials);
       for (let i = 0; i < blocks; i++) {
         await delay(100 + 7 * i);
-        alarms += await blockLoop(trials, timeout);
+        alarms += await blockTrials(trials, timeout);
       }
     } finally {
       stop.abort();
@@ -197,8 +196,7 @@ for (const [lag, timeout] of [[100, 300], [500, 3000]] as const) {
         for await (const _ of live) count++;
       })().catch((e) => error = e);
       setInterval(() => {
-        const end = performance.now() + ${lag};
-        while (performance.now() < end);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${lag});
       }, 0);
       const start = performance.now();
       const silent = new ReadableStream().pipeThrough(new HeartbeatMonitor({ timeout: ${timeout} }));
