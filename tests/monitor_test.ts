@@ -426,7 +426,7 @@ Deno.test("HeartbeatMonitor stops where Transformer.cancel is missing, when it i
   await advance(time, 100);
   await stream.cancel();
   await time.runMicrotasks();
-  assert(time.next(), "it is not told");
+  assert(time.next(), "it is not reported");
   await time.runMicrotasks();
   assertEquals(time.next(), false);
 });
@@ -764,7 +764,7 @@ Deno.test("watch returns the results of a worker that ends, and leaves no timer"
   assertEquals(time.next(), false);
 });
 
-Deno.test("watch errors the results with the stall, which tells where the work hung", async () => {
+Deno.test("watch errors the results with the stall, which says where the work hung", async () => {
   using time = new FakeTime();
   let reason: unknown;
   const worker = startWorker(async function* ({ beat, signal }) {

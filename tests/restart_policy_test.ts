@@ -106,7 +106,7 @@ Deno.test("RestartPolicy knows a delay after any number of restarts", () => {
   assertEquals(delaysOf(3000, {}).at(-1), 30_000);
 });
 
-Deno.test("RestartPolicy is random unless it is told the chance", () => {
+Deno.test("RestartPolicy is random unless it is given the chance", () => {
   const policy = new RestartPolicy({
     ...LIMITS,
     ...{ maxRestarts: Infinity, min: 1e9, max: 1e9, jitter: 1 },

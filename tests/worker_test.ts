@@ -122,7 +122,7 @@ Deno.test("startWorker is silent when its very first unit hangs", async () => {
   assertEquals(seen.heartbeats.chunks.length, 1);
 });
 
-Deno.test("startWorker beats for a long unit that tells of its progress, with the latest detail", async () => {
+Deno.test("startWorker beats for a long unit that reports its progress, with the latest detail", async () => {
   using time = new FakeTime(0);
   const { wait, next } = gates();
   const seen = record(startWorker(async function* ({ beat }) {
@@ -178,7 +178,7 @@ Deno.test("startWorker beats while it is idle because nobody asks for more", asy
   await reader.cancel();
 });
 
-Deno.test("startWorker never queues heartbeats: a gap in seq tells what was dropped", async () => {
+Deno.test("startWorker never queues heartbeats: a gap in seq shows what was dropped", async () => {
   using time = new FakeTime(0);
   const { results, heartbeats } = startWorker(function* () {
     for (let n = 0;; n++) yield n;
@@ -206,7 +206,7 @@ Deno.test("startWorker answers every read of heartbeats that waits", async () =>
   await results.cancel();
 });
 
-Deno.test("startWorker tells the last detail before it errors", async () => {
+Deno.test("startWorker sends the last detail before it errors", async () => {
   for (const unread of [true, false]) {
     const worker = startWorker(async function* ({ beat }) {
       yield 1;
@@ -225,7 +225,7 @@ Deno.test("startWorker tells the last detail before it errors", async () => {
 
 Deno.test("startWorker delivers the last unread heartbeat when it closes", async () => {
   const { results, heartbeats } = startWorker(function* ({ beat }) {
-    beat("never told: no interval has passed");
+    beat("never sent: no interval has passed");
     yield 1;
   });
   await Array.fromAsync(results);

@@ -493,7 +493,7 @@ const together: Behaviours = {
     assertSame(results, [1], "results");
   },
 
-  async "watch() tells where a worker hung, and stops it"() {
+  async "watch() reports where a worker hung, and stops it"() {
     let context: WorkContext | undefined;
     const worker = startWorker(async function* (given) {
       context = given;
@@ -679,7 +679,7 @@ const together: Behaviours = {
   async "a thread ends with its signal"() {
     const aborter = new AbortController();
     const { results, finished } = startTask<number>(
-      { task: "count until told to stop" },
+      { task: "count until stopped" },
       { signal: aborter.signal },
     );
     const reader = results.getReader();
@@ -712,7 +712,7 @@ const together: Behaviours = {
     }
   },
 
-  async "a fleet tells who is silent, and who is back, and closes after its source"() {
+  async "a fleet reports who is silent, and who is back, and closes after its source"() {
     const fleet = new FleetMonitor({ timeout: 3 * STALL });
     const writer = fleet.writable.getWriter();
     const events: FleetEvent[] = [];
@@ -723,15 +723,15 @@ const together: Behaviours = {
     await beat("a", 1);
     await beat("b", 1);
     const alive = setInterval(() => beat("b", 2), STALL / 3);
-    await until(() => events.length === 4, "not told of two");
+    await until(() => events.length === 4, "two are not reported");
     clearInterval(alive);
     await beat("a", 9);
     await writer.close();
     await read;
-    const told = events.map(({ worker, type }) => `${worker} ${type}`);
-    assertSame(told.slice(0, 2), ["a up", "b up"], "first");
-    assertSame(told.slice(2, 4).sort(), ["a down", "absent down"], "then");
-    assertSame(told.slice(4), ["a recovered"], "last");
+    const reported = events.map(({ worker, type }) => `${worker} ${type}`);
+    assertSame(reported.slice(0, 2), ["a up", "b up"], "first");
+    assertSame(reported.slice(2, 4).sort(), ["a down", "absent down"], "then");
+    assertSame(reported.slice(4), ["a recovered"], "last");
   },
 
   async "a fleet that is cancelled cancels its source, with the same reason"() {

@@ -7,7 +7,7 @@ import { serveThread } from "../../thread.ts";
 /** What a thread is asked to do. */
 export type Task =
   | { task: "square"; count: number }
-  | { task: "count until told to stop" }
+  | { task: "count until stopped" }
   | { task: "throw" }
   | { task: "spin"; memory: Int32Array; most: number };
 
@@ -17,7 +17,7 @@ serveThread<unknown, Task>(async function* ({ input, signal, beat }) {
       beat({ n });
       yield n * n;
     }
-  } else if (input.task === "count until told to stop") {
+  } else if (input.task === "count until stopped") {
     for (let n = 1; !signal.aborted; n++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       yield n;
