@@ -79,7 +79,7 @@ function createRandomText(): string {
  * 4. If the bucket cannot be reached, the leases end after `lease`, and nothing else
  *    happens: the member comes back by itself.
  *
- * Nobody watches a partition between two holders. The new one does not know when
+ * Between two holders, a partition is unwatched. The new one does not know when
  * the workers were last heard, so it gives everybody one fresh timeout: a worker
  * that dies meanwhile is down within `lease` + `renewEvery` + `timeout`.
  *
@@ -279,15 +279,15 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
  *
  * 1. When a member takes over a partition, it expects everybody who was known to
  *    be up. A worker that died at any time before is `down` within `lease` +
- *    `renewEvery` + `timeout` after the last holder was there, and nobody is who
- *    lives.
+ *    `renewEvery` + `timeout` after the last holder was there. A worker that lives
+ *    is never reported as down.
  * 2. Each event comes at least once from the whole group, and with the same `id`
  *    if it comes twice.
- * 3. A member that has lost a partition reports nothing about it any more, also if
- *    it does not know that yet, because it was stopped.
+ * 3. A member that has lost a partition reports nothing about it any more, even if
+ *    it does not know that yet because it was stopped.
  *
- * It errors if a store cannot be read: what it holds would be watched by nobody.
- * Then leave the group, and the others take over.
+ * It errors if a store cannot be read, because the workers in it would be
+ * unwatched. Then leave the group, and the others take over.
  *
  * ```ts ignore
  * const kvm = new Kvm(connection); // of @nats-io/kv
@@ -339,7 +339,7 @@ export class SharedFleet {
    *
    * @param group The group.
    * @param options The limits, and the memory.
-   * @throws {TypeError} If `group` is no group, or an option is of the wrong kind.
+   * @throws {TypeError} If `group` is not a group, or an option is of the wrong kind.
    * @throws {RangeError} If an option is out of its range.
    */
   constructor(group: WatchGroup, options: SharedFleetOptions) {

@@ -70,8 +70,8 @@ export interface HealthHandler {
 }
 
 /**
- * Makes a handler for requests about the health of a fleet. Processes stay alive
- * while their loops are dead; this one answers 503 then.
+ * Makes a handler for requests about the health of a fleet. A process often stays
+ * alive while its loops are dead: then `/livez` answers 503.
  *
  * | path | answer |
  * | --- | --- |
@@ -84,8 +84,7 @@ export interface HealthHandler {
  *
  * The probes answer in text; with `?verbose`, or if they fail, with a line for each
  * worker in the form of Kubernetes; in JSON if the client accepts it. A connection
- * over which no heartbeat can be heard (`blind`) is no stall of a worker, and fails
- * no probe.
+ * that is lost (`blind`) is not a stall of a worker, and fails no probe.
  *
  * Only GET and HEAD are answered. No other site can read or embed an answer, the
  * page loads nothing from elsewhere, and no text of a worker is taken for HTML.

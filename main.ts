@@ -119,7 +119,7 @@ function startGuarded(settings: Settings, shutdown: Shutdown) {
     [ON_START]: (tree) => shutdown.onCommandStarted(tree, ended.promise),
     args,
     stdin: "inherit",
-    // not the attempt's own signal: this one also hurries up an attempt that was given up
+    // not the attempt's own signal: this one also kills an attempt that was given up already
     signal,
     killAfter: KILL_AFTER_MS,
     killSignal: (reason) =>
@@ -245,7 +245,7 @@ function startItems(
     work,
     cpu,
     from: delivered + 1,
-    // it heals: only the first attempt hangs
+    // only the first attempt hangs
     hangAfter: attempt === 1 ? hangAfter : Infinity,
   };
   const options = { name: "demo", interval, signal };
@@ -260,7 +260,7 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
   const shutdown = new Shutdown({
     runtime,
     hasCommand: mode === "command",
-    // output that nobody takes is not waited for, longer than it takes to kill a command
+    // unread output is waited for only as long as it takes to kill a command
     grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
   });
   shutdown.listen();

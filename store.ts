@@ -79,8 +79,8 @@ function checkMethods(
  *    event is handed over all the same.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
- * @param store The store; no other fleet writes to it at the same time, unless
- * their workers are different ones.
+ * @param store The store. No other fleet writes to it at the same time, unless
+ * it has other workers.
  * @param options What to do with errors of the store.
  * @returns The events. They error with what the store throws while it is read.
  * @throws {TypeError} If an argument is of the wrong kind.
@@ -153,7 +153,7 @@ export function persistFleet(
  * bucket: empty, or parts that each end with a dot, such as `"build."`.
  * @returns The store.
  * @throws {TypeError} If an argument is of the wrong kind.
- * @throws {RangeError} If `prefix` is no prefix of a key.
+ * @throws {RangeError} If `prefix` is not a prefix of a key.
  *
  * @example Usage
  * ```ts

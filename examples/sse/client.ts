@@ -2,8 +2,9 @@
 // deno-lint-ignore-file no-console -- its output is the example
 
 /**
- * Reads tokens as LLM APIs stream them, and heals: a stream that stalls is
- * closed and requested again, from behind the last token that was delivered.
+ * Reads tokens as LLM APIs stream them, and recovers: it closes a stream that
+ * stalls and sends a new request, which continues after the last token that was
+ * delivered.
  *
  * ```sh
  * deno run --allow-net examples/sse/client.ts --url "http://127.0.0.1:8099/?mode=silent&after=5"
