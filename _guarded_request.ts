@@ -202,6 +202,7 @@ export class GuardedRequest {
       isSelective: limit === "progress",
       warnAfter,
       onGap: gaps && ((gap) => gaps[limit].record(gap)),
+      onFirstGap: gaps && ((gap) => gaps[limit].recordFirst(gap)),
       onStall: (stall) => this.#fail(record.createError(stall, source, limit)),
       onSilence: onSilence && ((report) => {
         try {

@@ -36,6 +36,7 @@ export class HeartbeatGaps {
   #count = 0;
   #longest = 0;
   #longestAt: number | undefined;
+  #first: number | undefined;
 
   /** How many gaps there were. */
   get count(): number {
@@ -50,6 +51,11 @@ export class HeartbeatGaps {
   /** When the longest gap ended, in milliseconds since the epoch; `undefined` if there were none. */
   get longestAt(): number | undefined {
     return this.#longestAt;
+  }
+
+  /** How long the last silence before a first heartbeat was, in milliseconds; `undefined` if there was none. */
+  get first(): number | undefined {
+    return this.#first;
   }
 
   /** Half of the gaps were no longer than this, in milliseconds; 0 if there were none. */
@@ -75,20 +81,25 @@ export class HeartbeatGaps {
    * @throws {RangeError} If `gap` is negative, `NaN` or infinite.
    */
   record(gap: number) {
-    const accepted = "a finite number, at least 0";
-    checkNumber(
-      "record gap",
-      "gap",
-      gap,
-      accepted,
-      (gap) => gap >= 0 && gap < Infinity,
-    );
+    checkGap(gap);
     const bucket = Math.ceil(Math.log2(Math.max(gap, 1)) * BUCKETS_PER_OCTAVE);
     this.#counts[Math.min(bucket, BUCKETS - 1)]!++;
     this.#count++;
     if (this.#longestAt !== undefined && gap <= this.#longest) return;
     this.#longest = gap;
     this.#longestAt = Date.now();
+  }
+
+  /**
+   * Notes the silence before a first heartbeat, which is no gap.
+   *
+   * @param gap Its length in milliseconds.
+   * @throws {TypeError} If `gap` is not a number.
+   * @throws {RangeError} If `gap` is negative, `NaN` or infinite.
+   */
+  recordFirst(gap: number) {
+    checkGap(gap);
+    this.#first = gap;
   }
 
   /**
@@ -131,4 +142,10 @@ export class HeartbeatGaps {
     if (this.#count === 0) return;
     return Math.ceil(Math.max(safety * this.p999, 2 * this.#longest, 1));
   }
+}
+
+function checkGap(gap: number) {
+  const accepted = "a finite number, at least 0";
+  const isGap = (gap: number) => gap >= 0 && gap < Infinity;
+  checkNumber("record gap", "gap", gap, accepted, isGap);
 }

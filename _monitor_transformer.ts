@@ -40,6 +40,7 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
       onStall: (stall) =>
         this.#controller.error(record.createError(stall, name)),
       onGap: gaps && ((gap) => gaps.record(gap)),
+      onFirstGap: gaps && ((gap) => gaps.recordFirst(gap)),
       onSilence: onSilence &&
         ((report) => this.#call(() => onSilence(record.createEvent(report)))),
     });

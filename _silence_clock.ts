@@ -69,6 +69,8 @@ export interface SilenceClockOptions {
    * but for the first one. It costs two looks at the wall clock per heartbeat.
    */
   onGap?: ((gap: number) => void) | undefined;
+  /** Called with the length of the first silence, when a heartbeat ended it, in milliseconds. */
+  onFirstGap?: ((gap: number) => void) | undefined;
 }
 
 type Phase = "detached" | "listening" | "holding" | "ended";
@@ -228,11 +230,13 @@ export class SilenceClock {
 
   /** A heartbeat ends the silence: its length is recorded, and its end reported, if that is wanted. */
   #endSilence() {
-    const { onGap } = this.#options;
+    const { onGap, onFirstGap } = this.#options;
     if (!this.#hasWarned && onGap === undefined) return;
     if (this.#phase === "detached" || this.#phase === "ended") return;
     if (!this.#isPaused) this.#pause();
-    if (this.#hasBeaten) onGap?.(this.#evidence.elapsed);
+    const { elapsed } = this.#evidence;
+    if (this.#hasBeaten) onGap?.(elapsed);
+    else onFirstGap?.(elapsed);
     this.#hasBeaten = true;
     if (!this.#hasWarned) return;
     this.#hasWarned = false;

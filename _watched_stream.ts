@@ -29,6 +29,7 @@ export function watchStream<T>(
     isSelective: isHeartbeat !== undefined,
     onStall: (stall) => guard.fail(record.createError(stall, name)),
     onGap: gaps && ((gap) => gaps.record(gap)),
+    onFirstGap: gaps && ((gap) => gaps.recordFirst(gap)),
     onSilence: onSilence && ((report) => {
       try {
         onSilence(record.createEvent(report));

@@ -47,6 +47,7 @@ export class WorkerGuard {
       onStall: (stall) =>
         onFailure(record.createError(stall, name ?? record.last?.worker)),
       onGap: gaps && ((gap) => gaps.record(gap)),
+      onFirstGap: gaps && ((gap) => gaps.recordFirst(gap)),
       onSilence: onSilence && ((report) => {
         try {
           onSilence(record.createEvent(report));

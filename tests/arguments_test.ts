@@ -18,6 +18,7 @@ import {
 import { SqliteStore } from "../sqlite.ts";
 import { natsStore, persistFleet } from "../store.ts";
 import { supervise } from "../supervisor.ts";
+import { instrument } from "../telemetry.ts";
 import { serveThread, startThread } from "../thread.ts";
 import { Watchdog, withHeartbeat } from "../watchdog.ts";
 import { startWorker } from "../worker.ts";
@@ -381,6 +382,19 @@ const TABLE: Record<string, Entry> = {
       ...healthRows((given) => [[], { events: free(), ...given }]),
     ],
   },
+  instrument: {
+    actions: ["instrument"],
+    call: instrument,
+    rows: [
+      ...option((given) => [given], "options", "an object", OBJECT),
+      ...options((given) => [given], ["meter"], "a meter of OpenTelemetry", {
+        wrongKinds: [null, 1, "x", {}],
+      }),
+      ...options((given) => [given], ["tracer"], "a tracer of OpenTelemetry", {
+        wrongKinds: [null, 1, "x", {}],
+      }),
+    ],
+  },
   watch: {
     actions: ["watch", "monitor", "start worker"],
     call: watch,
@@ -541,6 +555,14 @@ const TABLE: Record<string, Entry> = {
   "HeartbeatGaps.record": {
     actions: ["record gap"],
     call: (gap) => new HeartbeatGaps().record(gap),
+    rows: option((given) => [given], "gap", "a finite number, at least 0", {
+      wrongKinds: [...NO_NUMBERS, undefined],
+      outOfRange: [-1, NaN, Infinity],
+    }),
+  },
+  "HeartbeatGaps.recordFirst": {
+    actions: ["record gap"],
+    call: (gap) => new HeartbeatGaps().recordFirst(gap),
     rows: option((given) => [given], "gap", "a finite number, at least 0", {
       wrongKinds: [...NO_NUMBERS, undefined],
       outOfRange: [-1, NaN, Infinity],

@@ -87,8 +87,8 @@ Deno.test("HeartbeatMonitor observes the gaps on the producer's turn, but for th
     await advance(time, 1000);
     assertEquals((await dead).name, "HeartbeatTimeoutError");
     writer.closed.catch(() => {});
-    const { count, longest } = monitor.gaps!;
-    assertEquals([count, longest], [2, 700]);
+    const { count, longest, first } = monitor.gaps!;
+    assertEquals([count, longest, first], [2, 700, 5000]);
   }
   assertEquals(new HeartbeatMonitor({ timeout: 1 }).gaps, undefined);
 });

@@ -1,0 +1,165 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
+import type { SupervisorEvent } from "./_supervisor_types.ts";
+import type {
+  TelemetryAttributes,
+  TelemetryCounter,
+  TelemetryHistogram,
+  TelemetryMeter,
+} from "./_telemetry_types.ts";
+
+/** What happens to a worker of a fleet, as far as it is measured here. */
+export interface InstrumentedFleetEvent {
+  /** What it is; other types are ignored. */
+  type: string;
+  /** The name of the worker. */
+  worker?: string;
+  /** How long a worker was silent that came back, in milliseconds. */
+  outage?: number;
+}
+
+/** Buckets of silences, in seconds. */
+const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600];
+/** Buckets of the GenAI conventions for the time between two chunks, in seconds. */
+const CHUNK_BUCKETS = [
+  ...[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75],
+  ...[1, 2.5, 5, 10, 30, 60, 120],
+];
+
+/** Gaps that are measured, too. */
+class MeteredGaps extends HeartbeatGaps {
+  #onGap: (gap: number) => void;
+  #onFirst: (gap: number) => void;
+
+  constructor(onGap: (gap: number) => void, onFirst: (gap: number) => void) {
+    super();
+    this.#onGap = onGap;
+    this.#onFirst = onFirst;
+  }
+
+  override record(gap: number) {
+    super.record(gap);
+    this.#onGap(gap);
+  }
+
+  override recordFirst(gap: number) {
+    super.recordFirst(gap);
+    this.#onFirst(gap);
+  }
+}
+
+/** The instruments, and what is recorded with them. */
+export class HeartbeatMeters {
+  /** The gaps of streams. */
+  readonly gaps: HeartbeatGaps;
+  #attributes: TelemetryAttributes;
+  #stalls: TelemetryCounter;
+  #restarts: TelemetryCounter;
+  #silence: TelemetryHistogram;
+  /** The workers of the fleet, and whether each is up. */
+  #workers = new Map<string, "up" | "down">();
+  /** Why the last attempt was given up. */
+  #cause: "stall" | "failure" = "failure";
+
+  constructor(meter: TelemetryMeter, attributes: TelemetryAttributes) {
+    this.#attributes = attributes;
+    this.#stalls = meter.createCounter("heartbeat.stalls", {
+      description: "Silences that passed their limit",
+      unit: "{stall}",
+    });
+    this.#restarts = meter.createCounter("heartbeat.restarts", {
+      description: "Attempts that a supervisor started again",
+      unit: "{restart}",
+    });
+    this.#silence = createHistogram(
+      meter,
+      "heartbeat.silence",
+      "Long silences",
+      SILENCE_BUCKETS,
+    );
+    this.#observeWorkers(meter);
+    this.gaps = this.#createGaps(meter);
+  }
+
+  #observeWorkers(meter: TelemetryMeter) {
+    const gauge = meter.createObservableGauge("heartbeat.workers", {
+      description: "Workers of the fleet by state",
+      unit: "{worker}",
+    });
+    gauge.addCallback((result) => {
+      if (this.#workers.size === 0) return;
+      const counts = { up: 0, down: 0 };
+      for (const state of this.#workers.values()) counts[state]++;
+      for (const [state, count] of Object.entries(counts)) {
+        result.observe(count, this.#with({ "heartbeat.state": state }));
+      }
+    });
+  }
+
+  #createGaps(meter: TelemetryMeter): HeartbeatGaps {
+    const create = (name: string, description: string) =>
+      createHistogram(
+        meter,
+        `gen_ai.client.operation.${name}`,
+        description,
+        CHUNK_BUCKETS,
+      );
+    const first = create("time_to_first_chunk", "Time to the first chunk");
+    const next = create("time_per_output_chunk", "Time between two chunks");
+    return new MeteredGaps(
+      (gap) => next.record(gap / 1000, this.#attributes),
+      (gap) => first.record(gap / 1000, this.#attributes),
+    );
+  }
+
+  #with(more: TelemetryAttributes): TelemetryAttributes {
+    return { ...this.#attributes, ...more };
+  }
+
+  onStall(limit: string, elapsed: number) {
+    this.#stalls.add(1, this.#with({ "heartbeat.limit": limit }));
+    this.#silence.record(elapsed / 1000, this.#attributes);
+  }
+
+  onSilence({ type, elapsed }: Pick<SilenceEvent, "type" | "elapsed">) {
+    // one that goes on is recorded when it ends, or as a stall
+    if (type !== "recovered") return;
+    this.#silence.record(elapsed / 1000, this.#attributes);
+  }
+
+  onSupervisorEvent(event: SupervisorEvent) {
+    if (event.type === "stalled") {
+      this.#cause = "stall";
+      this.onStall("silence", event.elapsed);
+    } else if (event.type === "failed") {
+      this.#cause = "failure";
+    } else if (event.type === "restarting") {
+      this.#restarts.add(1, this.#with({ "heartbeat.cause": this.#cause }));
+    }
+  }
+
+  onFleetEvent({ type, worker, outage }: InstrumentedFleetEvent) {
+    if (worker === undefined) return;
+    if (type === "up" || type === "recovered") this.#workers.set(worker, "up");
+    if (type === "forgotten" || type === "left") this.#workers.delete(worker);
+    if (type === "down") {
+      this.#workers.set(worker, "down");
+      this.#stalls.add(1, this.#with({ "heartbeat.limit": "silence" }));
+    }
+    if (type === "recovered" && outage !== undefined) {
+      this.#silence.record(outage / 1000, this.#attributes);
+    }
+  }
+}
+
+function createHistogram(
+  meter: TelemetryMeter,
+  name: string,
+  description: string,
+  buckets: number[],
+): TelemetryHistogram {
+  const advice = { explicitBucketBoundaries: buckets };
+  return meter.createHistogram(name, { description, unit: "s", advice });
+}

@@ -1,0 +1,315 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { OTLPMetricExporter } from "npm:@opentelemetry/exporter-metrics-otlp-http@0.201.1";
+import { OTLPTraceExporter } from "npm:@opentelemetry/exporter-trace-otlp-http@0.201.1";
+import {
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from "npm:@opentelemetry/sdk-metrics@2.0.1";
+import {
+  BasicTracerProvider,
+  SimpleSpanProcessor,
+} from "npm:@opentelemetry/sdk-trace-base@2.0.1";
+import { HeartbeatMonitor, HeartbeatTimeoutError } from "../monitor.ts";
+import { supervise } from "../supervisor.ts";
+import { instrument, type InstrumentOptions } from "../telemetry.ts";
+import { startWorker } from "../worker.ts";
+import { NPM_FLAGS } from "./_help.ts";
+
+interface Attribute {
+  key: string;
+  value: { stringValue?: string; intValue?: number | string };
+}
+
+interface Point {
+  attributes?: Attribute[];
+  asInt?: number | string;
+  asDouble?: number;
+  count?: number | string;
+  sum?: number;
+}
+
+interface Metric {
+  name: string;
+  unit?: string;
+  sum?: { dataPoints: Point[] };
+  gauge?: { dataPoints: Point[] };
+  histogram?: { dataPoints: Point[] };
+}
+
+interface SpanData {
+  name: string;
+  attributes: Attribute[];
+  status?: { code?: number; message?: string };
+  events?: { name: string; attributes: Attribute[] }[];
+}
+
+/** An OTLP receiver, for JSON over HTTP. */
+function startReceiver() {
+  const metrics = new Map<string, Metric>();
+  const spans: SpanData[] = [];
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      const { resourceMetrics = [], resourceSpans = [] } = await request.json();
+      for (const { scopeMetrics } of resourceMetrics) {
+        for (const scope of scopeMetrics) {
+          for (const metric of scope.metrics) metrics.set(metric.name, metric);
+        }
+      }
+      for (const { scopeSpans } of resourceSpans) {
+        for (const scope of scopeSpans) spans.push(...scope.spans);
+      }
+      return Response.json({});
+    },
+  );
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  /** The points of a metric: what was counted, or how many with which sum. */
+  function pointsOf(name: string) {
+    const { sum, gauge, histogram } = metrics.get(name) ?? {};
+    const points = (sum ?? gauge ?? histogram)?.dataPoints ?? [];
+    return points.map(({ attributes, asInt, asDouble, count, sum }) => [
+      namesOf(attributes),
+      ...(count === undefined ? [Number(asInt ?? asDouble)] : [
+        Number(count),
+        sum,
+      ]),
+    ]);
+  }
+  return {
+    ...{ url, metrics, spans, pointsOf },
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** Attributes as text, by their keys. */
+function namesOf(attributes: Attribute[] = []): string {
+  return attributes.map(({ key, value }) =>
+    `${key}=${value.stringValue ?? value.intValue}`
+  ).sort().join();
+}
+
+/** A span as its name, attributes, status code and exceptions. */
+function describeSpan({ name, attributes, status, events = [] }: SpanData) {
+  const exceptions = events.map(({ attributes }) =>
+    namesOf(attributes).split(" for ")[0]
+  );
+  return [name, namesOf(attributes), status?.code ?? 0, ...exceptions];
+}
+
+/** What the SDK for Node.js does, with its own exporters. */
+function startSdk(url: string) {
+  const meters = new MeterProvider({
+    readers: [
+      new PeriodicExportingMetricReader({
+        exporter: new OTLPMetricExporter({ url: `${url}/v1/metrics` }),
+        exportIntervalMillis: 3_600_000,
+      }),
+    ],
+  });
+  const traces = new BasicTracerProvider({
+    spanProcessors: [
+      new SimpleSpanProcessor(
+        new OTLPTraceExporter({ url: `${url}/v1/traces` }),
+      ),
+    ],
+  });
+  const options: InstrumentOptions = {
+    meter: meters.getMeter("test"),
+    tracer: traces.getTracer("test"),
+    attributes: { "heartbeat.source": "crawl" },
+  };
+  return {
+    options,
+    async [Symbol.asyncDispose]() {
+      await meters.shutdown();
+      await traces.shutdown();
+    },
+  };
+}
+
+const SOURCE = "heartbeat.source=crawl";
+/** The exporters keep their sockets for a while. */
+const node = { sanitizeResources: false, sanitizeOps: false };
+
+Deno.test(
+  "instrument measures the attempts of a supervisor, and makes a span of each",
+  node,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using sdk = startSdk(receiver.url);
+      const { onEvent, onSilence } = instrument(sdk.options);
+      const { results } = supervise(
+        ({ attempt, signal }) =>
+          startWorker(async function* () {
+            if (attempt === 1) throw new Error("connection lost");
+            if (attempt === 2) await new Promise(() => {});
+            yield attempt;
+          }, { signal }),
+        {
+          ...{ timeout: 200, backoff: { min: 1, max: 1 }, stopTimeout: 1 },
+          ...{ onEvent, onSilence },
+        },
+      );
+      assertEquals(await Array.fromAsync(results), [3]);
+    }
+    const { pointsOf, spans, metrics } = receiver;
+    assertEquals(pointsOf("heartbeat.stalls"), [
+      [`heartbeat.limit=silence,${SOURCE}`, 1],
+    ]);
+    assertEquals(pointsOf("heartbeat.restarts").sort(), [
+      [`heartbeat.cause=failure,${SOURCE}`, 1],
+      [`heartbeat.cause=stall,${SOURCE}`, 1],
+    ]);
+    const [[attributes, count, sum]] = pointsOf("heartbeat.silence") as [
+      [string, number, number],
+    ];
+    assertEquals([attributes, count], [SOURCE, 1]);
+    assert(sum >= 0.2 && metrics.get("heartbeat.silence")?.unit === "s");
+    assertEquals(spans.map(describeSpan), [
+      [
+        ...["heartbeat.attempt", `heartbeat.attempt=1,${SOURCE}`, 2],
+        "exception.message=connection lost,exception.type=Error",
+      ],
+      [
+        ...["heartbeat.attempt", `heartbeat.attempt=2,${SOURCE}`, 2],
+        "exception.message=No heartbeat from 'worker'",
+      ],
+      ["heartbeat.attempt", `heartbeat.attempt=3,${SOURCE}`, 0],
+    ]);
+  },
+);
+
+Deno.test(
+  "instrument measures the workers of a fleet by state",
+  node,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using sdk = startSdk(receiver.url);
+      const { onFleetEvent } = instrument(sdk.options);
+      for (const worker of ["a", "b", "c", "d"]) {
+        onFleetEvent({ type: "up", worker });
+      }
+      onFleetEvent({ type: "down", worker: "a" });
+      onFleetEvent({ type: "down", worker: "b" });
+      onFleetEvent({ type: "recovered", worker: "b", outage: 4_000 });
+      onFleetEvent({ type: "forgotten", worker: "c" });
+      onFleetEvent({ type: "left", worker: "d" });
+      onFleetEvent({ type: "refused", worker: "e" });
+      onFleetEvent({ type: "blind" });
+    }
+    const { pointsOf } = receiver;
+    assertEquals(pointsOf("heartbeat.workers").sort(), [
+      [`${SOURCE},heartbeat.state=down`, 1],
+      [`${SOURCE},heartbeat.state=up`, 1],
+    ]);
+    assertEquals(pointsOf("heartbeat.stalls"), [
+      [`heartbeat.limit=silence,${SOURCE}`, 2],
+    ]);
+    assertEquals(pointsOf("heartbeat.silence"), [[SOURCE, 1, 4]]);
+  },
+);
+
+Deno.test(
+  "instrument measures the silences, the gaps and the stall of a stream",
+  node,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using sdk = startSdk(receiver.url);
+      const { gaps, onSilence, onError } = instrument(sdk.options);
+      const monitor = new HeartbeatMonitor<number>({
+        timeout: 1_000,
+        observe: gaps,
+      });
+      const stream = ReadableStream.from([1, 2, 3]).pipeThrough(monitor);
+      assertEquals((await Array.fromAsync(stream)).length, 3);
+      assertEquals(gaps.count, 2);
+      onSilence({ type: "silent", elapsed: 500 });
+      onSilence({ type: "recovered", elapsed: 700 });
+      onError(new Error("another"));
+      const limit = "first";
+      onError(
+        new HeartbeatTimeoutError({
+          timeout: 1,
+          elapsed: 2_000,
+          count: 0,
+          limit,
+        }),
+      );
+    }
+    const { pointsOf } = receiver;
+    const genAi = "gen_ai.client.operation";
+    assertEquals(
+      pointsOf(`${genAi}.time_to_first_chunk`).map(([, count]) => count),
+      [1],
+    );
+    assertEquals(
+      pointsOf(`${genAi}.time_per_output_chunk`).map(([, count]) => count),
+      [2],
+    );
+    assertEquals(pointsOf("heartbeat.silence"), [[SOURCE, 2, 2.7]]);
+    assertEquals(pointsOf("heartbeat.stalls"), [
+      [`heartbeat.limit=first,${SOURCE}`, 1],
+    ]);
+  },
+);
+
+Deno.test("instrument works with what OTEL_DENO=true has", async () => {
+  await using receiver = startReceiver();
+  const url = (file: string) => new URL(`../${file}`, import.meta.url).href;
+  const code = `
+    import { instrument } from "${url("telemetry.ts")}";
+    import { supervise } from "${url("supervisor.ts")}";
+    import { startWorker } from "${url("worker.ts")}";
+    const { onEvent } = instrument();
+    const { results } = supervise(({ attempt }) => startWorker(async function* () {
+      if (attempt === 1) await new Promise(() => {});
+      yield attempt;
+    }), { timeout: 200, backoff: { min: 1, max: 1 }, stopTimeout: 1, onEvent });
+    console.log(await Array.fromAsync(results));
+  `;
+  const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", ...NPM_FLAGS, code],
+    env: {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    },
+  }).output();
+  assertEquals(status, 0, new TextDecoder().decode(stderr));
+  assertEquals(receiver.pointsOf("heartbeat.stalls"), [
+    ["heartbeat.limit=silence", 1],
+  ]);
+  const attempts = receiver.spans.filter(({ name }) =>
+    name === "heartbeat.attempt"
+  );
+  assertEquals(attempts.length, 2);
+  assertMatch(
+    namesOf(attempts[0]!.events?.[0]?.attributes),
+    /No heartbeat from 'worker' for \d+ ms/,
+  );
+});
+
+Deno.test("instrument goes nowhere without an SDK", () => {
+  const { onEvent, onSilence, onFleetEvent, onError, gaps } = instrument();
+  onEvent({ type: "started", time: 1, attempt: 1 });
+  onEvent({
+    type: "stalled",
+    time: 2,
+    attempt: 1,
+    elapsed: 1,
+    timeout: 1,
+    count: 0,
+  });
+  onEvent({ type: "ended", time: 3, attempt: 1 });
+  onSilence({ type: "recovered", elapsed: 1 });
+  onFleetEvent({ type: "up", worker: "a" });
+  onError(new Error("another"));
+  gaps.recordFirst(5);
+  gaps.record(7);
+  assertEquals([gaps.first, gaps.count, gaps.longest], [5, 1, 7]);
+});
