@@ -17,7 +17,7 @@ import type { FleetEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
-/** How long to wait (ms) before a write that failed is tried again. */
+/** How long to wait (ms) before what failed is tried again. */
 const RETRY_MS = 250;
 /** A detail that is longer in JSON is not stored. */
 const MAX_DETAIL_LENGTH = 4_096;
@@ -32,8 +32,8 @@ export interface PersistedSource {
 
 /** What a {@linkcode PersistedFleet} is given, checked. */
 export interface PersistedFleetOptions {
-  /** How long (ms) an event waits for a store that fails. */
-  writeTimeout: number;
+  /** How long (ms) to wait for a store that fails. */
+  storeTimeout: number;
   /** Receives what the store throws. */
   onError: (error: unknown) => void;
 }
@@ -159,7 +159,9 @@ export class PersistedFleet {
   async #load(
     controller: TransformStreamDefaultController<Promise<Written | undefined>>,
   ) {
-    const { workers, acknowledged }: StoredFleet = await this.#store.load();
+    const { workers, acknowledged }: StoredFleet = await this.#retry(() =>
+      this.#store.load()
+    );
     this.#acknowledged = this.#handedOver = acknowledged;
     const expected: string[] = [];
     for (const row of workers.sort((a, b) => a.position - b.position)) {
@@ -207,7 +209,6 @@ export class PersistedFleet {
     return { event: { ...transition, id: `${worker}#${change}` }, position };
   }
 
-  /** Writes an event, again and again until that works or takes too long. */
   async #save(
     event: FleetEvent,
     change: number,
@@ -215,22 +216,30 @@ export class PersistedFleet {
   ): Promise<WriteResult> {
     const row = { worker: event.worker, change, event: toStored(event) };
     const before = await previous;
-    const { writeTimeout, onError } = this.#options;
+    try {
+      const position = await this.#retry(() => this.#store.save(row, before));
+      return {
+        position: position ?? before,
+        isForeign: position === undefined,
+      };
+    } catch {
+      // it is handed over unwritten
+      return { position: before, isForeign: false };
+    }
+  }
+
+  /** Does something with the store, again and again until that works or takes too long. */
+  async #retry<T>(action: () => Promise<T>): Promise<T> {
+    const { storeTimeout, onError } = this.#options;
     const { signal } = this.#cancelled;
     const start = performance.now();
     for (;;) {
       try {
-        const position = await this.#store.save(row, before);
-        return {
-          position: position ?? before,
-          isForeign: position === undefined,
-        };
+        return await action();
       } catch (error) {
         onError(error);
-      }
-      const isLate = performance.now() - start >= writeTimeout;
-      if (isLate || signal.aborted) {
-        return { position: before, isForeign: false };
+        const isLate = performance.now() - start >= storeTimeout;
+        if (isLate || signal.aborted) throw error;
       }
       await sleep(RETRY_MS, signal);
     }

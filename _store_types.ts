@@ -72,14 +72,15 @@ export type StoredFleetEvent = FleetEvent & {
 /** Options of {@linkcode persistFleet}. */
 export interface PersistFleetOptions {
   /**
-   * How long an event waits for a store that fails, in milliseconds: a positive
-   * number, `Infinity` for no limit. The write is tried again every 250 ms. After
-   * that, the event is handed over unwritten.
+   * How long to wait for a store that fails, in milliseconds: a positive number,
+   * `Infinity` for no limit. What failed is tried again every 250 ms. After that,
+   * an event is handed over unwritten, and the events error with what the store
+   * throws if it cannot even be read.
    *
    * @default {5_000}
    */
-  writeTimeout?: number | undefined;
-  /** Receives what the store throws after it was loaded. */
+  storeTimeout?: number | undefined;
+  /** Receives whatever the store throws. */
   onError?: ((error: unknown) => void) | undefined;
 }
 

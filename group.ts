@@ -266,7 +266,7 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
    * ```
    */
   store?: ((partition: number) => FleetStore) | undefined;
-  /** Receives what a store throws after it was loaded. */
+  /** Receives whatever a store throws. */
   onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -286,8 +286,9 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
  * 3. A member that has lost a partition reports nothing about it any more, even if
  *    it does not know that yet because it was stopped.
  *
- * It errors if a store cannot be read, because the workers in it would be
- * unwatched. Then leave the group, and the others take over.
+ * While a store cannot be read or written, what it would report waits, and
+ * `onError` hears of it. If that is because the member is cut off, it loses its
+ * leases, and another one reports.
  *
  * ```ts ignore
  * const kvm = new Kvm(connection); // of @nats-io/kv
@@ -355,8 +356,8 @@ export class SharedFleet {
       const fleet = new FleetMonitor(options);
       const events = store
         ? persistFleet(fleet, store(partition), {
-          // who cannot write for long loses the lease, and the next one reports it
-          writeTimeout: Infinity,
+          // who cannot reach it for long loses the lease, and the next one reports
+          storeTimeout: Infinity,
           onError,
         })
         : fleet.readable;

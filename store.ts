@@ -75,16 +75,16 @@ function checkMethods(
  *    JSON, or no form in it, is not kept.
  * 4. If another watcher has written the row of a worker meanwhile, the event is
  *    dropped: that watcher reports it. If a write fails for another reason,
- *    `onError` hears of it, and it is tried again for `writeTimeout`. Then the
+ *    `onError` hears of it, and it is tried again for `storeTimeout`. Then the
  *    event is handed over all the same.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param store The store. No other fleet writes to it at the same time, unless
  * it has other workers.
  * @param options What to do with errors of the store.
- * @returns The events. They error with what the store throws while it is read.
+ * @returns The events. They error with what the store throws if it cannot be read.
  * @throws {TypeError} If an argument is of the wrong kind.
- * @throws {RangeError} If `writeTimeout` is `NaN`, zero or negative.
+ * @throws {RangeError} If `storeTimeout` is `NaN`, zero or negative.
  *
  * @example A watcher that starts again
  * ```ts
@@ -132,10 +132,10 @@ export function persistFleet(
   const methods = ["load", "save", "remove", "acknowledge"];
   checkMethods(action, "store", "a FleetStore", store, methods);
   checkOptions(action, options);
-  const { writeTimeout = 5_000, onError = () => {} } = options;
-  checkDuration(action, "writeTimeout", writeTimeout);
+  const { storeTimeout = 5_000, onError = () => {} } = options;
+  checkDuration(action, "storeTimeout", storeTimeout);
   checkFunction(action, "onError", onError);
-  return new PersistedFleet(fleet, store, { writeTimeout, onError }).readable;
+  return new PersistedFleet(fleet, store, { storeTimeout, onError }).readable;
 }
 
 /**

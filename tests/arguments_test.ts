@@ -220,7 +220,7 @@ function persistRows(): Row[] {
     ...option((given) => [fleet, store, given], "options", "an object", OBJECT),
     ...options(
       (given) => [fleet, store, given],
-      ["writeTimeout"],
+      ["storeTimeout"],
       positive,
       DURATION,
     ),

@@ -1,11 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStrictEquals,
-} from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { FleetMonitor } from "../fleet.ts";
 import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
 import { readAll } from "./_help.ts";
@@ -199,7 +194,7 @@ Deno.test("persistFleet waits for a store that fails for a short time", async ()
 Deno.test("persistFleet hands an event over where the store fails for long", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
-  const first = watch(store, { writeTimeout: 1000 });
+  const first = watch(store, { storeTimeout: 1000 });
   await advance(time, 500, first.fleet, ["alpha"]);
   store.failure = FAILURE;
   // it is down at 1250 + 20, by its last heartbeat at 250
@@ -218,7 +213,7 @@ Deno.test("persistFleet hands an event over where the store fails for long", asy
 Deno.test("persistFleet leaves no timer when it is cancelled while its store fails", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
-  const first = watch(store, { writeTimeout: Infinity });
+  const first = watch(store, { storeTimeout: Infinity });
   store.failure = FAILURE;
   await advance(time, 500, first.fleet, ["alpha"]);
   await first.end();
@@ -226,12 +221,22 @@ Deno.test("persistFleet leaves no timer when it is cancelled while its store fai
   assertEquals(time.timers, 0);
 });
 
-Deno.test("persistFleet errors with what the store throws while it is read", async () => {
+Deno.test("persistFleet waits for a store that cannot be read, and errors in the end", async () => {
+  using time = new VirtualTime();
   const store = new MemoryStore();
+  const { load } = store;
   store.load = () => Promise.reject(FAILURE);
-  const fleet = new FleetMonitor({ timeout: TIMEOUT });
-  const reader = persistFleet(fleet, store).getReader();
-  assertStrictEquals(await assertRejects(() => reader.read()), FAILURE);
+  const [first, second] = [watch(store), watch(store, { storeTimeout: 9000 })];
+  first.fleet.beat("alpha");
+  second.fleet.beat("alpha");
+  await advance(time, 4750);
+  assertEquals([first.events.end, first.errors.length], [undefined, 20]);
+  await advance(time, 250);
+  assertStrictEquals(first.events.end, FAILURE);
+  store.load = load;
+  await advance(time, 250);
+  assertEquals(second.says()[0], "up alpha#1");
+  await second.end();
 });
 
 Deno.test("persistFleet stores no detail that has no form in JSON", async () => {

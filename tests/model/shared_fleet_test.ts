@@ -154,9 +154,7 @@ class Watcher {
         this.#reader.take(event);
       }
     } catch (error) {
-      // a store that cannot be read: the group is left
-      if (error !== LOST) this.#reader.problems.push(String(error));
-      this.#leave();
+      this.#reader.problems.push(String(error));
     }
   }
 

@@ -15,6 +15,7 @@ const [servers, lease, timeout] = Deno.args as [string, string, string];
 const connection = await connect({
   servers,
   maxReconnectAttempts: -1,
+  waitOnFirstConnect: true,
   reconnectTimeWait: 50,
   pingInterval: Number(timeout) / 4,
   maxPingOut: 1,

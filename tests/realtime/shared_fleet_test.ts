@@ -46,7 +46,7 @@ class Workers {
 
 /** What all watchers have reported, by the ids. */
 class Events {
-  readonly falseAlarms: string[] = [];
+  readonly problems: string[] = [];
   readonly #last = new Map<string, { change: number; type: string }>();
   readonly #workers: Workers;
 
@@ -61,7 +61,7 @@ class Events {
     const { isAlive, at } = this.#workers.since.get(worker)!;
     // it had beaten for a whole timeout before
     if (type === "down" && isAlive && at < time - TIMEOUT - INTERVAL) {
-      this.falseAlarms.push(`${id} at ${time}, alive since ${at}`);
+      this.problems.push(`false alarm: ${id} at ${time}, alive since ${at}`);
     }
   }
 
@@ -75,6 +75,7 @@ class Events {
 class Watcher {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
+  #isWanted = true;
 
   constructor(servers: string, events: Events) {
     this.#child = new Deno.Command(Deno.execPath(), {
@@ -84,9 +85,12 @@ class Watcher {
         ...[servers, `${LEASE}`, `${TIMEOUT}`],
       ],
       stdout: "piped",
-      stderr: "null",
+      stderr: "inherit",
     }).spawn();
     this.#reading = this.#read(events);
+    this.#child.status.then(({ code }) => {
+      if (this.#isWanted) events.problems.push(`a watcher ended with ${code}`);
+    });
   }
 
   async #read(events: Events) {
@@ -106,7 +110,12 @@ class Watcher {
   }
 
   async kill() {
-    this.#child.kill("SIGKILL");
+    this.#isWanted = false;
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // it has ended
+    }
     await Promise.all([this.#child.status, this.#reading]);
   }
 }
@@ -174,7 +183,7 @@ test(
       await waitUntil(isTrue, "the watchers know who is alive");
       await delay(TIMEOUT);
       assert(isTrue(), "the watchers know it no more");
-      assertEquals(events.falseAlarms, []);
+      assertEquals(events.problems, []);
     } finally {
       workers.stop();
       await Promise.all(watchers.map((watcher) => watcher.kill()));
