@@ -4,7 +4,13 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
-import { parseCount, parseDuration, UsageError } from "./_cli_values.ts";
+import {
+  type Address,
+  parseAddress,
+  parseCount,
+  parseDuration,
+  UsageError,
+} from "./_cli_values.ts";
 
 /** What the command line does. */
 export type Mode = "demo" | "command" | "pipe" | "fleet";
@@ -24,6 +30,8 @@ export interface Settings {
   quiet: boolean;
   json: boolean;
   stats: boolean;
+  /** Where the health is served, if it is. */
+  health: Address | undefined;
   /** Where heartbeats are published or watched, if they are. */
   network: NetworkSettings | undefined;
 }
@@ -50,6 +58,7 @@ const VALUED = {
   interval: DEMO,
   work: DEMO,
   "hang-after": DEMO,
+  health: ["demo", "command"],
   nats: NETWORK,
   name: ["command"],
   subject: NETWORK,
@@ -205,6 +214,7 @@ function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
     quiet: flags.quiet === true,
     json: flags.json === true,
     stats: flags.stats === true,
+    health: flags.health === undefined ? undefined : parseAddress(flags.health),
     network: readNetwork(flags, mode === "fleet"),
   };
 }

@@ -3,9 +3,17 @@
 /** What guarding a command and guarding a pipe have in common. */
 
 import type { Settings } from "./_cli_args.ts";
-import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
+import {
+  type CliOutput,
+  formatCount,
+  formatDuration,
+  OutputError,
+} from "./_cli_output.ts";
+import { CommandError } from "./_command_error.ts";
 import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
+import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import type { SilenceEvent } from "./_monitor_options.ts";
+import { RestartLimitError } from "./_restart_policy.ts";
 import type { CommandOutput } from "./command.ts";
 import type { SupervisorEvent } from "./supervisor.ts";
 
@@ -197,4 +205,21 @@ export function reportEvent(
   } else if (type === "unstopped") {
     output.notify(type, "it did not end: it is left behind");
   }
+}
+
+/** The exit code for what ended a guarded command; reports what could not be run. */
+export async function toExitCode(
+  error: unknown,
+  command: string,
+  output: CliOutput,
+): Promise<number> {
+  if (error instanceof OutputError) throw error;
+  if (error instanceof CommandError) return error.code;
+  if (
+    error instanceof RestartLimitError ||
+    error instanceof HeartbeatTimeoutError
+  ) return 124;
+  const failure = describeStartFailure(error, command);
+  await output.notify("error", failure.message, failure);
+  return failure.code;
 }

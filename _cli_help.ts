@@ -29,6 +29,8 @@ Options:
   --quiet               demo, fleet: only alarms and the summary; otherwise: no notices, only errors
   --json                one JSON object a line: the lines of the demo and of the fleet,
                         otherwise the notices on standard error
+  --health [HOST:]PORT  the demo, a command: serve /livez, /readyz, /metrics and a live page
+                        (needs --allow-net); on this machine only, unless HOST says more
   --stats               a command, a pipe: at the end, the longest silence, and a --timeout for it
   --help, --version     print this, or the version
 

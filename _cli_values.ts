@@ -76,6 +76,29 @@ function toMilliseconds(text: string): number {
     .reduce((sum, unit, i) => sum + unit * Number(numbers[i] ?? 0), 0);
 }
 
+/** Where a server listens. */
+export interface Address {
+  hostname: string;
+  port: number;
+}
+
+/**
+ * Reads `[HOST:]PORT`; the host is this machine itself if it is not given.
+ *
+ * @throws {UsageError} If it is none.
+ */
+export function parseAddress(text: string): Address {
+  const match = /^(?:(.+):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match && port <= 65_535) {
+    const hostname = match[1]?.replace(/^\[(.*)\]$/, "$1") ?? "127.0.0.1";
+    return { hostname, port };
+  }
+  throw new UsageError(
+    `invalid value '${text}' for --health: it takes a port, or a host and a port, such as 8080 or 0.0.0.0:8080`,
+  );
+}
+
 /**
  * Reads a part of a NATS subject, or several.
  *

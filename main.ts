@@ -21,27 +21,19 @@ import {
   STOP_TIMEOUT_MS,
 } from "./_cli_demo.ts";
 import {
-  describeStartFailure,
   forwardOutput,
   GuardStats,
   reportEvent,
   SilenceReporter,
+  toExitCode,
 } from "./_cli_guard.ts";
+import { forwardHeartbeats, HealthService } from "./_cli_health.ts";
 import { HELP, VERSION } from "./_cli_help.ts";
 import type { NetworkSettings } from "./_cli_network.ts";
-import {
-  CliOutput,
-  formatDuration,
-  OutputError,
-  reportFailure,
-} from "./_cli_output.ts";
+import { CliOutput, formatDuration, reportFailure } from "./_cli_output.ts";
 import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
-import {
-  CommandError,
-  startCommand,
-  type StartCommandOptions,
-} from "./command.ts";
+import { startCommand, type StartCommandOptions } from "./command.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "./monitor.ts";
 import {
   type AttemptContext,
@@ -64,6 +56,7 @@ async function guardCommand(
   const silence = new SilenceReporter(settings, output, "command");
   const stats = new GuardStats();
   const beacon = await startBeacon(network, output);
+  const health = await serveHealth(settings, command, output);
   const { results, heartbeats, finished } = supervise(
     () => startGuarded(settings, shutdown),
     {
@@ -72,13 +65,16 @@ async function guardCommand(
       within: Infinity,
       stopTimeout: 2 * KILL_AFTER_MS,
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
-      onEvent: (event) => reportEvent(event, settings, output, silence, stats),
+      onEvent(event) {
+        health?.onEvent(event);
+        reportEvent(event, settings, output, silence, stats);
+      },
       onSilence: silence.onSilence,
       ...(settings.stats && { observe: stats.gaps }),
       signal: shutdown.signal,
     },
   );
-  beacon?.forward(heartbeats);
+  forwardHeartbeats(heartbeats, health, beacon);
   const onChunk = (bytes: Uint8Array) => {
     stats.onChunk();
     beacon?.onChunk(bytes);
@@ -110,6 +106,22 @@ async function startBeacon(
   return beacon;
 }
 
+/** Serves the health of what is guarded, if that is wanted. */
+async function serveHealth(
+  { health: address, timeout }: Settings,
+  name: string,
+  output: CliOutput,
+): Promise<HealthService | undefined> {
+  if (!address) return;
+  const modules = {
+    ...await import("./fleet.ts"),
+    ...await import("./health.ts"),
+  };
+  const service = new HealthService(modules, address, name, timeout);
+  await service.announce(output);
+  return service;
+}
+
 /** Starts the command once. */
 function startGuarded(settings: Settings, shutdown: Shutdown) {
   const { command: [command = "", ...args], timeout } = settings;
@@ -129,23 +141,6 @@ function startGuarded(settings: Settings, shutdown: Shutdown) {
   const worker = startCommand(command, options);
   worker.finished.then(ended.resolve);
   return worker;
-}
-
-/** The exit code for what ended a guarded command; reports what could not be run. */
-async function toExitCode(
-  error: unknown,
-  command: string,
-  output: CliOutput,
-): Promise<number> {
-  if (error instanceof OutputError) throw error;
-  if (error instanceof CommandError) return error.code;
-  if (
-    error instanceof RestartLimitError ||
-    error instanceof HeartbeatTimeoutError
-  ) return 124;
-  const failure = describeStartFailure(error, command);
-  await output.notify("error", failure.message, failure);
-  return failure.code;
 }
 
 /** Passes standard input on, and fails when it is silent. */
@@ -198,6 +193,7 @@ async function runDemo(
   const { timeout, interval, retries } = settings;
   const isColored = Deno.stdout.isTerminal() && !Deno.noColor;
   const report = new DemoReport(settings, output, isColored);
+  const health = await serveHealth(settings, "demo", output);
   await report.onStart();
   const { results, heartbeats } = supervise<number>(
     (attempt) => startItems(settings, attempt),
@@ -211,6 +207,7 @@ async function runDemo(
       interval,
       signal,
       onEvent: (event) => {
+        health?.onEvent(event);
         report.onEvent(
           event,
           (stall) => new HeartbeatTimeoutError(stall).message,
@@ -219,7 +216,10 @@ async function runDemo(
     },
   );
   const reported = (async () => {
-    for await (const beat of heartbeats) await report.onHeartbeat(beat);
+    for await (const beat of heartbeats) {
+      health?.onHeartbeat(beat);
+      await report.onHeartbeat(beat);
+    }
   })().catch(() => {});
   try {
     for await (const item of results) await report.onResult(item);

@@ -36,7 +36,7 @@ type Side = "stdout" | "stderr";
 function spawn(args: string[], options: CliOptions) {
   const { allowRun = args.includes("--"), allowRead = false } = options;
   const { input, redirect, env = {} } = options;
-  const allowNet = args.some((arg) => arg.startsWith("--nats"));
+  const allowNet = args.some((arg) => /^--(nats|health)/.test(arg));
   return new Deno.Command(redirect ? "sh" : Deno.execPath(), {
     args: [
       ...(redirect ? ["-c", `"$0" "$@" ${redirect}`, Deno.execPath()] : []),
@@ -91,13 +91,14 @@ class CliProcess {
 
   /** Waits until its output includes a text. */
   async waitFor(side: Side, text: string) {
-    while (!this.#decode(side).includes(text)) {
-      assert(!this.#isOver, `no '${text}': ${this.#decode("stderr")}`);
+    while (!this.text(side).includes(text)) {
+      assert(!this.#isOver, `no '${text}': ${this.text("stderr")}`);
       await delay(10);
     }
   }
 
-  #decode(side: Side) {
+  /** What it has written so far. */
+  text(side: Side) {
     return new TextDecoder().decode(this.#output[side]);
   }
 
@@ -112,7 +113,7 @@ class CliProcess {
     clearTimeout(timer);
     await this.#writer?.close().catch(() => {});
     await fed;
-    const [stdout, stderr] = [this.#decode("stdout"), this.#decode("stderr")];
+    const [stdout, stderr] = [this.text("stdout"), this.text("stderr")];
     return { code, stdout, stderr, output: this.#output };
   }
 

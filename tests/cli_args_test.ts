@@ -18,6 +18,7 @@ const DEFAULTS: Settings = {
   quiet: false,
   json: false,
   stats: false,
+  health: undefined,
   network: undefined,
 };
 const GUARD = { ...DEFAULTS, timeout: 600_000, runtime: Infinity };
@@ -37,6 +38,16 @@ Deno.test("parseArguments() knows the three modes, and their defaults", () => {
       json: true,
       quiet: true,
       stats: true,
+    }],
+    [["--health", "8080"], {
+      ...DEFAULTS,
+      health: { hostname: "127.0.0.1", port: 8080 },
+    }],
+    [["--health=[::]:0", "--", "make"], {
+      ...GUARD,
+      mode: "command",
+      command: ["make"],
+      health: { hostname: "::", port: 0 },
     }],
     [["--cpu", "--hang-after=2", "--retries", "1"], {
       ...DEFAULTS,
@@ -140,7 +151,7 @@ Deno.test("parseArguments() takes durations in every form", () => {
 });
 
 const OPTIONS =
-  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --nats, --name, --subject, --exec, --creds, --tls-ca, --tls-cert, --tls-key, --cpu, --quiet, --json, --stats, --help, --version";
+  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --health, --nats, --name, --subject, --exec, --creds, --tls-ca, --tls-cert, --tls-key, --cpu, --quiet, --json, --stats, --help, --version";
 const LIMITED = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
 const COUNTED = ["whole number"];
 
@@ -197,6 +208,10 @@ const REFUSED: [string[], ...string[]][] = [
   [["--interval=1s", "--", "true"], "--interval", "'1s'", "the demo only"],
   [["--work=1s", "-"], "--work", "'1s'", "the demo only"],
   [["--cpu", "-"], "--cpu", "the demo only"],
+  [["--health=8080", "-"], "--health '8080'", "the demo and -- COMMAND only"],
+  ...["", "x", "65536", "80 ", "localhost", "-1", ":80"].map((
+    value,
+  ): [string[], ...string[]] => [[`--health=${value}`], `'${value}'`]),
   [["--stats"], "--stats", "it goes with -- COMMAND and - only"],
   [["fleet"], "missing --nats URL", "localhost:4222"],
   [["fleet", "--", "make"], "unexpected argument 'fleet'"],

@@ -12,7 +12,7 @@ type Mode = Settings["mode"];
 const each = (texts: string) => texts.split(" ");
 const NETWORK = each("nats name subject exec creds tls-ca tls-cert tls-key");
 const EVERY = [
-  ...each("timeout runtime retries interval work hang-after"),
+  ...each("timeout runtime retries interval work hang-after health"),
   ...NETWORK,
   ...each("cpu quiet json stats"),
 ];
@@ -30,6 +30,7 @@ export const DEFAULTS = {
   quiet: false,
   json: false,
   stats: false,
+  health: undefined,
   network: undefined,
 };
 
@@ -74,7 +75,8 @@ const POOL = [
 /** Which options a use takes. */
 function takes(mode: Mode) {
   if (mode === "demo") {
-    return EVERY.filter((flag) => ![...NETWORK, "stats"].includes(flag));
+    const others = [...NETWORK, "stats", "health"];
+    return EVERY.filter((flag) => !others.includes(flag));
   }
   const own = [...LIMITS, "quiet", "json", "stats"];
   return mode === "command" ? [...own, "retries"] : own;
@@ -277,7 +279,9 @@ export class ArgumentMaker extends Random {
 
   #wrongUse(mode: Mode): Wrong {
     const none = NETWORK.filter((flag) => flag !== "exec");
-    const known = mode === "command" ? [...takes(mode), ...none] : takes(mode);
+    const known = takes(mode);
+    if (mode === "command") known.push(...none);
+    if (mode !== "pipe") known.push("health");
     const others = EVERY.filter((flag) => !known.includes(flag));
     const flag = this.pick(others);
     const text = COUNTS.includes(flag) ? "1" : "1s";

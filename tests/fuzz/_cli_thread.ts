@@ -36,6 +36,7 @@ function assertSettings(settings: Settings, args: string[]) {
     quiet,
     json,
     stats,
+    health,
     network,
     ...none
   } = more;
@@ -45,6 +46,10 @@ function assertSettings(settings: Settings, args: string[]) {
     mode === "fleet" && args.includes("fleet");
   assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
   assert(network ? mode !== "demo" && mode !== "pipe" : mode !== "fleet");
+  if (health) {
+    assert(mode === "demo" || mode === "command", mode);
+    assert(health.port <= 65_535 && health.hostname !== "");
+  }
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
   const own = args.slice(0, cut >>> 0);
   assert(!own.some((arg) => /^(-h|--help|--version)$/.test(arg)), "asked");
@@ -64,9 +69,10 @@ function assertSettings(settings: Settings, args: string[]) {
     Array(4).fill("boolean"),
   );
   if (mode === "demo") return;
-  const { retries: _, quiet: _q, json: _j, stats: _s, network: _n, ...demo } =
-    DEFAULTS;
-  assertEquals({ interval, work, hangAfter, cpu }, demo);
+  assertEquals(
+    [interval, work, hangAfter, cpu],
+    [DEFAULTS.interval, DEFAULTS.work, DEFAULTS.hangAfter, DEFAULTS.cpu],
+  );
 }
 
 /** What an error says at least: what it is about, and what is accepted. */
@@ -80,6 +86,7 @@ const MESSAGE = new RegExp(
     "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND|fleet)",
     "^missing --(nats URL|name NAME): ",
     "^invalid value for --nats: it takes a URL",
+    "^invalid value '.*' for --health: it takes a port",
     "^invalid value '' for --[a-z-]+: it must not be empty$",
     "^invalid value '.*' for --(name|subject): it takes (a name|parts|a subject) ",
   ].join("|"),

@@ -42,6 +42,30 @@ testSideBySide("the command line, as time passes", {
     });
   },
 
+  async "--health answers 503 while what is guarded is silent"() {
+    const hang = ["--hang-after=3", "--retries=1", "--runtime=20s"];
+    await forEachRow([
+      ["--work=200ms", "--interval=200ms", ...hang],
+      ["--", "sh", "-c", "trap '' TERM; echo one; while :; do sleep 1; done"],
+    ], async (args) => {
+      const limits = ["--json", "--timeout=2s", "--health=0"];
+      const cli = startCli([...limits, ...args]);
+      await cli.waitFor("stderr", '/"}');
+      const [, url] = /"url":"(.*?)"/.exec(cli.text("stderr"))!;
+      const codes: number[] = [];
+      while (codes.at(-1) !== 503) {
+        const response = await fetch(`${url}livez`);
+        await response.body?.cancel();
+        codes.push(response.status);
+        await delay(50);
+      }
+      assertEquals(codes[0], 200);
+      cli.kill("SIGTERM");
+      cli.kill("SIGTERM");
+      await cli.ended;
+    });
+  },
+
   async "heartbeat starts a silent command again, --retries times"() {
     const folder = await Deno.makeTempDir();
     const again = (n: number, of: number) =>
