@@ -164,8 +164,8 @@ export class ProcessTree {
     if (result === "denied") this.#signalLeader("SIGKILL");
   }
 
+  /** The group or tree may not be signalled: that is known only while the leader runs. */
   #signalLeader(signal: SignalName) {
-    if (this.#phase !== "led") return;
     try {
       this.#leader.kill(signal);
     } catch {
@@ -190,6 +190,6 @@ export class ProcessTree {
   /** Zombies do not live, and stay for as long as their parent does not reap them. */
   async #lookForZombies() {
     const group = await this.#system.readGroup(this.#leader.pid);
-    if (group?.isDefunct && this.#phase === "orphaned") this.#phase = "ended";
+    if (group?.isDefunct) this.#phase = "ended";
   }
 }

@@ -2,7 +2,6 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { readGroup } from "../_process_table.ts";
 import {
   type ProcessSystem,
   ProcessTree,
@@ -83,8 +82,8 @@ Deno.test("ProcessTree never signals a group that was empty when the leader ende
   state.group = "missing";
   state.exit();
   await advance(time, 1);
-  // a stranger's, with the same id
-  state.group = state.leader = "sent";
+  // a stranger's, whose leader has ended as well
+  state.group = "sent";
   tree.send("SIGTERM");
   assertEquals(await measure(time, tree.terminate("SIGTERM", 100), 200), 0);
   assertEquals(state.sent, []);
@@ -145,6 +144,16 @@ Deno.test("ProcessTree waits for what outlives the leader, but not for zombies",
   assertEquals(state.sent.length, 2);
 });
 
+Deno.test("ProcessTree sees that the group is empty, where zombies cannot be seen", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  const terminated = tree.terminate("SIGTERM", 100_000);
+  state.exit();
+  assertEquals(await measure(time, terminated, 2_000), undefined);
+  state.group = "missing";
+  assertEquals(await measure(time, terminated, 1_000), 50);
+});
+
 Deno.test("ProcessTree signals the leader alone when it may not signal the group", async () => {
   using time = new FakeTime();
   const { state, tree } = createSystem();
@@ -173,6 +182,19 @@ Deno.test("ProcessTree kills the tree at once where there are no groups, while t
   assertEquals(state.sent, ["killTree 7"]);
 });
 
+Deno.test("ProcessTree kills the leader alone where it may not kill the tree", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem({
+    hasProcessGroups: false,
+    killTree: () => "denied",
+  });
+  const terminated = tree.terminate("SIGTERM", KILL_AFTER_MS);
+  await advance(time, 1);
+  assertEquals(state.sent, ["SIGKILL to the leader"]);
+  state.exit();
+  await measure(time, terminated, 100);
+});
+
 Deno.test("ProcessTree throws for a signal that does not exist", () => {
   const { tree } = createSystem();
   assertThrows(() => tree.terminate("SIGNONE", 1), TypeError, "no such signal");
@@ -183,67 +205,9 @@ Deno.test("ProcessTree reads the CPU time while anything of it lives", async () 
   assertEquals(await tree.readCpuTime(), undefined, "it cannot be found out");
   state.isDefunct = false;
   assertEquals(await tree.readCpuTime(), 70);
-  state.group = "missing";
   state.exit();
   await tree.leaderEnded;
-  assertEquals(await tree.readCpuTime(), undefined);
-});
-
-/** A line of `/proc/<pid>/stat`. */
-function stat(name: string, state: string, pgid: number, threads = 1) {
-  const times = "1 2 3 4";
-  return `5 (${name}) ${state} 1 ${pgid} 6 7 8 9 10 11 12 13 ${times} 18 19 ${threads} 21\n`;
-}
-
-const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
-  "one lives": [
-    "linux",
-    stat("a", "Z", 7) + stat("b", "S", 7),
-    [false, 200],
-  ],
-  "all are zombies": [
-    "linux",
-    stat("a", "Z", 7) + stat("b", "X", 7),
-    [true, 200],
-  ],
-  "others live": ["linux", stat("a", "Z", 7) + stat("b", "S", 77), [true, 100]],
-  "threads outlive the first one": [
-    "linux",
-    stat("a", "Z", 7, 2),
-    [false, 100],
-  ],
-  "a name looks like a state": [
-    "android",
-    stat("a) Z 1 7\n", "S", 7),
-    [false, 100],
-  ],
-  "nobody is seen": ["linux", stat("a", "S", 8), [undefined, undefined]],
-  "nothing is printed": ["linux", "", [undefined, undefined]],
-  "ps shows a process": [
-    "darwin",
-    "    7 Z+   0:00.00\n  7 Ss   1-02:03:04.50\n",
-    [false, 93_784_500],
-  ],
-  "ps shows zombies": [
-    "freebsd",
-    "    7 Z+ 0:00.01\n  77 Ss 0:01.00\n",
-    [true, 10],
-  ],
-  "ps prints something else": [
-    "darwin",
-    "usage: ps\n",
-    [undefined, undefined],
-  ],
-};
-
-for (const [when, [os, table, expected]] of Object.entries(TABLES)) {
-  Deno.test(`readGroup looks at the group when ${when}`, async () => {
-    const group = await readGroup(PID, os, () => Promise.resolve(table));
-    assertEquals([group?.isDefunct, group?.cpuTime], expected);
-  });
-}
-
-Deno.test("readGroup is undefined when the processes cannot be listed", async () => {
-  const run = () => Promise.reject(new Error("no ps"));
-  assertEquals(await readGroup(PID, "darwin", run), undefined);
+  assertEquals(await tree.readCpuTime(), 70);
+  state.leader = "sent";
+  assertEquals(await tree.readCpuTime(), undefined, "it is a stranger's");
 });

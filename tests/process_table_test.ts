@@ -1,0 +1,65 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { readGroup } from "../_process_table.ts";
+
+const PID = 7;
+
+/** A line of `/proc/<pid>/stat`. */
+function stat(name: string, state: string, pgid: number, threads = 1) {
+  const times = "1 2 3 4";
+  return `5 (${name}) ${state} 1 ${pgid} 6 7 8 9 10 11 12 13 ${times} 18 19 ${threads} 21\n`;
+}
+
+const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
+  "one lives": [
+    "linux",
+    stat("a", "Z", 7) + stat("b", "S", 7),
+    [false, 200],
+  ],
+  "all are zombies": [
+    "linux",
+    stat("a", "Z", 7) + stat("b", "X", 7),
+    [true, 200],
+  ],
+  "others live": ["linux", stat("a", "Z", 7) + stat("b", "S", 77), [true, 100]],
+  "threads outlive the first one": [
+    "linux",
+    stat("a", "Z", 7, 2),
+    [false, 100],
+  ],
+  "a name looks like a state": [
+    "android",
+    stat("a) Z 1 7\n", "S", 7),
+    [false, 100],
+  ],
+  "nobody is seen": ["linux", stat("a", "S", 8), [undefined, undefined]],
+  "nothing is printed": ["linux", "", [undefined, undefined]],
+  "ps shows a process": [
+    "darwin",
+    "    7 Z+   0:00.00\n  7 Ss   1-02:03:04.50\n",
+    [false, 93_784_500],
+  ],
+  "ps shows zombies": [
+    "freebsd",
+    "    7 Z+ 0:00.01\n  77 Ss 0:01.00\n",
+    [true, 10],
+  ],
+  "ps prints something else": [
+    "darwin",
+    "usage: ps\n",
+    [undefined, undefined],
+  ],
+};
+
+for (const [when, [os, table, expected]] of Object.entries(TABLES)) {
+  Deno.test(`readGroup looks at the group when ${when}`, async () => {
+    const group = await readGroup(PID, os, () => Promise.resolve(table));
+    assertEquals([group?.isDefunct, group?.cpuTime], expected);
+  });
+}
+
+Deno.test("readGroup is undefined when the processes cannot be listed", async () => {
+  const run = () => Promise.reject(new Error("no ps"));
+  assertEquals(await readGroup(PID, "darwin", run), undefined);
+});
