@@ -2,6 +2,8 @@
 
 /** Pings a dead man's switch, which raises an alarm when the pings stop. */
 
+import { startTimer } from "./_timers.ts";
+
 /** How long (ms) a request may take. */
 const REQUEST_MS = 5_000;
 /** How often a request that failed is tried again. */
@@ -118,28 +120,24 @@ export class Pinger {
     this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
   }
 
-  /** Why a request failed, `undefined` if it did not. */
+  /** Why a request failed, without its URL; `undefined` if it did not. */
   async #request(url: URL): Promise<string | undefined> {
+    const late = new AbortController();
+    const cancelTimer = startTimer(() => late.abort(), REQUEST_MS);
+    const signal = AbortSignal.any([late.signal, this.#stopper.signal]);
     try {
-      const response = await fetch(url, {
-        signal: AbortSignal.any([
-          AbortSignal.timeout(REQUEST_MS),
-          this.#stopper.signal,
-        ]),
-      });
+      const response = await fetch(url, { signal });
       await response.body?.cancel();
       return response.ok ? undefined : `the answer was ${response.status}`;
     } catch (error) {
-      return describeFailure(error);
+      if (error instanceof Deno.errors.NotCapable) {
+        return "it needs --allow-net";
+      }
+      return late.signal.aborted
+        ? `no answer for ${REQUEST_MS / 1_000} s`
+        : "the request failed";
+    } finally {
+      cancelTimer();
     }
   }
-}
-
-/** Why a request failed, without its URL. */
-function describeFailure(error: unknown) {
-  if (error instanceof Deno.errors.NotCapable) return "it needs --allow-net";
-  if ((error as Error).name === "TimeoutError") {
-    return `no answer for ${REQUEST_MS / 1_000} s`;
-  }
-  return "the request failed";
 }

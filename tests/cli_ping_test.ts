@@ -3,7 +3,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { checkPingUrl, Pinger, type PingerOptions } from "../_cli_ping.ts";
-import { NPM_FLAGS, skewClock } from "./_help.ts";
+import {
+  advance,
+  countListeners,
+  NPM_FLAGS,
+  skewClock,
+  waitUntil,
+} from "./_help.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -116,27 +122,61 @@ Deno.test("Pinger reports a service that is away, without its URL", async () => 
   assertEquals(failures, [`cannot ping ${host}: the request failed`]);
 });
 
-Deno.test("Pinger waits for no answer once it is to end at once", async () => {
+/** A service that accepts connections, and never answers. */
+function listen() {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connections: Deno.Conn[] = [];
   const accepted = (async () => {
     for await (const connection of listener) connections.push(connection);
   })().catch(() => {});
   const { port } = listener.addr as Deno.NetAddr;
-  const { pinger, failures } = createPinger(`http://127.0.0.1:${port}/a`);
+  return {
+    connections,
+    url: `http://127.0.0.1:${port}/secret`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      for (const connection of connections) connection.close();
+      await accepted;
+    },
+  };
+}
+
+Deno.test("Pinger waits for no answer once it is to end at once", async () => {
+  await using service = listen();
+  const { pinger, failures } = createPinger(service.url);
   const killer = new AbortController();
   pinger.start();
   const ended = pinger.end(0, killer.signal);
-  while (connections.length === 0) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await waitUntil(() => service.connections.length > 0);
   killer.abort();
   await ended;
-  await pinger.end(0, killer.signal);
-  assertEquals([failures, connections.length], [[], 1]);
-  listener.close();
-  for (const connection of connections) connection.close();
-  await accepted;
+  assertEquals([failures, service.connections.length], [[], 1]);
+});
+
+Deno.test("Pinger sends nothing when it is to end at once from the start", async () => {
+  await using server = serve();
+  const { pinger, failures } = createPinger(server.url);
+  await pinger.end(0, AbortSignal.abort());
+  assertEquals([server.urls, failures], [[], []]);
+});
+
+Deno.test("Pinger waits five seconds for each of three answers", async () => {
+  await using service = listen();
+  using time = new FakeTime();
+  const { pinger, failures } = createPinger(service.url);
+  const { signal, listeners } = countListeners();
+  const ended = pinger.end(0, signal);
+  for (let tries = 1; tries <= 3; tries++) {
+    // not in real time, or the next request would have a real timer
+    while (service.connections.length < tries) await advance(time, 0);
+    await advance(time, 4_999);
+    assertEquals([failures, service.connections.length], [[], tries]);
+    await advance(time, 1);
+  }
+  await ended;
+  const { host } = new URL(service.url);
+  assertEquals(failures, [`cannot ping ${host}: no answer for 5 s`]);
+  assertEquals(listeners.size, 0);
 });
 
 Deno.test("Pinger says which permission it needs", async () => {

@@ -94,6 +94,7 @@ const NO_WATCHDOG: Record<string, Partial<SystemdEnvironment>> = {
   "is not set": { watchdogUsec: undefined },
   "is zero": { watchdogUsec: "0" },
   "is no number": { watchdogUsec: "1s" },
+  "is no number either": { watchdogUsec: "s1" },
   "is for another process": { watchdogPid: "1234567890" },
 };
 
@@ -141,6 +142,76 @@ Deno.test({
       });
     }
   },
+});
+
+Deno.test({
+  name: "SystemdNotifier reports the next failure only after a success",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("test -f ok", async () => {
+      // the PATH begins with the folder of the script
+      const ok = `${Deno.env.get("PATH")!.split(":")[0]}/ok`;
+      const { notifier, failures } = open();
+      Deno.chdir(ok.slice(0, -3));
+      try {
+        for (const [isOk, count] of [[0, 1], [0, 1], [1, 1], [0, 2]]) {
+          if (isOk) await Deno.writeTextFile(ok, "");
+          await notifier.stopping();
+          assertEquals(failures.length, count);
+          if (isOk) await Deno.remove(ok);
+        }
+      } finally {
+        Deno.chdir(new URL("..", import.meta.url));
+      }
+    }),
+});
+
+Deno.test({
+  name: "SystemdNotifier reports that there is no systemd-notify",
+  ignore: isWindows,
+  async fn() {
+    const path = Deno.env.get("PATH")!;
+    Deno.env.set("PATH", "/nowhere");
+    try {
+      const { notifier, failures } = open();
+      await notifier.stopping();
+      assertEquals(failures.length, 1);
+      assertMatch(failures[0]!, /^cannot notify systemd: .*systemd-notify/);
+    } finally {
+      Deno.env.set("PATH", path);
+    }
+  },
+});
+
+Deno.test({
+  name: "openSystemd reads what systemd has set",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("", async (readMessages) => {
+      const variables = {
+        NOTIFY_SOCKET: "/run/systemd/notify",
+        WATCHDOG_USEC: "1000000",
+        WATCHDOG_PID: `${Deno.pid}`,
+      };
+      const onFailure = () => {};
+      assertEquals(openSystemd({ onFailure }), undefined);
+      for (const [name, value] of Object.entries(variables)) {
+        Deno.env.set(name, value);
+      }
+      try {
+        const notifier = openSystemd({ onFailure })!;
+        notifier.onProgress();
+        await notifier.stopping();
+        Deno.env.set("WATCHDOG_PID", "1234567890");
+        const other = openSystemd({ onFailure })!;
+        other.onProgress();
+        await other.stopping();
+      } finally {
+        for (const name of Object.keys(variables)) Deno.env.delete(name);
+      }
+      const messages = await readMessages();
+      assertEquals(messages, ["WATCHDOG=1", "STOPPING=1", "STOPPING=1"]);
+    }),
 });
 
 async function hasSystemdNotify() {

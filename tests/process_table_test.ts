@@ -63,3 +63,17 @@ Deno.test("readGroup is undefined when the processes cannot be listed", async ()
   const run = () => Promise.reject(new Error("no ps"));
   assertEquals(await readGroup(PID, "darwin", run), undefined);
 });
+
+Deno.test("readGroup lists the processes as the system does it", async () => {
+  const commands: unknown[] = [];
+  const run = (...command: unknown[]) => {
+    commands.push(command);
+    return Promise.resolve("");
+  };
+  for (const os of ["linux", "android", "darwin"]) {
+    await readGroup(PID, os, run);
+  }
+  const cat = ["sh", ["-c", "cat /proc/[0-9]*/stat"]];
+  const ps = ["-A", "-o", "pgid=", "-o", "stat=", "-o", "time="];
+  assertEquals(commands, [cat, cat, ["ps", ps]]);
+});
