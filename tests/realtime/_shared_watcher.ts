@@ -5,7 +5,7 @@
 // A watcher of a group in a process of its own, which a test can stop and kill.
 // It prints each event as a JSON line.
 
-import { Kvm } from "npm:@nats-io/kv@3.4.0";
+import { type KV, Kvm } from "npm:@nats-io/kv@3.4.0";
 import { connect } from "npm:@nats-io/transport-node@3.4.0";
 import { SharedFleet, WatchGroup } from "../../group.ts";
 import { subscribeHeartbeats } from "../../nats.ts";
@@ -21,11 +21,23 @@ const connection = await connect({
   maxPingOut: 1,
 });
 const kvm = new Kvm(connection);
-const group = new WatchGroup(await kvm.open("leases"), {
+
+/** Opens a bucket, however often the broker restarts meanwhile. */
+async function open(name: string): Promise<KV> {
+  for (;;) {
+    try {
+      return await kvm.open(name);
+    } catch {
+      // try again
+    }
+  }
+}
+
+const group = new WatchGroup(await open("leases"), {
   lease: Number(lease),
   partitions: 16,
 });
-const bucket = await kvm.open("fleet");
+const bucket = await open("fleet");
 const fleet = new SharedFleet(group, {
   timeout: Number(timeout),
   store: (partition) => natsStore(bucket, `${partition}.`),
