@@ -9,8 +9,16 @@ export interface Group {
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** A private part with more users than this is mutated by its own name only. */
-const MOST_USERS = 3;
+/** A private part that several modules stand on belongs to the first of these, then of all others. */
+const ORDER = [
+  "worker",
+  "monitor",
+  "supervisor",
+  "fleet",
+  "command",
+  "thread",
+  "nats",
+];
 
 /** Tests that bear another name than what they test. */
 const EXTRA: Record<string, RegExp> = {
@@ -41,23 +49,26 @@ async function partsOf(file: string, found = new Set<string>()) {
   return found;
 }
 
-/** How many public modules stand on each private part. */
-async function countUsers() {
-  const users = new Map<string, number>();
+/** The module that each private part belongs to. */
+async function findHomes() {
+  const modules: string[] = [];
   for await (const { name } of Deno.readDir(ROOT)) {
-    if (!/^[a-z]\w*\.ts$/.test(name) || name === "mod.ts") continue;
-    for (const part of await partsOf(name)) {
-      users.set(part, (users.get(part) ?? 0) + 1);
+    if (/^[a-z]\w*\.ts$/.test(name)) modules.push(name.slice(0, -3));
+  }
+  const homes = new Map<string, string>();
+  for (const name of new Set([...ORDER, ...modules.sort()])) {
+    for (const part of await partsOf(`${name}.ts`)) {
+      if (!homes.has(part)) homes.set(part, name);
     }
   }
-  return users;
+  return homes;
 }
 
 /** `monitor` or `_timers`: what is to be mutated, and by which tests it is judged. */
 export async function groupOf(name: string): Promise<Group> {
-  const users = await countUsers();
+  const homes = await findHomes();
   const parts = [...await partsOf(`${name}.ts`)]
-    .filter((part) => users.get(part)! <= MOST_USERS);
+    .filter((part) => homes.get(part) === name);
   const files = [`${name}.ts`, ...parts];
   const stems = files.map((file) => file.replace(/^_|\.ts$/g, ""));
   const tests: string[] = [];
