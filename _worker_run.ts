@@ -96,10 +96,9 @@ export class WorkerRun<R> {
 
   /** Starts the heartbeats; the work is called when the first result is wanted. */
   start(): WorkerStreams<R> {
-    if (this.#signal?.aborted) {
-      this.#aborter.abort(this.#signal.reason);
-      this.#end();
-    } else {
+    // the work is not called
+    if (this.#signal?.aborted) this.#end();
+    else {
       this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
       this.#emitter.start();
     }

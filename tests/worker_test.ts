@@ -906,3 +906,69 @@ Deno.test("startWorker ends an iterable that arrives after an abort or a cancel"
     assertEquals(seen.results.chunks, []);
   }
 });
+
+Deno.test("startWorker closes when it is aborted before its work was called", async () => {
+  const aborter = new AbortController();
+  let calls = 0;
+  const seen = record(startWorker(() => {
+    calls++;
+    return [1];
+  }, { signal: aborter.signal }));
+  aborter.abort(REASON);
+  await turn();
+  assertEquals([seen.results.end, seen.heartbeats.end], ["closed", "closed"]);
+  assertEquals([calls, seen.finished], [0, true]);
+});
+
+Deno.test("startWorker waits for a cleanup that runs when a stream is cancelled, and ends nothing twice", async () => {
+  for (const side of ["results", "heartbeats"] as const) {
+    const aborter = new AbortController();
+    const gate = gates();
+    let returns = 0;
+    const iterator = {
+      next: () => Promise.resolve({ done: false, value: 1 }),
+      async return() {
+        returns++;
+        await gate.wait();
+        return { done: true as const, value: undefined };
+      },
+    };
+    const worker = startWorker(
+      () => ({ [Symbol.asyncIterator]: () => iterator }),
+      { signal: aborter.signal },
+    );
+    let isFinished = false;
+    worker.finished.then(() => isFinished = true);
+    await turn();
+    aborter.abort(REASON);
+    await turn();
+    worker[side].cancel(REASON).catch(() => {});
+    await turn();
+    assertEquals([returns, isFinished], [1, false], side);
+    gate.next();
+    await turn();
+    assertEquals([returns, isFinished], [1, true], side);
+  }
+});
+
+Deno.test("startWorker sends no more heartbeats than it has news, when the work throws", async () => {
+  using time = new FakeTime(0);
+  const gate = gates();
+  const seen = record(
+    startWorker(async function* ({ beat }) {
+      beat("load");
+      await gate.wait();
+      throw FAILURE;
+      // deno-lint-ignore no-unreachable
+      yield 1;
+    }, { interval: 100 }),
+  );
+  await advance(time, 100, 10);
+  gate.next();
+  await advance(time, 1, 1);
+  assertStrictEquals(seen.results.end, FAILURE);
+  assertEquals(seen.heartbeats.chunks.map(({ seq, detail }) => [seq, detail]), [
+    [1, undefined],
+    [2, "load"],
+  ]);
+});
