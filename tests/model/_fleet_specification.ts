@@ -84,9 +84,10 @@ export class Deadlines {
     const { timeout } = this.#setup;
     const [first, second] = this.#delaysSince(start);
     if (!first || second) return second !== undefined;
+    // a tick is late by up to a period less than the clock is set
+    if (first.by > KNOWN_LAG_SHARE * timeout + this.period) return false;
     return this.#delays.some(({ at, by }) =>
-      at < first.at &&
-      Math.max(by, first.by) <= KNOWN_LAG_SHARE * timeout + this.period &&
+      at < first.at && 2 * by >= first.by - this.period &&
       at > start - KNOWN_LAG_TIMEOUTS * timeout - this.period
     );
   }
