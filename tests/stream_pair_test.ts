@@ -124,3 +124,15 @@ Deno.test("StreamPair resolves finished on demand, whatever its streams do", asy
   await undefined;
   assertEquals(isFinished, true);
 });
+
+Deno.test("StreamPair delivers what waits after close(), although the heartbeats are cancelled then", async () => {
+  const { pair, calls, results, heartbeats } = createPair(1);
+  pair.enqueue(1);
+  pair.beat(createHeartbeat(1));
+  pair.close();
+  pair.error(FAILURE);
+  await heartbeats.cancel(REASON);
+  assertEquals((await results.read()).value, 1);
+  assertEquals((await results.read()).done, true);
+  assertEquals(calls, []);
+});

@@ -1,98 +1,84 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import {
-  assertEquals,
-  assertRejects,
-  assertStrictEquals,
-  assertThrows,
-} from "@std/assert";
-import { checkIteratorResult, openSource } from "../_work_source.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { openSource } from "../_work_source.ts";
 
 const FAILURE = new Error("lost");
 
-/** A synchronous iterable that answers with one result, and counts `return()`. */
-function createIterable(result: unknown, hasReturn = true) {
-  const calls: string[] = [];
+/** An iterator that gives these results, and counts the calls of `return()`. */
+function createIterator(...results: unknown[]) {
+  const calls = { return: 0 };
   const iterator = {
-    next: () => result as IteratorResult<number>,
-    ...(hasReturn && {
-      return: () => {
-        calls.push("return");
-        return { done: true as const, value: undefined };
-      },
-    }),
-  };
-  return { calls, iterable: { [Symbol.iterator]: () => iterator } };
-}
-
-Deno.test("checkIteratorResult() takes objects and functions, and names what else it gets", () => {
-  checkIteratorResult({});
-  checkIteratorResult(() => {});
-  for (const result of [undefined, null, 5, "text", true]) {
-    assertThrows(
-      () => checkIteratorResult(result),
-      TypeError,
-      `Cannot take a result as the iterator returned no object: it returned ${result}`,
-    );
-  }
-});
-
-Deno.test("openSource() answers synchronously for a synchronous iterator", () => {
-  for (const value of [5, undefined, null, { then: 5 }]) {
-    const result = { done: false, value };
-    const { iterable, calls } = createIterable(result);
-    assertStrictEquals<unknown>(openSource(iterable).next(), result);
-    assertEquals(calls, []);
-  }
-});
-
-Deno.test("openSource() refuses what is no result of a synchronous iterator, at once", () => {
-  for (const result of [undefined, null, 5]) {
-    const { iterable, calls } = createIterable(result);
-    const source = openSource(iterable);
-    assertThrows(() => source.next(), TypeError, "returned no object");
-    assertEquals(calls, []);
-  }
-});
-
-Deno.test("openSource() ends an iterator whose promise rejects, unless it has ended", async () => {
-  for (const [done, expected] of [[false, ["return"]], [true, []]] as const) {
-    const result = { done, value: Promise.reject(FAILURE) };
-    const { iterable, calls } = createIterable(result);
-    const source = openSource(iterable);
-    assertStrictEquals(
-      await assertRejects(() => Promise.resolve(source.next())),
-      FAILURE,
-    );
-    assertEquals(calls, expected);
-  }
-});
-
-Deno.test("openSource() ends an iterator whose value cannot be looked at, unless it has ended", () => {
-  const value = {
-    get then() {
-      throw FAILURE;
+    next: () => results.shift() as IteratorResult<unknown>,
+    return() {
+      calls.return++;
+      return { done: true, value: undefined };
     },
   };
-  for (const [done, expected] of [[false, ["return"]], [true, []]] as const) {
-    const { iterable, calls } = createIterable({ done, value });
-    const source = openSource(iterable);
-    assertStrictEquals(assertThrows(() => source.next()), FAILURE);
-    assertEquals(calls, expected);
+  const source = openSource<unknown>({
+    [Symbol.iterator]: () => iterator as Iterator<unknown>,
+  });
+  return { calls, source };
+}
+
+/** A value whose getter `then` throws. */
+const trap = {
+  get then() {
+    throw FAILURE;
+  },
+};
+
+Deno.test("openSource gives the results of a synchronous iterator synchronously", () => {
+  const source = openSource(["a", null]);
+  assertEquals(source.next(), { done: false, value: "a" });
+  assertEquals(source.next(), { done: false, value: null });
+  assertEquals(source.next(), { done: true, value: undefined });
+});
+
+Deno.test("openSource takes a function for a result, which is an object, too", () => {
+  const result = Object.assign(() => {}, { done: false, value: 1 });
+  assertEquals(createIterator(result).source.next(), result as never);
+});
+
+Deno.test("openSource refuses what is no result, and says what it is", () => {
+  for (const value of [5, null, undefined, "x"]) {
+    assertThrows(
+      () => createIterator(value).source.next(),
+      TypeError,
+      `Cannot take a result as the iterator returned no object: it returned ${value}`,
+    );
   }
 });
 
-Deno.test("openSource() closes an iterator that has no return()", async () => {
-  const { iterable } = createIterable({ done: false, value: 1 }, false);
-  assertEquals(openSource(iterable).close(FAILURE), undefined);
-  const rejected = createIterable(
-    { done: false, value: Promise.reject(FAILURE) },
-    false,
-  );
-  assertStrictEquals(
-    await assertRejects(() =>
-      Promise.resolve(openSource(rejected.iterable).next())
-    ),
-    FAILURE,
-  );
+Deno.test("openSource waits for a promise among the results, and ends the iterator if it rejects", async () => {
+  const resolves = createIterator({ done: false, value: Promise.resolve(1) });
+  assertEquals(await resolves.source.next(), { done: false, value: 1 });
+  assertEquals(resolves.calls.return, 0);
+  for (const done of [false, true]) {
+    const value = Promise.reject(FAILURE);
+    const { source, calls } = createIterator({ done, value });
+    const error = await assertRejects(async () => await source.next());
+    assertEquals(error, FAILURE);
+    assertEquals(calls.return, done ? 0 : 1);
+  }
+});
+
+Deno.test("openSource throws what a getter `then` throws, and ends the iterator", () => {
+  for (const done of [false, true]) {
+    const { source, calls } = createIterator({ done, value: trap });
+    assertEquals(assertThrows(() => source.next()), FAILURE);
+    assertEquals(calls.return, done ? 0 : 1);
+  }
+});
+
+Deno.test("openSource closes an iterator that has no return()", () => {
+  const next = () => ({ done: false, value: 1 });
+  const sync = openSource<number>({ [Symbol.iterator]: () => ({ next }) });
+  const async = openSource<number>({
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(next()) }),
+  });
+  assertEquals([sync.close(FAILURE), async.close(FAILURE)], [
+    undefined,
+    undefined,
+  ]);
 });
