@@ -44,6 +44,21 @@ Deno.test("an error keeps its class, name, message, stack, cause and data", () =
   }
 });
 
+Deno.test("an error has no property that it had not, and its own can be changed", () => {
+  const plain = transfer(new TypeError("bad")) as TypeError;
+  assertEquals(Object.hasOwn(plain, "name"), false);
+  const errors = [1, 2];
+  const copy = transfer(
+    Object.assign(new Error("bad"), { errors, stack: undefined }),
+  ) as Error & { errors?: unknown };
+  assertEquals([copy.constructor, copy.stack], [Error, undefined]);
+  assertEquals(Object.entries(copy), [["errors", errors]]);
+  copy.errors = 5;
+  assertEquals(copy.errors, 5);
+  delete copy.errors;
+  assertEquals("errors" in copy, false);
+});
+
 Deno.test("an error keeps a name that is no class, whatever it is", () => {
   for (
     const name of ["OrderError", "toString", "__proto__", "constructor", ""]
@@ -99,6 +114,8 @@ Deno.test("a DOMException keeps its name, code, cause and data", () => {
   const { name, message, code, path } = copy;
   assertEquals([name, message, code, path], ["NotFoundError", "gone", 8, "/a"]);
   assert(copy.cause instanceof RangeError);
+  assertEquals(Object.keys(copy), ["path"]);
+  assertEquals("cause" in (transfer(new DOMException("gone")) as Error), false);
 });
 
 Deno.test("an error that contains itself ends with its text", () => {
