@@ -9,7 +9,13 @@ import { FakeTime } from "@std/testing/time";
 import { CommandError } from "../_command_error.ts";
 import { CommandRun, type CommandRunOptions } from "../_command_run.ts";
 import type { CommandOutput, ExitStatus } from "../_command_types.ts";
-import { advance, createSource, readAll, skewClock } from "./_help.ts";
+import {
+  advance,
+  countListeners,
+  createSource,
+  readAll,
+  skewClock,
+} from "./_help.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -127,6 +133,76 @@ Deno.test("CommandRun delivers output for half a second after an aborted tree ha
   assertEquals(output.end, "closed");
 });
 
+Deno.test("CommandRun closes half a second after an aborted tree has ended, whatever its exit code is", async () => {
+  for (const isFirst of [true, false]) {
+    using time = new FakeTime();
+    const { output, aborter, exit, endTree } = createRun();
+    if (isFirst) exit({ code: 3, signal: null });
+    await advance(time, 1);
+    aborter.abort();
+    exit({ code: 3, signal: null });
+    await advance(time, 1_000);
+    endTree();
+    await advance(time, 499);
+    assertEquals(output.end, undefined);
+    await advance(time, 1);
+    assertEquals(output.end, "closed");
+  }
+});
+
+const BEFORE_FAILURE: Record<
+  string,
+  (run: ReturnType<typeof createRun>) => void
+> = {
+  "runs": () => {},
+  "has exited": ({ exit }) => exit(SUCCESS),
+  "was asked to end": ({ aborter }) => aborter.abort(),
+  "has ended after that": ({ aborter, endTree }) => {
+    aborter.abort();
+    endTree();
+  },
+};
+
+for (const [when, prepare] of Object.entries(BEFORE_FAILURE)) {
+  Deno.test(`CommandRun errors when a pipe fails while the command ${when}`, async () => {
+    using time = new FakeTime();
+    const run = createRun();
+    prepare(run);
+    await advance(time, 1);
+    const reason = new Error("pipe");
+    run.err.controller.error(reason);
+    await advance(time, 1);
+    assertStrictEquals(run.output.end, reason);
+  });
+}
+
+Deno.test("CommandRun leaves no listener once the command or its tree has ended", async () => {
+  using time = new FakeTime();
+  for (const isAborted of [false, true]) {
+    const { aborter, signal, listeners } = countListeners();
+    const { exit, endPipes, endTree } = createRun({ signal });
+    assertEquals(listeners.size, 1);
+    if (isAborted) {
+      aborter.abort();
+      endTree();
+    } else {
+      exit(SUCCESS);
+      endPipes();
+    }
+    await advance(time, 1);
+    assertEquals(listeners.size, 0);
+  }
+});
+
+Deno.test("CommandRun needs no signal", async () => {
+  using time = new FakeTime();
+  const { output, exit, endPipes } = createRun({ signal: undefined });
+  exit(SUCCESS);
+  endPipes();
+  await advance(time, 1);
+  assertEquals(output.end, "closed");
+});
+
 Deno.test("CommandRun delivers 1 MiB at most after an aborted tree has ended", async () => {
   using time = new FakeTime();
   const { output, aborter, endTree, print } = createRun();
@@ -229,16 +305,19 @@ Deno.test("CommandRun sends SIGTERM when killSignal throws, and errors only afte
 
 Deno.test("CommandRun waits for the tree and its leader, if they were to end", async () => {
   using time = new FakeTime();
-  const { run, stopper, endTree, endLeader } = createRun();
-  await run.waitForTree();
-  stopper.abort();
-  let hasEnded = false;
-  run.waitForTree().then(() => hasEnded = true);
-  for (const end of [endTree, endLeader]) {
+  for (const order of [["tree", "leader"], ["leader", "tree"]]) {
+    const { run, stopper, endTree, endLeader } = createRun();
+    await run.waitForTree();
+    stopper.abort();
+    let hasEnded = false;
+    run.waitForTree().then(() => hasEnded = true);
+    for (const which of order) {
+      await advance(time, 1);
+      assertEquals(hasEnded, false, `${order}`);
+      if (which === "tree") endTree();
+      else endLeader();
+    }
     await advance(time, 1);
-    assertEquals(hasEnded, false);
-    end();
+    assertEquals(hasEnded, true);
   }
-  await advance(time, 1);
-  assertEquals(hasEnded, true);
 });
