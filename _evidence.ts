@@ -12,9 +12,9 @@
  * | the lateness of a check is | so the time since the last check |
  * | --- | --- |
  * | the jitter of timers at most | counts |
- * | half a period at most, or negative: the wall clock was set | counts as it was planned |
+ * | half a period at most and not known as lag, or negative: the wall clock was set | counts as it was planned |
  * | more, and a delay at least half as long came earlier in this silence: lag | counts |
- * | 2/5 of the timeout at most, and such a delay came lately (two to three timeouts before): lag | counts |
+ * | 2/5 of the timeout at most, and a delay at least half as long ended within the last two to three timeouts: lag | counts |
  * | anything else: an absence | does not count, and the silence starts anew |
  *
  * The silence is long enough once the time that counts reaches the timeout. The

@@ -83,9 +83,9 @@ export interface HeartbeatMonitorOptions<T = unknown> {
   name?: string | undefined;
   /**
    * Called when a silence passes `warnAfter`, and once more when that silence
-   * ends; not if it ends as a stall. If it throws, the stream errors with what it
-   * threw. With a `timeout` of `Infinity` and a `warnAfter`, silences are reported
-   * and nothing is ended.
+   * ends; not if it ends as a stall, or if another producer takes over. If it
+   * throws, the stream errors with what it threw. With a `timeout` of `Infinity`
+   * and a `warnAfter`, silences are reported and nothing is ended.
    */
   onSilence?: ((event: SilenceEvent<T>) => void) | undefined;
   /**

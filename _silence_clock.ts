@@ -17,11 +17,11 @@
  * `beat()` is a sign of life that never waits: it begins a new silence, and
  * changes no phase.
  *
- * The timer is neither set nor cleared at a chunk or a beat: a check finds the
- * silence that runs, and plans the next one by it.
+ * While the timer is set, a chunk or a beat neither sets nor clears one: a check
+ * finds the silence that runs, and plans the next check by it.
  *
  * `onSilence` is called at the first check that finds a silence of `warnAfter`,
- * and once more when that silence ends. Where `timeout` is infinite, no stall is
+ * and once more when that silence ends, unless its producer is gone. Where `timeout` is infinite, no stall is
  * reported, and there is no timer from the first of these calls to the second.
  *
  * @module

@@ -10,8 +10,8 @@ export type StreamName = "results" | "heartbeats";
 /** What the owner of a {@linkcode StreamPair} does on the consumer's demand. */
 export interface StreamPairHandlers {
   /**
-   * The consumer asks for a result. Not called again until the returned promise
-   * resolves and a result was enqueued; never called after the end.
+   * The consumer asks for a result. Not called again until a result was enqueued,
+   * however many reads wait; never called after the end.
    */
   onPull(): void | PromiseLike<void>;
   /**
@@ -25,15 +25,15 @@ export interface StreamPairHandlers {
  * The two streams of a worker, `results` and `heartbeats`, and the promise
  * `finished`. Only this class holds their controllers.
  *
- * | phase | `close()` | `error(e)` | consumer cancels `results` | consumer cancels `heartbeats` |
- * | --- | --- | --- | --- | --- |
- * | `open` | → `ended`, both close | → `ended`, both error; → `failing` if a result waits | → `ended`, heartbeats close | → `ended`, results error |
- * | `failing` | | | → `ended` | → `ended`, results error at once |
- * | `ended` | | | | |
+ * | phase | consumer pulls | `close()` | `error(e)` | consumer cancels `results` | consumer cancels `heartbeats` |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `open` | `onPull()`, unless a result is on its way | → `ended`, both close | → `ended`, both error; → `failing` if a result waits | → `ended`, heartbeats close, `onCancel()` | → `ended`, results error, `onCancel()` |
+ * | `failing` | → `ended`, results error | | | → `ended` | → `ended`, results error at once |
+ * | `ended` | | | | | |
  *
  * In `failing`, a result waits in the queue, where an error would drop it. So
- * `results` errors when the consumer asks for the next one. `heartbeats` has
- * the error already.
+ * `results` errors once that result was taken. A heartbeat that is unread is
+ * delivered before the end, too. Results and heartbeats pass in `open` only.
  *
  * An event that is not in the table is ignored. `finished` is independent of
  * the phase: the work may go on after its streams have ended.
@@ -49,6 +49,8 @@ export class StreamPair<R> {
   #heartbeats: ConflatedStream<Heartbeat>;
   #highWaterMark: number;
   #error: unknown;
+  /** Whether a result was asked for that was not enqueued yet. */
+  #isResultWanted = false;
 
   /**
    * @param handlers What to do when the consumer pulls or cancels.
@@ -78,12 +80,15 @@ export class StreamPair<R> {
     return this.#phase === "open";
   }
 
-  /** Adds a result; ignored after the end. */
+  /** Adds a result, unless the streams have ended or failed. */
   enqueue(result: R) {
-    if (this.#phase === "open") this.#results.enqueue(result);
+    if (this.#phase !== "open") return;
+    // first, as enqueue() asks for the next result at once if a read waits for it
+    this.#isResultWanted = false;
+    this.#results.enqueue(result);
   }
 
-  /** Replaces the unread heartbeat; ignored after the end. */
+  /** Replaces the unread heartbeat, unless the streams have ended or failed. */
   beat(heartbeat: Heartbeat) {
     if (this.#phase === "open") this.#heartbeats.put(heartbeat);
   }
@@ -118,6 +123,8 @@ export class StreamPair<R> {
   #onPull() {
     switch (this.#phase) {
       case "open":
+        if (this.#isResultWanted) return;
+        this.#isResultWanted = true;
         return this.#handlers.onPull();
       case "failing":
         return this.#errorResults(this.#error);
@@ -133,7 +140,7 @@ export class StreamPair<R> {
   }
 
   #onHeartbeatsCancelled(reason: unknown) {
-    // without a reason, the AbortError that an abort without a reason has
+    // the default reason, as abort() has
     const cause = reason ?? AbortSignal.abort().reason;
     const wasOpen = this.#phase === "open";
     if (this.#phase !== "ended") this.#errorResults(cause);

@@ -41,10 +41,11 @@ export interface SupervisorRunOptions {
 /**
  * Where a supervisor is in its life.
  *
- * - `deciding`: no attempt runs. The first one has not started yet, or the
+ * - `deciding`: between two attempts. The first one has not started yet, or the
  *   outcome of the last one is judged.
  * - `running`: an attempt runs.
- * - `waiting`: no attempt runs, the next one is due later. `wake` ends the wait.
+ * - `waiting`: the next attempt is due later; the last one may still be stopping.
+ *   `wake` ends the wait.
  * - `ended`: no attempt follows.
  */
 type Phase<R> =
@@ -67,7 +68,7 @@ type EventData<E = SupervisorEvent> = E extends unknown
  *
  * | phase | the attempt returns | the attempt stalls or fails | `signal` aborts | the consumer cancels a stream |
  * | --- | --- | --- | --- | --- |
- * | `deciding` | | | no attempt follows → `ended`: close | → `ended` |
+ * | `deciding` | | | no attempt follows → `ended`: error if an attempt has just failed and `shouldRestart` was not asked yet, else close | → `ended`: stop the last attempt |
  * | `running` | → `ended`: close | → `deciding`: restart → `waiting`; no restart → `ended`: error | the attempt's signal aborts, and the attempt may finish its unit | → `ended`: stop the attempt |
  * | `waiting` | | | the wait ends → `ended`: close | → `ended`: stop the last attempt |
  * | `ended` | | | | |
@@ -75,9 +76,9 @@ type EventData<E = SupervisorEvent> = E extends unknown
  * From `waiting`, the next attempt starts (→ `running`) when the delay is over
  * and the last attempt has stopped or has had its `stopTimeout`.
  *
- * An attempt that stalls or fails after the abort is not restarted: both streams
- * error. What a hook throws stops the attempt and errors both streams, in any
- * phase. A read of the consumer goes to the attempt that runs, or to the next.
+ * An attempt that stalls or fails is not restarted after the abort, nor if the
+ * abort comes before its outcome is judged: both streams error. What `onEvent` or `shouldRestart` throws stops the attempt and errors
+ * both streams, in any phase. A read of the consumer goes to the attempt that runs, or to the next.
  *
  * `finished` resolves when the run has ended and the work of all attempts has.
  */

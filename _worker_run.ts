@@ -26,7 +26,7 @@ export interface WorkerRunOptions {
 /**
  * Where a run is in its life.
  *
- * - `idle`: no unit runs; the consumer has not asked for more.
+ * - `idle`: no unit runs; the queue is full, or nothing was pulled yet.
  * - `running`: a unit is in flight.
  * - `stopping`: `signal` aborted while a unit was in flight. It may finish.
  * - `closing`: `signal` aborted, no unit is in flight, and the work's cleanup
@@ -47,18 +47,17 @@ type Phase =
  * One run of work: it pulls units when the consumer asks for results, and ends
  * as the table of `startWorker()` says.
  *
- * | phase | consumer pulls | unit settles | unit is the last, or throws | `signal` aborts | consumer cancels a stream |
- * | --- | --- | --- | --- | --- | --- |
- * | `idle` | → `running`: run a unit | | | → `closing`: close the source | → `cancelled`: close the source |
- * | `running` | | → `idle`: deliver | → `ended`: close or error the streams | → `stopping` | → `cancelled`: close the source |
- * | `stopping` | | deliver, → `closing`: close the source | → `ended`: close or error the streams | | → `cancelled`: close the source |
- * | `closing` | | | → `ended` once the source is closed | | → `cancelled` |
- * | `cancelled` | | wait for the source to close | → `ended` | | |
- * | `ended` | | | | | |
+ * | phase | consumer pulls | unit settles | unit is the last, or throws | the cleanup ends | `signal` aborts | consumer cancels a stream |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `idle` | → `running`: run a unit | | | | → `closing`: close the source | → `cancelled`: close the source |
+ * | `running` | | → `idle`: deliver | → `ended`: close or error the streams | | → `stopping` | → `cancelled`: close the source |
+ * | `stopping` | | deliver, → `closing`: close the source | → `ended`: close or error the streams | | | → `cancelled`: close the source |
+ * | `closing` | | | | → `ended`: close or error the streams | | → `cancelled` |
+ * | `cancelled` | | → `ended` if the cleanup has ended | the same | → `ended` if no unit is in flight | | |
+ * | `ended` | | | | | | |
  *
- * In `cancelled`, the run ends when the source is closed and no unit is in
- * flight any more. Every abort and cancel also aborts the work's own signal,
- * with the same reason.
+ * An event in an empty cell is impossible, or changes nothing. Every abort and
+ * cancel also aborts the work's own signal, with the same reason.
  */
 export class WorkerRun<R> {
   #phase: Phase = "idle";
@@ -69,12 +68,12 @@ export class WorkerRun<R> {
   #source: WorkSource<R> | undefined;
   #emitter: HeartbeatEmitter;
   #pair: StreamPair<R>;
-  /** After a cancel: what still runs, of the unit in flight and the cleanup. */
+  /** After a cancel: how many of the unit in flight and the cleanup still run. */
   #stillRunning = 0;
   // made once, because they are used for each unit
   #onUnitSettled = (result: IteratorResult<R>) => this.#takeResult(result);
   #onUnitFailed = (error: unknown) => this.#endWithError(error);
-  #onAbort = () => this.#stop(this.#signal!.reason);
+  #onAbort = () => this.#onSignalAborted(this.#signal!.reason);
 
   constructor(work: Work<R>, options: WorkerRunOptions) {
     const { name, interval, signal, lastDetail } = options;
@@ -94,7 +93,7 @@ export class WorkerRun<R> {
     });
   }
 
-  /** Starts the heartbeats; the work is called when the first result is wanted. */
+  /** Starts the heartbeats; the streams call the work when they first pull, in the next microtask. */
   start(): WorkerStreams<R> {
     // the work is not called
     if (this.#signal?.aborted) this.#end();
@@ -122,30 +121,29 @@ export class WorkerRun<R> {
       beat: (detail) => this.#emitter.recordDetail(detail),
       lastDetail: this.#lastDetail,
     });
-    if (!isThenable(iterable)) return this.#runUnit(this.#open(iterable));
+    if (!isThenable(iterable)) {
+      return this.#runUnit(this.#source = openSource(iterable));
+    }
     return Promise.resolve(iterable)
       .then((iterable) => this.#onWorkResolved(iterable))
       .catch(this.#onUnitFailed);
-  }
-
-  #open(iterable: Awaited<ReturnType<Work<R>>>): WorkSource<R> {
-    return this.#source = openSource(iterable);
   }
 
   /** The promise that the work returned has resolved. */
   #onWorkResolved(
     iterable: Awaited<ReturnType<Work<R>>>,
   ): void | PromiseLike<void> {
-    const source = this.#open(iterable);
+    const source = openSource(iterable);
     switch (this.#phase) {
       case "running":
-        return this.#runUnit(source);
+        return this.#runUnit(this.#source = source);
       case "stopping":
         this.#phase = "closing";
+        this.#source = source;
         this.#closeSource();
         break;
       case "cancelled":
-        this.#closeCancelledSource();
+        this.#closeCancelledSource(source);
         break;
     }
   }
@@ -162,8 +160,9 @@ export class WorkerRun<R> {
       checkIteratorResult(result);
       const { done, value } = result;
       this.#emitter.recordProgress();
-      if (done) this.#end();
-      else this.#deliver(value);
+      if (!done) this.#deliver(value);
+      else if (this.#phase === "cancelled") this.#onUnitOrCleanupDone();
+      else this.#end();
     } catch (error) {
       this.#endWithError(error);
     }
@@ -182,13 +181,13 @@ export class WorkerRun<R> {
         this.#closeSource();
         break;
       case "cancelled":
-        this.#onOneStopped();
+        this.#onUnitOrCleanupDone();
         break;
     }
   }
 
-  /** `signal` aborted: no unit starts any more, and the one in flight may finish. */
-  #stop(reason: unknown) {
+  /** No unit starts any more, and the one in flight may finish. */
+  #onSignalAborted(reason: unknown) {
     const isIdle = this.#phase === "idle";
     this.#phase = isIdle ? "closing" : "stopping";
     this.#aborter.abort(reason);
@@ -211,24 +210,25 @@ export class WorkerRun<R> {
     this.#phase = "cancelled";
     this.#release();
     this.#aborter.abort(reason);
+    this.#stillRunning = 1;
     if (phase === "closing") return;
-    this.#stillRunning = phase === "idle" ? 1 : 2;
-    this.#closeCancelledSource();
+    if (phase !== "idle") this.#stillRunning++;
+    this.#closeCancelledSource(this.#source);
   }
 
-  async #closeCancelledSource() {
+  async #closeCancelledSource(source = this.#source) {
     try {
-      // a generator that cancels its own worker cannot be closed while it runs
+      // a generator that cancels its own worker runs until the next microtask
       await undefined;
-      await this.#source?.close(this.#aborter.signal.reason);
+      await source?.close(this.#aborter.signal.reason);
     } catch {
       // nobody is left to report it to
     }
-    this.#onOneStopped();
+    this.#onUnitOrCleanupDone();
   }
 
   /** After a cancel: the unit in flight has settled, or the cleanup has. */
-  #onOneStopped() {
+  #onUnitOrCleanupDone() {
     if (--this.#stillRunning === 0) this.#end();
   }
 
@@ -242,6 +242,7 @@ export class WorkerRun<R> {
 
   /** The work, or its cleanup, has ended with an error. */
   #endWithError(error: unknown) {
+    if (this.#phase === "cancelled") return this.#onUnitOrCleanupDone();
     if (isAbort(error, this.#aborter.signal)) return this.#end();
     this.#phase = "ended";
     this.#release();

@@ -66,12 +66,12 @@ export interface StartWorkerOptions {
  * | what ends it | `results` | `heartbeats` | `context.signal` | the work | `finished` resolves |
  * | --- | --- | --- | --- | --- | --- |
  * | the work returns | close | close | does not abort | has ended | at once |
- * | the work throws | error with what it threw | error with the same | does not abort | has ended | at once |
+ * | the work throws | deliver what is queued, then error with what it threw | error with the same | does not abort | has ended | at once |
  * | `signal` aborts between two units | close | close | aborts, same reason | its `finally` runs, then the streams close | with the streams |
  * | `signal` aborts during a unit | deliver its result, then close | close with them | aborts, same reason | the unit may finish, its `finally` runs, then the streams close | with the streams |
  * | … and the work throws the reason or an `AbortError` | close | close | as above | has ended | with the streams |
  * | … and the work or its `finally` throws anything else | deliver what is queued, then error with it | error with it | as above | has ended | with the streams |
- * | … and the work ignores it | stay open | stay open and silent, so a monitor sees the hung shutdown | as above | goes on | when it ends |
+ * | … and the work ignores it | stay open | stay open, and silent unless the work calls `beat()`: a monitor sees the hung shutdown | as above | goes on | when it ends |
  * | `signal` had aborted before the start | close | close, empty | aborted | is not called | at once |
  * | `heartbeats` is cancelled (a stall) | error with that reason, at once | closed | aborts, same reason | `return()` is called on its iterator, nothing waits for it | when the work ends, if ever |
  * | `results` is cancelled | closed | close, at once | aborts, same reason | as above | as above |
@@ -82,7 +82,8 @@ export interface StartWorkerOptions {
  * The pattern is from *Concurrency in Go* by Katherine Cox-Buday.
  *
  * @typeParam R The type of a result.
- * @param work The work. It is called once, when the first result is wanted.
+ * @param work The work. It is called once, right after the start: one result is
+ * made ahead of the first read.
  * @param options The name, the interval and the signal.
  * @returns The worker's streams.
  * @throws {TypeError} If `work` is not a function, or an option is of the

@@ -136,3 +136,16 @@ Deno.test("StreamPair delivers what waits after close(), although the heartbeats
   assertEquals((await results.read()).done, true);
   assertEquals(calls, []);
 });
+
+Deno.test("StreamPair asks for one result at a time, however many reads wait", async () => {
+  const { pair, calls, results } = createPair();
+  const reads = [results.read(), results.read()];
+  await undefined;
+  assertEquals(calls, ["pull"]);
+  pair.enqueue(1);
+  await reads[0];
+  assertEquals(calls, ["pull", "pull"]);
+  pair.enqueue(2);
+  assertEquals((await Promise.all(reads)).map(({ value }) => value), [1, 2]);
+  assertEquals(calls, ["pull", "pull"]);
+});

@@ -1674,3 +1674,25 @@ Deno.test("supervise reports the silence of an attempt to onSilence before it is
   assertEquals(await all, [1]);
   assertEquals(events, [["silent", 1500, 1], ["recovered", 2500, 1]]);
 });
+
+Deno.test("supervise asks an attempt for no more results than are read", async () => {
+  let made = 0;
+  const { results, finished } = supervise(
+    ({ signal }) =>
+      startWorker(async function* () {
+        for (;;) {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          yield ++made;
+        }
+      }, { signal }),
+    { timeout: 10_000 },
+  );
+  const reader = results.getReader();
+  const reads = await Promise.all([reader.read(), reader.read()]);
+  assertEquals(reads.map(({ value }) => value), [1, 2]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  // one waits in the worker's queue
+  assertEquals(made, 3);
+  await reader.cancel();
+  await finished;
+});

@@ -972,3 +972,33 @@ Deno.test("startWorker sends no more heartbeats than it has news, when the work 
     [2, "load"],
   ]);
 });
+
+Deno.test("startWorker finishes only when the cleanup has ended, too, although the unit was the last or threw", async () => {
+  for (const unit of ["the last", "throws"]) {
+    const [units, cleanups] = [gates(), gates()];
+    const iterator = {
+      async next() {
+        await units.wait();
+        if (unit === "throws") throw FAILURE;
+        return { done: true as const, value: undefined };
+      },
+      async return() {
+        await cleanups.wait();
+        return { done: true as const, value: undefined };
+      },
+    };
+    const seen = record(
+      startWorker(() => ({ [Symbol.asyncIterator]: () => iterator })),
+    );
+    await turn();
+    await seen.heartbeats.cancel(REASON);
+    await turn();
+    units.next();
+    await turn();
+    assertEquals(seen.finished, false, unit);
+    cleanups.next();
+    await turn();
+    assertEquals(seen.finished, true, unit);
+    assertStrictEquals(seen.results.end, REASON);
+  }
+});
