@@ -38,13 +38,17 @@ function keyOf({ file, mutator, original, replacement }: Mutant) {
   return [file, mutator, flatten(original), flatten(replacement)].join("\n");
 }
 
-/** Which mutants a former report lists as alive. */
+/** Which mutants a former report lists as alive, or does not know. */
 export function readSurvivors(report: string) {
+  const files = new Set(
+    [...report.matchAll(/^(\S+\.ts): \d+ of \d+ killed$/gm)]
+      .map(([, file]) => file),
+  );
   const keys = new Set<string>();
   const entry =
     /^(?:survived|not covered): (\S+):\d+:\d+ (\w+)\n {2}(.*)\n {2}→ (.*)$/gm;
   for (const [, ...parts] of report.matchAll(entry)) keys.add(parts.join("\n"));
-  return (mutant: Mutant) => keys.has(keyOf(mutant));
+  return (mutant: Mutant) => !files.has(mutant.file) || keys.has(keyOf(mutant));
 }
 
 function print({ mutant, outcome }: Verdict) {
