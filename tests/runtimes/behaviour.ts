@@ -51,9 +51,10 @@ function countTimers(kind: "Timeout" | "Interval") {
   >;
   const { [`set${kind}`]: set, [`clear${kind}`]: clear } = scope;
   scope[`set${kind}`] = (callback, ...rest) => {
-    const timer = set!(() => {
+    const timer = set!((...args: unknown[]) => {
       if (kind === "Timeout") armed.delete(Number(timer));
-      (callback as () => void)();
+      // a runtime's own timers have arguments
+      (callback as (...args: unknown[]) => void)(...args);
     }, ...rest);
     armed.set(Number(timer), String(new Error(`set${kind}(${rest})`).stack));
     return timer;
