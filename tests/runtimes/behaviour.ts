@@ -355,7 +355,7 @@ const together: Behaviours = {
       collect(pings.stream.pipeThrough(monitor), chunks),
     );
     assertSame(error.count, 0, "heartbeats");
-    assert(chunks.length > 1, "the pings did not pass");
+    assert(chunks.length > 0, "the pings did not pass");
   },
 
   async "a monitor guards the streams of the runtime itself"() {
