@@ -244,8 +244,8 @@ class FleetChecker {
     for (const member of this.#members.values()) {
       if (by > 0) {
         member.fast += by;
-        // a heartbeat may have come at the end of a tick that is late
-        member.slow += Math.max(period, 2);
+        // a heartbeat may have come at the end of a tick that is late; a few ms where the ticks are 1 ms apart
+        member.slow += Math.max(period, 4);
       } else member.slow -= by;
     }
     this.#setAt = this.#time.now;

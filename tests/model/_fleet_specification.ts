@@ -15,8 +15,8 @@ import type { FleetSetup } from "./_fleet_schedule.ts";
 
 /** Up to this (ms), lateness is taken for time that passed. */
 export const USUAL_LATENESS_MS = 10;
-/** Lateness up to this share of the timeout can be known for lag from before a silence, for some timeouts. */
-const [KNOWN_LAG_SHARE, KNOWN_LAG_TIMEOUTS] = [2 / 5, 4] as const;
+/** Lateness up to this share of the timeout can be known for lag from before a silence. */
+const KNOWN_LAG_SHARE = 2 / 5;
 
 /** Throws unless a claim holds. */
 export function claim(holds: boolean, what: string): asserts holds {
@@ -86,9 +86,9 @@ export class Deadlines {
     if (!first || second) return second !== undefined;
     // a tick is late by up to a period less than the clock is set
     if (first.by > KNOWN_LAG_SHARE * timeout + this.period) return false;
+    // for how long it is known is left open: the fleet's clock stands still while it has no timer
     return this.#delays.some(({ at, by }) =>
-      at < first.at && 2 * by >= first.by - this.period &&
-      at > start - KNOWN_LAG_TIMEOUTS * timeout - this.period
+      at < first.at && 2 * by >= first.by - this.period
     );
   }
 
