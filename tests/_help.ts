@@ -3,10 +3,18 @@
 import { setImmediate } from "node:timers";
 import type { FakeTime } from "@std/testing/time";
 
-/** Flags for child processes, so that they resolve @std as this one does. */
+/**
+ * Flags for child processes, so that they resolve packages as this one does. The
+ * lock keeps them from installing other versions under the tests that run.
+ */
 export const NPM_FLAGS =
   /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
-    ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
+    ? [
+      "--import-map=import_map.npm.json",
+      "--node-modules-dir=auto",
+      "--lock=deno.lock",
+      "--frozen",
+    ]
     : [];
 
 /** Advances the time in steps and runs the microtasks between and after them. */

@@ -8,6 +8,8 @@
 // arguments it runs on those that HEARTBEAT_RUNTIMES lists, else on what it finds.
 // deno-lint-ignore-file no-console
 
+import { NPM_FLAGS } from "../_help.ts";
+
 const ROOT = new URL("../../", import.meta.url);
 /** The longest that a runtime may take (ms), whatever it hangs in. */
 const HANG = 60_000;
@@ -18,11 +20,6 @@ const COMMANDS: Record<string, string[]> = {
   bun: ["bun"],
   chromium: ["chromium", "chromium-browser", "google-chrome"],
 };
-
-/** How this process resolves the standard library, for its children. */
-const MAP = /^npm:|\/node_modules\//.test(import.meta.resolve("@std/assert"))
-  ? ["--import-map=import_map.npm.json", "--node-modules-dir=auto"]
-  : [];
 
 /** The runtimes that must be there, if they are named. */
 export const WANTED: string[] | undefined = Deno.env.get("HEARTBEAT_RUNTIMES")
@@ -89,7 +86,7 @@ export async function bundle(): Promise<string> {
   await Deno.writeTextFile(`${folder}/package.json`, '{"type":"module"}');
   const { code, rest } = await execute(Deno.execPath(), [
     "bundle",
-    ...MAP,
+    ...NPM_FLAGS,
     "--quiet",
     "--platform=browser",
     `--outdir=${folder}`,
@@ -109,7 +106,14 @@ export async function run(
 ): Promise<{ ok: boolean; out: string; rest: string }> {
   const file = `${folder}/behaviour.js`;
   const args = runtime === "chromium"
-    ? ["run", "-A", ...MAP, "tests/runtimes/chromium.ts", folder, executable]
+    ? [
+      "run",
+      "-A",
+      ...NPM_FLAGS,
+      "tests/runtimes/chromium.ts",
+      folder,
+      executable,
+    ]
     // the core needs no permissions; a thread's module is read, and commands are run
     : runtime === "deno"
     ? ["run", "--no-prompt", `--allow-read=${folder}`, "--allow-run", file]
