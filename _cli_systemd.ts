@@ -26,6 +26,12 @@ export interface SystemdEnvironment {
 export interface SystemdOptions {
   /** Called when the messages begin to fail, once until one succeeds. */
   onFailure: (message: string) => void;
+  /**
+   * The program that sends the messages.
+   *
+   * @default {"systemd-notify"}
+   */
+  command?: string;
 }
 
 /** A variable of the environment; `undefined` if it may not be read, as a prompt would block. */
@@ -34,11 +40,14 @@ function getVariable(variable: string) {
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
-function readEnvironment(): SystemdEnvironment {
+/** Reads what systemd has set; `get` gives a variable of the environment. */
+export function readEnvironment(
+  get: (variable: string) => string | undefined = getVariable,
+): SystemdEnvironment {
   return {
-    socket: getVariable("NOTIFY_SOCKET"),
-    watchdogUsec: getVariable("WATCHDOG_USEC"),
-    watchdogPid: getVariable("WATCHDOG_PID"),
+    socket: get("NOTIFY_SOCKET"),
+    watchdogUsec: get("WATCHDOG_USEC"),
+    watchdogPid: get("WATCHDOG_PID"),
   };
 }
 
@@ -109,7 +118,7 @@ export class SystemdNotifier {
   #notify(message: string) {
     this.#unsent++;
     this.#sent = this.#sent.then(async () => {
-      const failure = await send(message);
+      const failure = await send(message, this.#options.command);
       this.#unsent--;
       if (failure && !this.#isFailing) {
         this.#options.onFailure(`cannot notify systemd: ${failure}`);
@@ -120,9 +129,12 @@ export class SystemdNotifier {
 }
 
 /** Sends a message; returns why it could not be sent. */
-async function send(message: string): Promise<string | undefined> {
+async function send(
+  message: string,
+  command = "systemd-notify",
+): Promise<string | undefined> {
   try {
-    const { success, code, stderr } = await new Deno.Command("systemd-notify", {
+    const { success, code, stderr } = await new Deno.Command(command, {
       args: [message],
       stdin: "null",
       stdout: "null",

@@ -2,7 +2,11 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { openSystemd, type SystemdEnvironment } from "../_cli_systemd.ts";
+import {
+  openSystemd,
+  readEnvironment,
+  type SystemdEnvironment,
+} from "../_cli_systemd.ts";
 import { isWindows, withTempDir } from "./_command.ts";
 import { NPM_FLAGS, skewClock, waitUntil } from "./_help.ts";
 
@@ -12,30 +16,40 @@ const ENVIRONMENT: SystemdEnvironment = {
   watchdogPid: undefined,
 };
 
-/** Puts a `systemd-notify` first on the PATH, which logs its arguments. */
+/** Where a `systemd-notify` of a test is, and what it was called with. */
+interface Command {
+  folder: string;
+  open: typeof open;
+  readMessages: () => Promise<string[]>;
+}
+
+/** Makes a `systemd-notify` that logs its arguments, and then runs a script in its folder. */
 function withCommand(
   script: string,
-  body: (readMessages: () => Promise<string[]>) => Promise<void>,
+  body: (command: Command) => Promise<void>,
 ) {
   return withTempDir(async (folder) => {
     const log = `${folder}/log`;
-    const file = `${folder}/systemd-notify`;
-    const text = `#!/bin/sh\necho "$@" >> ${log}\n${script}\n`;
-    await Deno.writeTextFile(file, text, { mode: 0o755 });
-    const path = Deno.env.get("PATH")!;
-    Deno.env.set("PATH", `${folder}:${path}`);
-    try {
-      await body(async () => (await Deno.readTextFile(log)).trim().split("\n"));
-    } finally {
-      Deno.env.set("PATH", path);
-    }
+    const command = `${folder}/systemd-notify`;
+    const text = `#!/bin/sh\ncd ${folder}\necho "$@" >> log\n${script}\n`;
+    await Deno.writeTextFile(command, text, { mode: 0o755 });
+    await body({
+      folder,
+      open: (environment) => open(environment, command),
+      readMessages: async () =>
+        (await Deno.readTextFile(log)).trim().split("\n"),
+    });
   });
 }
 
-function open(environment: Partial<SystemdEnvironment> = {}) {
+function open(
+  environment: Partial<SystemdEnvironment> = {},
+  command = "systemd-notify",
+) {
   const failures: string[] = [];
   const notifier = openSystemd({
     onFailure: (message) => void failures.push(message),
+    command,
   }, { ...ENVIRONMENT, ...environment });
   return { notifier: notifier!, failures };
 }
@@ -51,7 +65,7 @@ Deno.test({
     "SystemdNotifier sends that the service is ready, lives and stops, in this order",
   ignore: isWindows,
   fn: () =>
-    withCommand("", async (readMessages) => {
+    withCommand("", async ({ open, readMessages }) => {
       const { notifier, failures } = open();
       notifier.ready();
       await notifier.stopping();
@@ -72,7 +86,7 @@ Deno.test({
     "SystemdNotifier sends signs of life four times a watchdog's time at most, whatever the clock does",
   ignore: isWindows,
   fn: () =>
-    withCommand("", async (readMessages) => {
+    withCommand("", async ({ open, readMessages }) => {
       using time = new FakeTime();
       using clock = skewClock(time);
       const { notifier } = open();
@@ -103,7 +117,7 @@ for (const [when, environment] of Object.entries(NO_WATCHDOG)) {
     name: `SystemdNotifier sends no signs of life when the watchdog ${when}`,
     ignore: isWindows,
     fn: () =>
-      withCommand("", async (readMessages) => {
+      withCommand("", async ({ open, readMessages }) => {
         const { notifier } = open(environment);
         notifier.onProgress();
         await notifier.stopping();
@@ -117,7 +131,7 @@ Deno.test({
     "SystemdNotifier sends signs of life when the watchdog is for this process",
   ignore: isWindows,
   fn: () =>
-    withCommand("", async (readMessages) => {
+    withCommand("", async ({ open, readMessages }) => {
       const { notifier } = open({ watchdogPid: `${Deno.pid}` });
       notifier.onProgress();
       await notifier.stopping();
@@ -134,7 +148,7 @@ Deno.test({
       ["exit 3", "systemd-notify ended with exit code 3"],
     ] as const;
     for (const [script, why] of scripts) {
-      await withCommand(script, async () => {
+      await withCommand(script, async ({ open }) => {
         const { notifier, failures } = open();
         notifier.ready();
         await notifier.stopping();
@@ -148,20 +162,13 @@ Deno.test({
   name: "SystemdNotifier reports the next failure only after a success",
   ignore: isWindows,
   fn: () =>
-    withCommand("test -f ok", async () => {
-      // the PATH begins with the folder of the script
-      const ok = `${Deno.env.get("PATH")!.split(":")[0]}/ok`;
+    withCommand("test -f ok", async ({ folder, open }) => {
       const { notifier, failures } = open();
-      Deno.chdir(ok.slice(0, -3));
-      try {
-        for (const [isOk, count] of [[0, 1], [0, 1], [1, 1], [0, 2]]) {
-          if (isOk) await Deno.writeTextFile(ok, "");
-          await notifier.stopping();
-          assertEquals(failures.length, count);
-          if (isOk) await Deno.remove(ok);
-        }
-      } finally {
-        Deno.chdir(new URL("..", import.meta.url));
+      for (const [isOk, count] of [[0, 1], [0, 1], [1, 1], [0, 2]]) {
+        if (isOk) await Deno.writeTextFile(`${folder}/ok`, "");
+        await notifier.stopping();
+        assertEquals(failures.length, count);
+        if (isOk) await Deno.remove(`${folder}/ok`);
       }
     }),
 });
@@ -170,16 +177,10 @@ Deno.test({
   name: "SystemdNotifier reports that there is no systemd-notify",
   ignore: isWindows,
   async fn() {
-    const path = Deno.env.get("PATH")!;
-    Deno.env.set("PATH", "/nowhere");
-    try {
-      const { notifier, failures } = open();
-      await notifier.stopping();
-      assertEquals(failures.length, 1);
-      assertMatch(failures[0]!, /^cannot notify systemd: .*systemd-notify/);
-    } finally {
-      Deno.env.set("PATH", path);
-    }
+    const { notifier, failures } = open({}, "/nowhere/systemd-notify");
+    await notifier.stopping();
+    assertEquals(failures.length, 1);
+    assertMatch(failures[0]!, /^cannot notify systemd: .*systemd-notify/);
   },
 });
 
@@ -187,28 +188,23 @@ Deno.test({
   name: "openSystemd reads what systemd has set",
   ignore: isWindows,
   fn: () =>
-    withCommand("", async (readMessages) => {
-      const variables = {
-        NOTIFY_SOCKET: "/run/systemd/notify",
-        WATCHDOG_USEC: "1000000",
-        WATCHDOG_PID: `${Deno.pid}`,
-      };
-      const onFailure = () => {};
-      assertEquals(openSystemd({ onFailure }), undefined);
-      for (const [name, value] of Object.entries(variables)) {
-        Deno.env.set(name, value);
-      }
-      try {
-        const notifier = openSystemd({ onFailure })!;
-        notifier.onProgress();
-        await notifier.stopping();
-        Deno.env.set("WATCHDOG_PID", "1234567890");
-        const other = openSystemd({ onFailure })!;
-        other.onProgress();
-        await other.stopping();
-      } finally {
-        for (const name of Object.keys(variables)) Deno.env.delete(name);
-      }
+    withCommand("", async ({ folder, readMessages }) => {
+      const variables = new Map([
+        ["NOTIFY_SOCKET", "/run/systemd/notify"],
+        ["WATCHDOG_USEC", "1000000"],
+        ["WATCHDOG_PID", `${Deno.pid}`],
+      ]);
+      const command = `${folder}/systemd-notify`;
+      const options = { onFailure() {}, command };
+      const read = () => readEnvironment((name) => variables.get(name));
+      assertEquals(openSystemd(options), undefined);
+      const notifier = openSystemd(options, read())!;
+      notifier.onProgress();
+      await notifier.stopping();
+      variables.set("WATCHDOG_PID", "1234567890");
+      const other = openSystemd(options, read())!;
+      other.onProgress();
+      await other.stopping();
       const messages = await readMessages();
       assertEquals(messages, ["WATCHDOG=1", "STOPPING=1", "STOPPING=1"]);
     }),

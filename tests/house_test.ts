@@ -182,3 +182,16 @@ Deno.test("examples import public modules only", () => {
     );
   assertEquals(arrows, []);
 });
+
+Deno.test("no test changes what all share that run in parallel: the environment and the folder of the process", () => {
+  const calls = files
+    .filter(({ fileName }) => fileName.startsWith("tests/"))
+    .flatMap((file) =>
+      [...file.text.matchAll(
+        /^(?!.*Deno\.test).*Deno\.(env\.(set|delete)|chdir)\(/gm,
+      )]
+        .map(([line]) => `${file.fileName}: ${line.trim()}`)
+    )
+    .filter((call) => !call.startsWith("tests/house_test.ts"));
+  assertEquals(calls, []);
+});
