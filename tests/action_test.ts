@@ -20,8 +20,9 @@ const { inputs, runs }: Action = parse(text);
 
 /** Stands for `npx -y deno@VERSION`, with this Deno and its import map. */
 async function createNpx(folder: string) {
+  // the script runs in another folder
   const flags = NPM_FLAGS.map((flag) =>
-    flag.replace("=import", `=${root}import`)
+    flag.replace(/=(import_map|deno\.lock)/, `=${root}$1`)
   );
   await Deno.writeTextFile(
     `${folder}/npx`,
