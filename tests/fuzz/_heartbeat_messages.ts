@@ -126,16 +126,18 @@ export class MessageMaker extends Random {
 
   #mutate(bytes: number[]) {
     const at = this.below(bytes.length);
-    const insert = (...more: number[]) => bytes.splice(at, 0, ...more);
+    // one by one: too many arguments overflow the stack
+    const insert = (more: Iterable<number>) => {
+      for (const byte of [...more, ...bytes.splice(at)]) bytes.push(byte);
+    };
     this.pick<() => unknown>([
       () => bytes.splice(at, 1, this.below(256)),
       () => bytes.splice(at, 1 + this.below(5)),
-      () => insert(...encode(this.pick([...'"\\{}[],:0-e \0']))),
+      () => insert(encode(this.pick([...'"\\{}[],:0-e \0']))),
       () => bytes.splice(at),
-      () => insert(...bytes.slice(this.below(at + 1), at)),
+      () => insert(bytes.slice(this.below(at + 1), at)),
       // no UTF-8: overlong, half of a pair, not one whole
-      () =>
-        insert(...this.pick([[0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]])),
+      () => insert(this.pick([[0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]])),
       () => bytes.unshift(0xef, 0xbb, 0xbf),
     ])();
   }
