@@ -18,14 +18,18 @@ const START: StartMessage = {
 /** A thread that does nothing by itself. */
 class FakeThread extends EventTarget {
   posted: HostMessage[] = [];
-  isTerminated = false;
+  terminations = 0;
 
   postMessage(message: HostMessage) {
     this.posted.push(message);
   }
 
   terminate() {
-    this.isTerminated = true;
+    this.terminations++;
+  }
+
+  get isTerminated() {
+    return this.terminations > 0;
   }
 
   /** As if the thread had posted it. */
@@ -263,6 +267,7 @@ Deno.test("ThreadHost makes the error again that ended a thread", async () => {
     assert(error === seen.heartbeats.end);
     assertEquals([error.name, error.message], [name, message]);
     assertEquals(error === own, init.error !== undefined);
+    assertEquals(error instanceof DOMException, false);
   }
 });
 
@@ -272,10 +277,8 @@ Deno.test("ThreadHost drops a result that was on its way when the streams ended"
   await settle();
   const reason = new Error("stall");
   await seen.heartbeats.cancel(reason);
-  thread.emit({ heartbeat: "result", value: 1 }, {
-    heartbeat: "beat",
-    beat: BEAT,
-  });
+  const result = { heartbeat: "result", value: 1 };
+  thread.emit(result, result, { heartbeat: "beat", beat: BEAT });
   await settle();
   assertEquals([state(), seen.results.chunks], [
     [false, false, reason, "closed"],
@@ -284,4 +287,60 @@ Deno.test("ThreadHost drops a result that was on its way when the streams ended"
   thread.emit(END, FINISHED);
   await settle();
   assertEquals(state(), [true, true, reason, "closed"]);
+});
+
+Deno.test("ThreadHost errors both streams when the thread breaks the protocol", async () => {
+  const result = { heartbeat: "result", value: 1 };
+  const rows: [object[], string][] = [
+    [[READY, READY], "a second 'ready': the thread serves work twice"],
+    [[READY, END, READY], "a second 'ready': the thread serves work twice"],
+    [[READY, result, result], "a result that was not asked for"],
+    [[READY, FINISHED], "'finished' before the end of the streams"],
+    [[FINISHED], "'finished' before the end of the streams"],
+  ];
+  for (const [messages, expected] of rows) {
+    const { thread, seen } = start();
+    await settle();
+    thread.emit(...messages);
+    await settle();
+    assertEquals(thread.terminations, 1);
+    const hasEnded = messages.includes(END);
+    for (const { end } of [seen.results, seen.heartbeats]) {
+      const text = hasEnded ? end : (end as Error).message;
+      const message =
+        `Cannot read the message of a thread as it is ${expected}`;
+      assertEquals(text, hasEnded ? "closed" : message);
+    }
+  }
+});
+
+Deno.test("ThreadHost does nothing after the end of its thread", async () => {
+  using time = new FakeTime();
+  const aborter = new AbortController();
+  const { thread, state } = start({ signal: aborter.signal });
+  thread.emit(READY);
+  await time.tickAsync(0);
+  thread.emit(END, FINISHED);
+  await time.tickAsync(0);
+  const { length } = thread.posted;
+  thread.emit(READY, END, FINISHED, { heartbeat: "beat" });
+  thread.dispatchEvent(new ErrorEvent("error", { message: "late" }));
+  aborter.abort();
+  await time.tickAsync(5_000);
+  assertEquals(state(), CLOSED);
+  assertEquals([thread.terminations, thread.posted.length], [1, length]);
+});
+
+Deno.test("ThreadHost ignores foreign messages, and errors with one that cannot be read", async () => {
+  const { thread, seen, state } = start();
+  thread.emit({}, READY, [], { heartbeat: "none" });
+  await settle();
+  assertEquals(state(), RUNNING);
+  thread.dispatchEvent(new MessageEvent("messageerror"));
+  await settle();
+  const { name, message } = seen.results.end as DOMException;
+  assertEquals([name, message], [
+    ...["DataCloneError", "A message of the thread cannot be read"],
+  ]);
+  assert(seen.results.end === seen.heartbeats.end);
 });

@@ -204,6 +204,15 @@ Deno.test("ThreadServer reads a stream, and posts what the work throws or return
     undefined,
   ]);
 
+  const promised = serve(() => Promise.resolve([1, 2]));
+  for (let n = 0; n < 3; n++) {
+    promised.pull();
+    await settle();
+  }
+  assertEquals([promised.results, (await promised.end()).error], [
+    ...[[1, 2], undefined],
+  ]);
+
   const failing = serve(function* () {
     yield 1;
     throw new RangeError("bad");
