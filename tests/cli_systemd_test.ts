@@ -228,10 +228,17 @@ Deno.test({
       const path = `${folder}/socket`;
       const receiver = `
         const socket = Deno.listenDatagram({ transport: "unixpacket", path: "${path}" });
+        let isStopping = false;
         for await (const [bytes] of socket) {
           const text = new TextDecoder().decode(bytes);
-          if (!text.includes("BARRIER")) console.log(text.trim());
-          if (text.includes("STOPPING")) Deno.exit();
+          // the sender waits for the barrier behind its message, if it knows one
+          if (text.includes("BARRIER")) {
+            if (isStopping) Deno.exit();
+            continue;
+          }
+          console.log(text.trim());
+          isStopping = text.includes("STOPPING");
+          if (isStopping) setTimeout(Deno.exit, 2_000);
         }`;
       const run = (code: string, flags: string[] = []) =>
         new Deno.Command(Deno.execPath(), {
