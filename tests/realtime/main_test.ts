@@ -23,8 +23,8 @@ testSideBySide("the command line, as time passes", {
   async "the demo heals with --retries, and loses and repeats no result"() {
     await forEachRow([[], ["--cpu"]], async (more) => {
       const { code, stdout } = await runCli([
-        ...["--json", "--hang-after=3", "--retries=2", "--runtime=9s"],
-        ...["--interval=100ms", "--work=100ms", "--timeout=2s"],
+        ...["--json", "--hang-after=3", "--retries=2", "--runtime=16s"],
+        ...["--interval=100ms", "--work=100ms", "--timeout=4s"],
         ...more,
       ], { allowRead: true });
       const lines = parseLines(stdout);
