@@ -16,6 +16,8 @@
  * `--again=REPORT` tries only the mutants that a former report (the output of this
  * command in a file) lists as alive, and takes the others for killed.
  *
+ * `--sample=N` tries N of the mutants only, for a first look at a large module.
+ *
  * Everything happens in a copy of the working tree in a temporary folder. The
  * source is instrumented once; an environment variable selects the mutant.
  *
@@ -67,6 +69,18 @@ async function judgeAll(sandbox: Sandbox, all: Mutant[], cover: Coverage) {
   return verdicts;
 }
 
+/** With `--sample=N`, N of the mutants, spread evenly over the files. */
+function sample(mutants: Mutant[]) {
+  const count = Number(
+    Deno.args.find((arg) => arg.startsWith("--sample="))
+      ?.slice(9) ?? Infinity,
+  );
+  const every = Math.max(mutants.length / count, 1);
+  return mutants.filter((_, index) =>
+    Math.floor(index / every) > Math.floor((index - 1) / every)
+  );
+}
+
 async function mutate(group: Group) {
   console.error(
     `${group.name}: ${group.files.join(" ")}\n  tests: ${
@@ -74,7 +88,7 @@ async function mutate(group: Group) {
     }`,
   );
   await using sandbox = await createSandbox();
-  const mutants = await instrument(sandbox, group.files);
+  const mutants = sample(await instrument(sandbox, group.files));
   const coverage = await measureCoverage(sandbox, group.tests);
   return report(group, await judgeAll(sandbox, mutants, coverage));
 }
@@ -82,7 +96,9 @@ async function mutate(group: Group) {
 if (import.meta.main) {
   const names = Deno.args.filter((arg) => !arg.startsWith("--"));
   if (names.length === 0) {
-    console.error("Usage: deno task mutate MODULE... [--again=REPORT]");
+    console.error(
+      "Usage: deno task mutate MODULE... [--again=REPORT] [--sample=N]",
+    );
     Deno.exit(2);
   }
   for (const name of names) {
