@@ -14,7 +14,7 @@ import {
 } from "./model/evidence_simulation.ts";
 
 /** `EVIDENCE_RUNS=400` simulates more; `deno run tests/model/evidence_simulation.ts` prints the table. */
-const RUNS = Number(Deno.env.get("EVIDENCE_RUNS") ?? 40);
+const RUNS = Number(Deno.env.get("EVIDENCE_RUNS") ?? 20);
 const WATCHERS = ["monitor", "fleet", "fleet by beat()"] as const;
 /** What every timer may be late by, in ms, a few times. */
 const JITTER = 10;

@@ -6,7 +6,7 @@ import { checkProperty } from "./_check_property.ts";
 import { checkSchedule } from "./_fleet_checker.ts";
 import { SCHEDULE } from "./_fleet_schedule.ts";
 
-const RUNS = 4_000;
+const RUNS = 1_500;
 
 Deno.test("FleetMonitor keeps its promises in random schedules", async () => {
   const kinds = new Map<string, number>();
