@@ -54,17 +54,21 @@ async function watchShell(script: string, timeout: number) {
   const ended = Promise.withResolvers<void>();
   const onFailure = (message: string) => ended.reject(new Error(message));
   const probe = new AliveProbe({ type: "cpu" }, { timeout, onFailure });
+  let watched: Promise<void> | undefined;
   const options: StartCommandOptions & ProcessTreeHook = {
     args: ["-c", script],
     interval: timeout / 20,
     killAfter: NEVER_MS,
-    [ON_START]: (tree, beat) => void probe.watch(tree, beat, ended.promise),
+    [ON_START](tree, beat) {
+      watched = probe.watch(tree, beat, ended.promise);
+    },
   };
   const command = startCommand("sh", options);
   command.finished.then(ended.resolve);
   const error = await Array.fromAsync(watch(command, { timeout }))
     .then(() => undefined, (error) => error);
-  await Promise.all([command.finished, ended.promise]);
+  // the probe may look at the processes once more, by a process of its own
+  await Promise.all([command.finished, ended.promise, watched]);
   return error;
 }
 
