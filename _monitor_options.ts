@@ -5,6 +5,7 @@ import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import {
   checkDuration,
   checkFunction,
+  checkSilenceReport,
   checkString,
   throwInvalid,
 } from "./_validate.ts";
@@ -116,8 +117,7 @@ export function readMonitorOptions<T>(options: HeartbeatMonitorOptions<T>) {
     checkFunction("monitor", "isHeartbeat", isHeartbeat);
   }
   if (name !== undefined) checkString("monitor", "name", name);
-  if (onSilence !== undefined) checkFunction("monitor", "onSilence", onSilence);
-  if (warnAfter !== undefined) checkDuration("monitor", "warnAfter", warnAfter);
+  checkSilenceReport("monitor", onSilence, warnAfter);
   if (typeof observe !== "boolean" && !(observe instanceof HeartbeatGaps)) {
     const accepted = "a boolean or a HeartbeatGaps";
     throwInvalid(TypeError, "monitor", "observe", accepted, observe);

@@ -92,3 +92,13 @@ export function checkStream(
     throwInvalid(TypeError, action, option, accepted, value, "locked");
   }
 }
+
+/** Throws unless what reports long silences is a function, and its time a duration; both may be absent. */
+export function checkSilenceReport(
+  action: string,
+  onSilence: unknown,
+  warnAfter: number | undefined,
+) {
+  if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
+  if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
+}

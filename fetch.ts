@@ -28,6 +28,7 @@ import {
   checkDuration,
   checkFunction,
   checkOptions,
+  checkSilenceReport,
   throwInvalid,
 } from "./_validate.ts";
 
@@ -217,8 +218,7 @@ function readOptions(options: GuardFetchOptions) {
       progressTimeout,
     );
   }
-  if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
-  if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
+  checkSilenceReport(action, onSilence, warnAfter);
   if (typeof observe !== "boolean") {
     throwInvalid(TypeError, action, "observe", "a boolean", observe);
   }

@@ -16,6 +16,7 @@ import {
   checkDuration,
   checkFunction,
   checkSignal,
+  checkSilenceReport,
   checkString,
 } from "./_validate.ts";
 
@@ -206,8 +207,7 @@ function readOptions<D>(options: WatchdogOptions<D>) {
   checkDuration(action, "totalTimeout", totalTimeout);
   checkSignal(action, signal);
   if (name !== undefined) checkString(action, "name", name);
-  if (onSilence !== undefined) checkFunction(action, "onSilence", onSilence);
-  if (warnAfter !== undefined) checkDuration(action, "warnAfter", warnAfter);
+  checkSilenceReport(action, onSilence, warnAfter);
   const limits = { timeout, firstTimeout: timeout, warnAfter };
   return { ...limits, totalTimeout, signal, name, onSilence };
 }
