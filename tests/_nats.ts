@@ -76,13 +76,18 @@ export function users(user: string, password: string) {
 export class Broker {
   readonly #port = freePort();
   readonly #file = Deno.makeTempFileSync({ suffix: ".conf" });
+  readonly #env: Record<string, string>;
   #child: Deno.ChildProcess | undefined;
 
   /** The address of the broker. */
   readonly servers = `127.0.0.1:${this.#port}`;
 
-  static async start(config = ""): Promise<Broker> {
-    const broker = new Broker();
+  constructor(env: Record<string, string> = {}) {
+    this.#env = env;
+  }
+
+  static async start(config = "", env = {}): Promise<Broker> {
+    const broker = new Broker(env);
     await broker.start(config);
     return broker;
   }
@@ -91,7 +96,9 @@ export class Broker {
   async start(config?: string) {
     if (config !== undefined) this.#configure(config);
     this.#child = new Deno.Command("nats-server", {
-      args: ["-c", this.#file],
+      // an address in the configuration does not count
+      args: ["-c", this.#file, "-a", "127.0.0.1", "-p", `${this.#port}`],
+      env: this.#env,
       stdout: "null",
       stderr: "null",
     }).spawn();
@@ -110,8 +117,7 @@ export class Broker {
   }
 
   #configure(config: string) {
-    const text = `host: 127.0.0.1\nport: ${this.#port}\n${config}`;
-    Deno.writeTextFileSync(this.#file, text);
+    Deno.writeTextFileSync(this.#file, config);
   }
 
   async stop() {

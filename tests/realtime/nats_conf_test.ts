@@ -1,0 +1,106 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// The example configuration `examples/nats/nats.conf`, in a real server.
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { deadline } from "@std/async/deadline";
+import type { ConnectionOptions } from "npm:@nats-io/transport-node@3.4.0";
+import { parseLines, runCli, startCli } from "../_cli_process.ts";
+import { waitUntil } from "../_help.ts";
+import { BEAT, Broker, LONG, testWithBroker as test } from "../_nats.ts";
+
+/** The server of the example, with a store of its own. */
+async function startExample() {
+  const folder = await Deno.makeTempDir();
+  const path = new URL("../../examples/nats/nats.conf", import.meta.url);
+  const text = await Deno.readTextFile(path);
+  const broker = await Broker.start(
+    text.replace('"jetstream"', JSON.stringify(folder)),
+    { ALPHA_PASSWORD: "a", BETA_PASSWORD: "b", WATCHER_PASSWORD: "w" },
+  );
+  return {
+    broker,
+    async [Symbol.asyncDispose]() {
+      await broker[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+const logIn = (NATS_USER: string, NATS_PASSWORD: string) => ({
+  env: { NATS_USER, NATS_PASSWORD },
+});
+
+test("the example configuration lets each worker speak for itself only", async () => {
+  await using example = await startExample();
+  const nats = `--nats=${example.broker.servers}`;
+  const fleet = startCli(["fleet", nats, "--json"], logIn("watcher", "w"));
+  await fleet.waitFor("stdout", "watching");
+  const speak = (name: string, user: string, password: string) => {
+    const args = [nats, `--name=${name}`, "--timeout=10s", "--json"];
+    const command = ["--", "sh", "-c", "echo $0; sleep 1", name];
+    return runCli([...args, ...command], logIn(user, password));
+  };
+  const [alpha, impostor, beta] = await Promise.all([
+    speak("alpha", "alpha", "a"),
+    speak("gamma", "alpha", "a"),
+    speak("beta", "beta", "b"),
+  ]);
+  assertEquals([alpha.code, alpha.stderr, beta.stderr], [0, "", ""]);
+  // the broker says so, and the command ends as ever
+  assertEquals([impostor.code, impostor.stdout], [0, "gamma\n"]);
+  const [{ type, message }] = parseLines(impostor.stderr);
+  assertEquals(type, "unpublished");
+  assertMatch(message, /publish to "heartbeats\.gamma"/i);
+  await fleet.waitFor("stdout", '"worker":"alpha"');
+  await fleet.waitFor("stdout", '"worker":"beta"');
+  fleet.kill("SIGINT");
+  const lines = parseLines((await fleet.ended).stdout);
+  const workers = new Set(lines.map(({ worker }) => worker));
+  assertEquals(workers, new Set([undefined, "alpha", "beta"]));
+});
+
+/** What the server refuses to this user. */
+async function listRefused(
+  { broker }: { broker: Broker },
+  login: ConnectionOptions,
+  subjects: { publish: string[]; subscribe: string[] },
+) {
+  const connection = await broker.connect(login);
+  const refused: string[] = [];
+  (async () => {
+    for await (const status of connection.status()) {
+      if (status.type === "error") refused.push(status.error.message);
+    }
+  })();
+  for (const subject of subjects.subscribe) connection.subscribe(subject);
+  for (const subject of subjects.publish) {
+    connection.publish(subject, JSON.stringify(BEAT));
+  }
+  const count = subjects.publish.length + subjects.subscribe.length;
+  await deadline(waitUntil(() => refused.length === count), LONG);
+  await connection.close();
+  return refused.map((text) => /"(.*)"/.exec(text)![1]).sort();
+}
+
+test("the example configuration lets workers hear nothing, and watchers publish nothing", async () => {
+  await using example = await startExample();
+  const alpha = { user: "alpha", pass: "a" };
+  const watcher = { user: "watcher", pass: "w" };
+  const workerRows = {
+    publish: ["$KV.watchers-fleet.0.alpha", "heartbeats.beta", "other"],
+    subscribe: ["_INBOX.>", "heartbeats.>", "heartbeats.alpha"],
+  };
+  assertEquals(await listRefused(example, alpha, workerRows), [
+    ...workerRows.publish.slice(0, 1),
+    ...workerRows.subscribe.slice(0, 2),
+    ...["heartbeats.alpha", "heartbeats.beta", "other"],
+  ]);
+  const watcherRows = {
+    publish: ["heartbeats.alpha"],
+    subscribe: ["$KV.watchers-fleet.>", "other"],
+  };
+  assertEquals(await listRefused(example, watcher, watcherRows), [
+    ...["$KV.watchers-fleet.>", "heartbeats.alpha", "other"],
+  ]);
+});
