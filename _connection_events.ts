@@ -2,7 +2,7 @@
 // This module is browser compatible.
 
 import type { ConnectionEvent } from "./_nats_types.ts";
-import type { FleetEvent } from "./fleet.ts";
+import type { StoredFleetEvent } from "./_store_types.ts";
 
 /**
  * One stream of the events of a fleet and of the connection that feeds it.
@@ -19,19 +19,24 @@ import type { FleetEvent } from "./fleet.ts";
  */
 export class ConnectionEvents {
   /** The events. */
-  readonly readable: ReadableStream<FleetEvent | ConnectionEvent>;
-  readonly #fleetEvents: ReadableStreamDefaultReader<FleetEvent>;
+  readonly readable: ReadableStream<StoredFleetEvent | ConnectionEvent>;
+  readonly #fleetEvents: ReadableStreamDefaultReader<StoredFleetEvent>;
   readonly #onEnd: () => void;
   #phase: "idle" | "waiting" | "ended" = "idle";
   #unread: ConnectionEvent | undefined;
   #read: Promise<void> | undefined;
-  #controller!: ReadableStreamDefaultController<FleetEvent | ConnectionEvent>;
+  #controller!: ReadableStreamDefaultController<
+    StoredFleetEvent | ConnectionEvent
+  >;
 
   /**
    * @param fleetEvents The events of the fleet.
    * @param onEnd Called once when the stream ends, however it does.
    */
-  constructor(fleetEvents: ReadableStream<FleetEvent>, onEnd: () => void) {
+  constructor(
+    fleetEvents: ReadableStream<StoredFleetEvent>,
+    onEnd: () => void,
+  ) {
     this.#fleetEvents = fleetEvents.getReader();
     this.#onEnd = onEnd;
     this.readable = new ReadableStream({
@@ -78,7 +83,7 @@ export class ConnectionEvents {
     }
   }
 
-  #deliver(event: FleetEvent | ConnectionEvent) {
+  #deliver(event: StoredFleetEvent | ConnectionEvent) {
     // before enqueue(), which pulls at once if another read waits
     this.#phase = "idle";
     this.#controller.enqueue(event);

@@ -7,7 +7,9 @@
  * @module
  */
 
-import type { FleetMonitorOptions } from "./fleet.ts";
+import type { StoredFleetEvent } from "./_store_types.ts";
+import type { Heartbeat } from "./_worker_types.ts";
+import type { FleetMonitorOptions, FleetWorker } from "./fleet.ts";
 
 /** What is used of a message of the official client. */
 export interface NatsMessage {
@@ -145,6 +147,40 @@ export interface WatchFleetOptions
    * @default {timeout / 4}
    */
   blindAfter?: number | undefined;
+}
+
+/** What is used of a fleet that is given to `watchFleet()`: a `FleetMonitor`, or a `SharedFleet`. */
+export interface WatchableFleet extends Iterable<FleetWorker> {
+  /** Takes the heartbeats. */
+  readonly writable: WritableStream<Heartbeat | readonly Heartbeat[]>;
+  /** The events. */
+  readonly readable: ReadableStream<StoredFleetEvent>;
+  /** How many workers are watched. */
+  readonly size: number;
+  /** Declares nobody down from now on. */
+  pause(): void;
+  /** Ends that: everybody has a fresh timeout. */
+  resume(): void;
+}
+
+/** Options of `watchFleet()` for a fleet that the caller has made. */
+export interface WatchGivenFleetOptions<Fleet extends WatchableFleet>
+  extends SubscribeHeartbeatsOptions {
+  /** The fleet, with its own limits. */
+  fleet: Fleet;
+  /**
+   * What happens to the fleet, if its own events are read by somebody else, such
+   * as `persistFleet(fleet, store)`.
+   *
+   * @default {fleet.readable}
+   */
+  events?: ReadableStream<StoredFleetEvent> | undefined;
+  /**
+   * How long a round trip to the server may take before nothing can be heard, in
+   * milliseconds: a positive number, `Infinity` for no limit. A quarter of the
+   * fleet's `timeout` is a good choice.
+   */
+  blindAfter: number;
 }
 
 /** What happens to the connection of a watcher. It is plain data. */

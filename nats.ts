@@ -47,6 +47,7 @@ import {
   checkFunction,
   checkNumber,
   checkOptions,
+  checkStream,
   checkString,
   throwInvalid,
 } from "./_validate.ts";
@@ -61,9 +62,12 @@ import type {
   NatsConnection,
   PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
+  WatchableFleet,
   WatchFleetOptions,
+  WatchGivenFleetOptions,
 } from "./_nats_types.ts";
-import { type FleetEvent, FleetMonitor } from "./fleet.ts";
+import type { StoredFleetEvent } from "./_store_types.ts";
+import { FleetMonitor } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
 export type {
@@ -76,7 +80,9 @@ export type {
   NatsSubscription,
   PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
+  WatchableFleet,
   WatchFleetOptions,
+  WatchGivenFleetOptions,
 } from "./_nats_types.ts";
 
 function checkConnection(
@@ -290,11 +296,33 @@ export function subscribeHeartbeats(
 }
 
 /** A fleet that is watched over NATS, and what happens to it. */
-export interface WatchedFleet {
+export interface WatchedFleet<Fleet extends WatchableFleet = FleetMonitor> {
   /** The events, of the workers and of the connection. */
-  readonly events: ReadableStream<FleetEvent | ConnectionEvent>;
+  readonly events: ReadableStream<StoredFleetEvent | ConnectionEvent>;
   /** The fleet: its size, and its workers. */
-  readonly fleet: FleetMonitor;
+  readonly fleet: Fleet;
+}
+
+/** Throws unless `fleet` has what is used of one. */
+function checkFleet(action: string, fleet: WatchableFleet) {
+  const { writable, pause, resume } = Object(fleet);
+  const isFleet = writable instanceof WritableStream &&
+    typeof pause === "function" && typeof resume === "function";
+  if (isFleet) return;
+  const accepted = "a FleetMonitor or a SharedFleet";
+  throwInvalid(TypeError, action, "fleet", accepted, fleet);
+}
+
+/** How long an answer may take: by default a quarter of the timeout, if there is one. */
+function readBlindAfter(
+  action: string,
+  options: { blindAfter?: number | undefined; timeout?: unknown },
+): number {
+  const { timeout } = options;
+  const usual = typeof timeout === "number" ? timeout / 4 : undefined;
+  const { blindAfter = usual } = options;
+  checkDuration(action, "blindAfter", blindAfter!);
+  return blindAfter!;
 }
 
 /**
@@ -347,10 +375,74 @@ export function watchFleet(
   connection: NatsConnection,
   subject: string,
   options: WatchFleetOptions,
-): WatchedFleet {
-  const fleet = new FleetMonitor(options);
-  const { blindAfter = options.timeout / 4 } = options;
-  checkDuration("watch fleet", "blindAfter", blindAfter);
+): WatchedFleet;
+/**
+ * Watches a fleet over NATS that the caller has made: a `SharedFleet`, so that
+ * several watchers divide the workers among them, or a `FleetMonitor`, with the
+ * events of `persistFleet()`. It promises what the other form promises.
+ *
+ * ```ts ignore
+ * await using group = new WatchGroup(leases, { lease: 10_000 });
+ * const fleet = new SharedFleet(group, { timeout: 3_000, store });
+ * const { events } = watchFleet(connection, "heartbeats.>", { fleet, blindAfter: 750 });
+ * ```
+ *
+ * @typeParam Fleet The type of the fleet.
+ * @param connection The connection; it stays open when the stream ends.
+ * @param subject What to subscribe to; it may have wildcards.
+ * @param options The fleet, and the options of the subscription.
+ * @returns The events and the fleet.
+ * @throws {TypeError} As {@linkcode subscribeHeartbeats}, or if `fleet` is not a
+ * fleet, or its events are read by somebody else.
+ * @throws {RangeError} As {@linkcode subscribeHeartbeats}, or if `blindAfter` is
+ * out of range.
+ *
+ * @example Usage
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { type NatsConnection, watchFleet } from "@heartbeat/heartbeat/nats";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // in real life: await connect({ servers: "…" }) of @nats-io/transport-node
+ * const connection: NatsConnection = {
+ *   publish() {},
+ *   subscribe(_, { callback }) {
+ *     const data = new TextEncoder().encode('{"worker":"alpha","seq":1,"time":0}');
+ *     setTimeout(callback, 0, null, { subject: "heartbeats.alpha", data });
+ *     return { closed: new Promise(() => {}), unsubscribe() {} };
+ *   },
+ *   async *status() {},
+ *   isClosed: () => false,
+ *   isDraining: () => false,
+ * };
+ *
+ * const fleet = new FleetMonitor({ timeout: 3_000 });
+ * const { events } = watchFleet(connection, "heartbeats.>", { fleet, blindAfter: 750 });
+ * for await (const { type } of events) {
+ *   assertEquals(type, "up");
+ *   break;
+ * }
+ * ```
+ */
+export function watchFleet<Fleet extends WatchableFleet>(
+  connection: NatsConnection,
+  subject: string,
+  options: WatchGivenFleetOptions<Fleet>,
+): WatchedFleet<Fleet>;
+export function watchFleet(
+  connection: NatsConnection,
+  subject: string,
+  options: WatchFleetOptions | WatchGivenFleetOptions<WatchableFleet>,
+): WatchedFleet<WatchableFleet> {
+  const action = "watch fleet";
+  const all = Object(options) as Partial<
+    WatchGivenFleetOptions<WatchableFleet>
+  >;
+  if (all.fleet !== undefined) checkFleet(action, all.fleet);
+  const fleet = all.fleet ?? new FleetMonitor(options as WatchFleetOptions);
+  const { events: source = fleet.readable } = all;
+  checkStream(action, "events", source);
+  const blindAfter = readBlindAfter(action, options);
   const heartbeats = subscribeHeartbeats(connection, subject, options);
   const watch = new ConnectionWatch(connection, {
     blindAfter,
@@ -363,10 +455,9 @@ export function watchFleet(
       events.add({ type: "sees", time: Date.now() });
     },
   });
-  const events = new ConnectionEvents(
-    heartbeats.pipeThrough(fleet),
-    () => watch.stop(),
-  );
+  const events = new ConnectionEvents(source, () => watch.stop());
+  // how it ends is seen in the events
+  heartbeats.pipeTo(fleet.writable).catch(() => {});
   return { events: events.readable, fleet };
 }
 

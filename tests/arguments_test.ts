@@ -181,6 +181,32 @@ function natsRows(): Row[] {
   ];
 }
 
+/** `watchFleet()` with a fleet that the caller has made. */
+function givenFleetRows(): Row[] {
+  const given = (more: object) => [connection, "a", { fleet, ...more }];
+  const isNone = "a FleetMonitor or a SharedFleet";
+  const { writable } = fleet;
+  return [
+    ...options(given, ["fleet"], isNone, {
+      wrongKinds: [null, 1, "x", {}, { ...fleet, writable }],
+    }),
+    ...options(given, ["blindAfter"], positive, DURATION),
+    ...options(given, ["events"], stream, {
+      wrongKinds: [null, 1, {}, []],
+    }),
+    [
+      given({ timeout: undefined }),
+      TypeError,
+      `'blindAfter' must be ${positive}: current value is undefined`,
+    ],
+    [
+      given({ events: locked, blindAfter: 1 }),
+      TypeError,
+      `'events' must be ${stream}: current value is locked`,
+    ],
+  ];
+}
+
 function sharedRows(): Row[] {
   const group = Object.create(WatchGroup.prototype);
   const given = (more: object) => [group, { timeout: 1, ...more }];
@@ -687,6 +713,7 @@ const TABLE: Record<string, Entry> = {
         "a function",
         FUNCTION,
       ),
+      ...givenFleetRows(),
     ],
   },
   escapeText: {
