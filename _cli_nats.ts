@@ -8,6 +8,12 @@ import type { NatsConnection } from "./_nats_types.ts";
 /** What is imported. It is not analyzable, so nothing else loads or downloads it. */
 const CLIENT = "npm:@nats-io/transport-node@3.4.0";
 
+/**
+ * How long an attempt to connect may take (ms). The default of the client, 20 s, is
+ * how long a watcher would stay blind after a link came back that had lost its bytes.
+ */
+const CONNECT_MS = 5_000;
+
 /** A connection that can be ended. */
 export interface CliConnection extends NatsConnection {
   /** Sends what waits, then closes. */
@@ -87,6 +93,7 @@ export async function connectToServer(
     ...await readCredentials(network, client),
     ...((isEncrypted || Object.keys(tls).length > 0) && { tls }),
     waitOnFirstConnect: isPatient,
+    timeout: CONNECT_MS,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 100,
