@@ -183,24 +183,30 @@ export function testPosix(
   Deno.test({ name, ignore, fn: (t) => deadline(fn(t), 4 * HANG) });
 }
 
-/** One test of many that mostly wait: they run side by side, as its steps. */
+/** Runs many tests that mostly wait side by side, as steps of one. */
+export async function runSideBySide(
+  t: Deno.TestContext,
+  tests: Record<string, () => Promise<void>>,
+) {
+  const steps = Object.entries(tests).map(([name, fn]) =>
+    t.step({
+      name,
+      fn,
+      // the processes of the others come and go meanwhile
+      sanitizeOps: false,
+      sanitizeResources: false,
+      sanitizeExit: false,
+    })
+  );
+  await Promise.all(steps);
+}
+
+/** One test of many that run side by side. */
 export function testSideBySide(
   name: string,
   tests: Record<string, () => Promise<void>>,
 ) {
-  testPosix(name, async (t) => {
-    const steps = Object.entries(tests).map(([name, fn]) =>
-      t.step({
-        name,
-        fn,
-        // the processes of the others come and go meanwhile
-        sanitizeOps: false,
-        sanitizeResources: false,
-        sanitizeExit: false,
-      })
-    );
-    await Promise.all(steps);
-  });
+  testPosix(name, (t) => runSideBySide(t, tests));
 }
 
 // deno-lint-ignore no-explicit-any

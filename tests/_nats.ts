@@ -42,10 +42,10 @@ const ignore = !await hasServer();
 /** A test with a real broker; ignored where `nats-server` is missing. */
 export function testWithBroker(
   name: string,
-  fn: () => Promise<void>,
+  fn: (t: Deno.TestContext) => Promise<void>,
   limit = 2 * LONG,
 ) {
-  Deno.test({ name, ignore, fn: () => deadline(fn(), limit) });
+  Deno.test({ name, ignore, fn: (t) => deadline(fn(t), limit) });
 }
 
 export function freePort() {

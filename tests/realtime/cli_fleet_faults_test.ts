@@ -1,0 +1,305 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// `heartbeat fleet`, and what can happen to its broker and to the link between
+// them: nobody alive is reported down, and it says what happens.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
+import type { NatsConnection } from "npm:@nats-io/transport-node@3.4.0";
+import {
+  type CliOptions,
+  parseLines,
+  runCli,
+  runSideBySide,
+  startCli,
+} from "../_cli_process.ts";
+import { waitUntil } from "../_help.ts";
+import {
+  Broker,
+  freePort,
+  Link,
+  testWithBroker as test,
+  users,
+} from "../_nats.ts";
+
+const TIMEOUT = 2_000;
+
+/** A worker that beats every 200 ms, until it is stopped. */
+function startWorker(connection: NatsConnection, worker: string) {
+  let seq = 0;
+  const timer = setInterval(() => {
+    const beat = { worker, seq: ++seq, time: Date.now() };
+    connection.publish(`heartbeats.${worker}`, JSON.stringify(beat));
+  }, 200);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** The watcher, and what it prints. */
+async function startFleet(
+  servers: string,
+  options: CliOptions = {},
+  timeout = TIMEOUT,
+) {
+  const args = [`--nats=${servers}`, `--timeout=${timeout}ms`, "--json"];
+  const cli = startCli(["fleet", ...args], options);
+  await cli.waitFor("stdout", "watching");
+  const lines = () => parseLines(cli.text("stdout"));
+  return {
+    cli,
+    lines,
+    /** The events as `type` or `type worker`. */
+    seen: () =>
+      lines().slice(1).map(({ type, worker }) =>
+        worker === undefined ? type : `${type} ${worker}`
+      ),
+    waitFor: (type: string) => cli.waitFor("stdout", `{"type":"${type}"`),
+    async [Symbol.asyncDispose]() {
+      cli.kill("SIGKILL");
+      await cli.ended;
+    },
+  };
+}
+
+type Fleet = Awaited<ReturnType<typeof startFleet>>;
+
+/** The watcher has reported only this since alpha was up, and is still awake. */
+async function assertSaw(
+  fleet: Fleet,
+  expected: string[],
+  alpha: { stop(): void },
+  timeout = TIMEOUT,
+) {
+  // what is not to come would come now
+  await delay(1.2 * timeout);
+  assertEquals(fleet.seen(), ["up alpha", ...expected]);
+  alpha.stop();
+  await fleet.waitFor("down");
+  assertEquals(fleet.seen(), ["up alpha", ...expected, "down alpha"]);
+}
+
+/** A fault of the broker while alpha beats, from which the watcher recovers. */
+async function seeFault(
+  fault: (broker: Broker, fleet: Fleet) => Promise<void>,
+) {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const alpha = startWorker(connection, "alpha");
+  {
+    await using fleet = await startFleet(broker.servers);
+    await fleet.waitFor("up");
+    await fault(broker, fleet);
+    await fleet.waitFor("sees");
+    await assertSaw(fleet, ["blind", "sees"], alpha);
+  }
+  await connection.close();
+}
+
+async function killBroker(broker: Broker, fleet: Fleet) {
+  await broker.stop();
+  await fleet.waitFor("blind");
+  await delay(1.5 * TIMEOUT);
+  await broker.start();
+}
+
+async function stopBroker(broker: Broker, fleet: Fleet) {
+  broker.signal("SIGSTOP");
+  await fleet.waitFor("blind");
+  await delay(10_000);
+  broker.signal("SIGCONT");
+}
+
+/** The link loses all bytes and closes nothing: blind within one timeout. */
+async function cutLink() {
+  const timeout = 2 * TIMEOUT;
+  await using broker = await Broker.start();
+  using link = new Link(broker);
+  const connection = await broker.connect();
+  const alpha = startWorker(connection, "alpha");
+  {
+    await using fleet = await startFleet(link.servers, {}, timeout);
+    await fleet.waitFor("up");
+    link.cut();
+    const cutAt = Date.now();
+    await fleet.waitFor("blind");
+    const timeOf = (event: string) =>
+      fleet.lines().find(({ type }) => type === event).time;
+    assert(timeOf("blind") - cutAt < timeout, "it is blind too late");
+    await delay(1.2 * timeout);
+    link.mend();
+    const mendedAt = Date.now();
+    await fleet.waitFor("sees");
+    // an attempt to connect over the link that was cut takes 5 s
+    assert(timeOf("sees") - mendedAt < 12_000, "it sees too late");
+    await assertSaw(fleet, ["blind", "sees"], alpha, timeout);
+  }
+  await connection.close();
+}
+
+/** The configuration of a broker whose user may or may not use `heartbeats.*`. */
+function permit(operation: string, isAllowed: boolean) {
+  const rule = isAllowed ? `">"` : `{ deny: "heartbeats.>" }`;
+  return `authorization { users = [
+    { user: "alpha", password: "a", permissions: { ${operation}: ${rule} } }
+  ] }`;
+}
+
+const LOGIN = { env: { NATS_USER: "alpha", NATS_PASSWORD: "a" } };
+
+/** Nothing can be heard any more, so the watcher ends. */
+async function forbidWatcher() {
+  await using broker = await Broker.start(permit("subscribe", true));
+  await using fleet = await startFleet(broker.servers, LOGIN);
+  broker.reload(permit("subscribe", false));
+  const { code, stderr } = await fleet.cli.ended;
+  assertEquals([code, fleet.seen()], [125, []]);
+  const [{ message }] = parseLines(stderr);
+  assertMatch(message, /^lost nats:\/\/\S+ for good: .*permission/i);
+}
+
+/** Nothing can be published any more, and the command ends as ever. */
+async function forbidWorker() {
+  await using broker = await Broker.start(permit("publish", true));
+  const cli = startCli([
+    ...[`--nats=${broker.servers}`, "--name=beta", "--timeout=2s"],
+    ...["--", "sh", "-c", "for i in $(seq 90); do echo $i; sleep 0.05; done"],
+  ], LOGIN);
+  const watcher = await broker.connect({ user: "alpha", pass: "a" });
+  let count = 0;
+  watcher.subscribe("heartbeats.beta", { callback: () => void count++ });
+  await waitUntil(() => count > 2, "it publishes");
+  broker.reload(permit("publish", false));
+  await cli.waitFor("stderr", "cannot publish heartbeats");
+  const { code, stdout, stderr } = await cli.ended;
+  assertEquals([code, stdout.split("\n").length], [0, 91]);
+  assertMatch(stderr, /^heartbeat: cannot publish .*permission.*\n$/i);
+  await watcher.close();
+}
+
+/** Three brokers that form a cluster. */
+async function startCluster() {
+  const ports = Array.from({ length: 3 }, freePort);
+  const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`);
+  const brokers = await Promise.all(ports.map((port) =>
+    Broker.start(`cluster {
+      name: fleet, listen: "127.0.0.1:${port}", routes: ${
+      JSON.stringify(routes)
+    }
+    }`)
+  ));
+  return {
+    brokers,
+    async [Symbol.asyncDispose]() {
+      for (const broker of brokers) await broker[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until each broker of a cluster is known to the clients of this one. */
+async function waitForCluster(connection: NatsConnection) {
+  const count = () => connection.info?.connect_urls?.length ?? 0;
+  await waitUntil(() => count() === 3, "the cluster is complete");
+}
+
+/** The broker of the watcher and of alpha ends for good. */
+async function killClusterNode() {
+  await using cluster = await startCluster();
+  const [first, second] = cluster.brokers;
+  const near = await first!.connect();
+  const far = await second!.connect();
+  await waitForCluster(near);
+  const alpha = startWorker(near, "alpha");
+  const beta = startWorker(far, "beta");
+  {
+    await using fleet = await startFleet(first!.servers);
+    await waitUntil(() => fleet.seen().length === 2, "both are up");
+    await first!.stop();
+    await delay(2 * TIMEOUT);
+    // it is perhaps so fast that nobody has to know
+    const others = fleet.seen().filter((event) => !/^up/.test(event));
+    assertEquals(others.length > 0 ? others : ["blind", "sees"], [
+      "blind",
+      "sees",
+    ]);
+    alpha.stop();
+    await fleet.waitFor("down");
+    assertEquals(fleet.seen().at(-1), "down alpha");
+  }
+  beta.stop();
+  await Promise.all([near.close(), far.close()]);
+}
+
+test("heartbeat fleet reports no living worker, whatever happens to the broker", (t) =>
+  runSideBySide(t, {
+    "it is killed, and starts again": () => seeFault(killBroker),
+    "it is stopped without a word": () => seeFault(stopBroker),
+    "the link to it loses all bytes": cutLink,
+    "one of a cluster is killed": killClusterNode,
+    "it no longer permits to subscribe": forbidWatcher,
+    "it no longer permits to publish": forbidWorker,
+  }));
+
+test("a guarded command publishes over a broker with a small max_payload, without its details", async () => {
+  await using broker = await Broker.start("max_payload: 128");
+  const connection = await broker.connect();
+  const published: { ended?: string; detail?: unknown }[] = [];
+  connection.subscribe("heartbeats.alpha", {
+    callback: (_, message) => void published.push(message.json()),
+  });
+  await connection.flush();
+  const { code, stdout, stderr } = await runCli([
+    ...[`--nats=${broker.servers}`, "--name=alpha", "--timeout=2s"],
+    ...["--", "sh", "-c", 'for i in $(seq 20); do echo "$0"; sleep 0.05; done'],
+    "x".repeat(150),
+  ]);
+  assertEquals([code, stdout.length, stderr], [0, 20 * 151, ""]);
+  assert(published.length > 3, "it beats");
+  assertEquals(published.at(-1)!.ended, "done");
+  assert(published.slice(1).every(({ detail }) => detail === undefined));
+  await connection.close();
+});
+
+/** Texts that a terminal must not get as they are, without white space. */
+const HOSTILE = [
+  "\x1b[2J\x1b]0;title\x07",
+  "\x7f\x85\x9b31m",
+  "\u202ealpha\u2066",
+  "al\u200bpha\ufeff\xad",
+];
+
+test("heartbeat fleet prints hostile names, subjects and details as safe lines", async () => {
+  await using broker = await Broker.start(users("any", "w"));
+  const env = { NATS_USER: "any", NATS_PASSWORD: "w" };
+  const connection = await broker.connect({ user: "any", pass: "w" });
+  for (const json of [true, false]) {
+    const cli = startCli([
+      ...["fleet", `--nats=${broker.servers}`, "--timeout=500ms"],
+      ...json ? ["--json"] : [],
+    ], { env });
+    await cli.waitFor("stdout", "watching");
+    for (const text of HOSTILE) {
+      const beat = { worker: text, seq: 1, time: 0, detail: { [text]: text } };
+      connection.publish(`heartbeats.${text}`, JSON.stringify(beat));
+      // no heartbeat, under a hostile subject
+      connection.publish(`heartbeats.${text}.odd`, text);
+    }
+    const downs = () => cli.text("stdout").match(/\bdown\b/g)?.length;
+    await waitUntil(() => downs() === HOSTILE.length, "all are down");
+    cli.kill("SIGINT");
+    const { stdout } = await cli.ended;
+    const lines = stdout.trimEnd().split("\n");
+    for (const line of lines) {
+      assertMatch(line, /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u);
+      if (!json) assertMatch(line, /^\d\d:\d\d:\d\d {2}[a-z]+ /);
+    }
+    // malformed messages are reported at powers of ten
+    assertEquals(lines.length, 1 + 2 * HOSTILE.length + 1);
+    if (json) {
+      const down = parseLines(stdout).filter(({ type }) => type === "down");
+      assertEquals(
+        down.map(({ worker, detail }) => detail[worker]).sort(),
+        [...HOSTILE].sort(),
+      );
+    }
+  }
+  await connection.close();
+});
