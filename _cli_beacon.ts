@@ -8,6 +8,7 @@ import {
   connectToServer,
   parseServer,
 } from "./_cli_nats.ts";
+import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
 import type { CliOutput } from "./_cli_output.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { sleep, startTimer } from "./_timers.ts";
@@ -51,7 +52,7 @@ export class LastLine {
  * | `connected` | | sends it | says goodbye, → `ended` | reports it, → `ended` |
  * | `ended` | closes the connection | | | |
  */
-export class Beacon {
+export class Beacon implements GuardObserver {
   #phase: "connecting" | "connected" | "ended" = "connecting";
   #network: NetworkSettings;
   #output: CliOutput;
@@ -66,7 +67,11 @@ export class Beacon {
   }
 
   /** Connects, in the background. */
-  async connect() {
+  start() {
+    this.#connect();
+  }
+
+  async #connect() {
     const { name, subject } = this.#network;
     const cancelTimer = startTimer(
       () => this.#report("it was not reached yet"),
@@ -92,31 +97,20 @@ export class Beacon {
     }
   }
 
-  /** The command has printed something. */
-  readonly onChunk = (bytes: Uint8Array) => this.#line.onChunk(bytes);
-
-  /** Publishes all heartbeats, with the last line of output. */
-  async forward(heartbeats: ReadableStream<Heartbeat>) {
-    try {
-      for await (const beat of heartbeats) this.#publish(beat);
-    } catch {
-      // whoever reads the results gets the same error
-    }
+  onChunk(bytes: Uint8Array) {
+    this.#line.onChunk(bytes);
   }
 
-  #publish({ seq, time }: Heartbeat) {
+  /** Publishes a heartbeat, with the last line of output. */
+  onHeartbeat({ seq, time }: Heartbeat) {
     if (this.#phase === "ended") return;
     const { name: worker } = this.#network;
     this.#last = { worker, seq, time, detail: { line: this.#line.text } };
     if (this.#phase === "connected") this.#send(this.#last);
   }
 
-  /**
-   * Says goodbye: the command ended as planned if a signal ended it, or its exit
-   * code is 0. Resolves when that was sent, or cannot be.
-   */
-  async end(signalCode: number | undefined, exitCode: number) {
-    const isPlanned = signalCode !== undefined || exitCode === 0;
+  /** Says goodbye; resolves when that was sent, or cannot be. */
+  async end({ code, isPlanned }: RunEnd) {
     if (this.#phase !== "connected") {
       this.#phase = "ended";
       return;
@@ -124,7 +118,7 @@ export class Beacon {
     this.#phase = "ended";
     const seq = (this.#last?.seq ?? 0) + 1;
     const { name: worker } = this.#network;
-    const detail = { line: this.#line.text, code: signalCode ?? exitCode };
+    const detail = { line: this.#line.text, code };
     this.#send({ worker, seq, time: Date.now(), detail });
     const closed = isPlanned
       ? this.#writer!.close()

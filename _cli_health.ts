@@ -2,7 +2,8 @@
 
 /** The health of what is guarded, over HTTP. */
 
-import type { Beacon } from "./_cli_beacon.ts";
+import type { Settings } from "./_cli_args.ts";
+import type { GuardObserver } from "./_cli_observers.ts";
 import type { CliOutput } from "./_cli_output.ts";
 import type { Address } from "./_cli_values.ts";
 import type { Heartbeat } from "./_worker_types.ts";
@@ -17,7 +18,7 @@ export interface HealthModules {
 }
 
 /** Serves the health of one worker. */
-export class HealthService {
+export class HealthService implements GuardObserver {
   #name: string;
   #fleet: FleetMonitor;
   #handler: ReturnType<typeof createHealthHandler>;
@@ -64,18 +65,15 @@ export class HealthService {
   }
 }
 
-/** Passes the heartbeats of a command on, if anybody wants them. */
-export async function forwardHeartbeats(
-  heartbeats: ReadableStream<Heartbeat>,
-  health: HealthService | undefined,
-  beacon: Beacon | undefined,
-) {
-  if (!health) return beacon?.forward(heartbeats);
-  const [own, others] = heartbeats.tee();
-  beacon?.forward(others);
-  try {
-    for await (const beat of own) health.onHeartbeat(beat);
-  } catch {
-    // the results have the error, too
-  }
+/** Serves the health of what is guarded, if that is wanted. */
+export async function openHealth(
+  { health: address, timeout }: Settings,
+  name: string,
+  output: CliOutput,
+  load: () => Promise<HealthModules>,
+): Promise<HealthService | undefined> {
+  if (!address) return;
+  const service = new HealthService(await load(), address, name, timeout);
+  await service.announce(output);
+  return service;
 }

@@ -78,11 +78,11 @@ export class CliOutput {
    */
   async forward(from: keyof OutputStreams, bytes: Uint8Array) {
     const { stdout, stderr } = this.#streams;
-    if (from === "stderr") await this.#notices;
-    await writeAll(this.#streams[from], bytes);
     // a terminal shows both in the same lines
     const isShared = from === "stderr" ||
       (stdout.isTerminal() && stderr.isTerminal());
+    if (isShared) await this.#notices;
+    await writeAll(this.#streams[from], bytes);
     if (isShared) this.#isMidLine = bytes.at(-1) !== LINE_FEED;
   }
 
@@ -104,6 +104,11 @@ export class CliOutput {
         ? JSON.stringify({ type, time: Date.now(), ...data })
         : `heartbeat: ${text}`,
     );
+  }
+
+  /** Resolves when all notices have been written, or cannot be. */
+  flush(): Promise<void> {
+    return this.#notices;
   }
 
   /** Writes a line on standard error; resolves once it is written, or cannot be. */
@@ -134,20 +139,26 @@ export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** The exit code for what the command line has thrown. */
+export function toFailureCode(error: unknown): number {
+  if (error instanceof UsageError) return 2;
+  // as a process is ended whose output nobody reads
+  const isUnread = (error as Error | null)?.cause instanceof
+    Deno.errors.BrokenPipe;
+  return isUnread ? 128 + SIGPIPE : 125;
+}
+
 /** The exit code for what the command line has thrown; reports it. */
 export async function reportFailure(
   error: unknown,
   output: CliOutput,
 ): Promise<number> {
-  if (error instanceof UsageError) {
-    await output.writeNotice(`heartbeat: ${error.message} (see --help)`);
-    return 2;
-  }
-  // as a process is ended whose output nobody reads
-  if ((error as Error | null)?.cause instanceof Deno.errors.BrokenPipe) {
-    return 128 + SIGPIPE;
-  }
+  const code = toFailureCode(error);
   const message = error instanceof Error ? error.message : String(error);
-  await output.notify("error", message, { code: 125, message });
-  return 125;
+  if (error instanceof UsageError) {
+    await output.writeNotice(`heartbeat: ${message} (see --help)`);
+  } else if (code === 125) {
+    await output.notify("error", message, { code, message });
+  }
+  return code;
 }

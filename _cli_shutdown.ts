@@ -58,7 +58,7 @@ export class Shutdown {
   #options: ShutdownOptions;
   #asker = new AbortController();
   #killer = new AbortController();
-  #exitCode: number | undefined;
+  #exitCode = 0;
   #command: CommandTree | undefined;
 
   constructor(options: ShutdownOptions) {
@@ -72,9 +72,16 @@ export class Shutdown {
     return this.#phase;
   }
 
-  /** The exit code of an interrupted run. */
-  get exitCode(): number | undefined {
-    return this.#exitCode;
+  /** The exit code of this process, if what it ran has ended with `code`. */
+  toExitCode(code: number): number {
+    switch (this.#phase) {
+      case "running":
+        return code;
+      case "expired":
+        return 124;
+      case "interrupted":
+        return this.#exitCode;
+    }
   }
 
   /** Resolves to 0 when what was killed has had its time to end. */

@@ -14,26 +14,20 @@
  */
 
 import { parseArguments, type Settings } from "./_cli_args.ts";
+import { guardCommand, KILL_AFTER_MS } from "./_cli_command.ts";
 import {
   type DemoInput,
   DemoReport,
   produceItems,
   STOP_TIMEOUT_MS,
 } from "./_cli_demo.ts";
-import {
-  forwardOutput,
-  GuardStats,
-  reportEvent,
-  SilenceReporter,
-  toExitCode,
-} from "./_cli_guard.ts";
-import { forwardHeartbeats, HealthService } from "./_cli_health.ts";
+import type { GuardContext } from "./_cli_guard.ts";
+import { openHealth } from "./_cli_health.ts";
 import { HELP, VERSION } from "./_cli_help.ts";
-import type { NetworkSettings } from "./_cli_network.ts";
 import { CliOutput, formatDuration, reportFailure } from "./_cli_output.ts";
-import { type Interruption, Shutdown } from "./_cli_shutdown.ts";
-import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
-import { startCommand, type StartCommandOptions } from "./command.ts";
+import { guardPipe } from "./_cli_pipe.ts";
+import { Shutdown } from "./_cli_shutdown.ts";
+import { startCommand } from "./command.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "./monitor.ts";
 import {
   type AttemptContext,
@@ -43,140 +37,14 @@ import {
 import { serveThread, startThread } from "./thread.ts";
 import { startWorker, type WorkerStreams } from "./worker.ts";
 
-/** How long what is to end may take (ms) before it is killed. */
-const KILL_AFTER_MS = 5_000;
-
-/** Runs a command, and ends it when it is silent. */
-async function guardCommand(
-  settings: Settings,
-  output: CliOutput,
-  shutdown: Shutdown,
-): Promise<number> {
-  const { command: [command = ""], timeout, retries, network } = settings;
-  const silence = new SilenceReporter(settings, output, "command");
-  const stats = new GuardStats();
-  const beacon = await startBeacon(network, output);
-  const health = await serveHealth(settings, command, output);
-  const { results, heartbeats, finished } = supervise(
-    () => startGuarded(settings, shutdown),
-    {
-      timeout,
-      maxRestarts: retries,
-      within: Infinity,
-      stopTimeout: 2 * KILL_AFTER_MS,
-      shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
-      onEvent(event) {
-        health?.onEvent(event);
-        reportEvent(event, settings, output, silence, stats);
-      },
-      onSilence: silence.onSilence,
-      ...(settings.stats && { observe: stats.gaps }),
-      signal: shutdown.signal,
-    },
-  );
-  forwardHeartbeats(heartbeats, health, beacon);
-  const onChunk = (bytes: Uint8Array) => {
-    stats.onChunk();
-    beacon?.onChunk(bytes);
-  };
-  let code = 0;
-  try {
-    await forwardOutput(results, output, silence, onChunk, shutdown.killNow);
-  } catch (error) {
-    code = await toExitCode(error, command, output);
-  } finally {
-    // nothing of it may outlive this process
-    await finished;
-    if (settings.stats) await stats.report(output);
-  }
-  await beacon?.end(shutdown.exitCode, code);
-  return code;
-}
-
-/** Publishes the heartbeats of a command, if there is a network. */
-async function startBeacon(
-  network: NetworkSettings | undefined,
-  output: CliOutput,
-) {
-  if (!network) return;
-  // imported where it is used: the others need none of it
-  const { Beacon } = await import("./_cli_beacon.ts");
-  const beacon = new Beacon(network, output);
-  beacon.connect();
-  return beacon;
-}
-
-/** Serves the health of what is guarded, if that is wanted. */
-async function serveHealth(
-  { health: address, timeout }: Settings,
-  name: string,
-  output: CliOutput,
-): Promise<HealthService | undefined> {
-  if (!address) return;
-  const modules = {
-    ...await import("./fleet.ts"),
-    ...await import("./health.ts"),
-  };
-  const service = new HealthService(modules, address, name, timeout);
-  await service.announce(output);
-  return service;
-}
-
-/** Starts the command once. */
-function startGuarded(settings: Settings, shutdown: Shutdown) {
-  const { command: [command = "", ...args], timeout } = settings;
-  const { signal } = shutdown;
-  const ended = Promise.withResolvers<void>();
-  const options: StartCommandOptions & ProcessTreeHook = {
-    [ON_START]: (tree) => shutdown.onCommandStarted(tree, ended.promise),
-    args,
-    stdin: "inherit",
-    // not the attempt's own signal: this one also kills an attempt that was given up already
-    signal,
-    killAfter: KILL_AFTER_MS,
-    killSignal: (reason) =>
-      (reason as Partial<Interruption> | undefined)?.signal ?? "SIGTERM",
-    interval: Math.max(Math.min(timeout / 20, 1_000), 1),
-  };
-  const worker = startCommand(command, options);
-  worker.finished.then(ended.resolve);
-  return worker;
-}
-
-/** Passes standard input on, and fails when it is silent. */
-async function guardPipe(
-  settings: Settings,
-  output: CliOutput,
-  { signal }: Shutdown,
-): Promise<number> {
-  const { timeout } = settings;
-  const silence = new SilenceReporter(settings, output, "pipe");
-  const stats = new GuardStats();
-  try {
-    const input = Deno.stdin.readable.pipeThrough(
-      new HeartbeatMonitor<Uint8Array>({
-        timeout,
-        onSilence: silence.onSilence,
-        ...(settings.stats && { observe: stats.gaps }),
-      }),
-    );
-    await forwardOutput(input, output, silence, stats.onChunk, signal);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof HeartbeatTimeoutError)) throw error;
-    stats.onStall();
-    await silence.reportStall("standard input", error.elapsed);
-    return 124;
-  } finally {
-    if (settings.stats) await stats.report(output);
-  }
+/** Imports what serves the health: without `--health` nothing needs it. */
+async function loadHealth() {
+  return { ...await import("./fleet.ts"), ...await import("./health.ts") };
 }
 
 /** Watches the heartbeats that others publish. */
 async function guardFleet(
-  settings: Settings,
-  output: CliOutput,
-  shutdown: Shutdown,
+  { settings, output, shutdown }: GuardContext,
 ): Promise<number> {
   // imported where they are used: the others need none of it
   const { runFleet } = await import("./_cli_fleet.ts");
@@ -186,14 +54,12 @@ async function guardFleet(
 
 /** Shows the pattern: a worker, its heartbeats and their monitor. */
 async function runDemo(
-  settings: Settings,
-  output: CliOutput,
-  { signal }: Shutdown,
+  { settings, output, shutdown: { signal } }: GuardContext,
 ): Promise<number> {
   const { timeout, interval, retries } = settings;
   const isColored = Deno.stdout.isTerminal() && !Deno.noColor;
   const report = new DemoReport(settings, output, isColored);
-  const health = await serveHealth(settings, "demo", output);
+  const health = await openHealth(settings, "demo", output, loadHealth);
   await report.onStart();
   const { results, heartbeats } = supervise<number>(
     (attempt) => startItems(settings, attempt),
@@ -264,21 +130,21 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
     grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
   });
   shutdown.listen();
+  const context = { settings, output, shutdown, loadHealth };
   const modes = {
-    demo: runDemo,
-    command: guardCommand,
-    pipe: guardPipe,
-    fleet: guardFleet,
+    demo: () => runDemo(context),
+    command: () => guardCommand(context, { supervise, startCommand }),
+    pipe: () => guardPipe(context, HeartbeatMonitor),
+    fleet: () => guardFleet(context),
   };
-  const code = await Promise.race([
-    modes[mode](settings, output, shutdown),
-    shutdown.waitForKill(),
-  ]);
-  if (shutdown.exitCode !== undefined) return shutdown.exitCode;
-  if (mode === "demo" || shutdown.phase !== "expired") return code;
-  const text = `ended after its runtime of ${formatDuration(runtime)}`;
-  await output.notify("deadline", text, { runtime });
-  return 124;
+  const code = await Promise.race([modes[mode](), shutdown.waitForKill()]);
+  if (shutdown.phase === "expired") {
+    // the demo is over then
+    if (mode === "demo") return code;
+    const text = `ended after its runtime of ${formatDuration(runtime)}`;
+    await output.notify("deadline", text, { runtime });
+  }
+  return shutdown.toExitCode(code);
 }
 
 async function main(args: string[]): Promise<number> {

@@ -3,87 +3,24 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { parseArguments, type Settings } from "../_cli_args.ts";
-import { forwardOutput, GuardStats, SilenceReporter } from "../_cli_guard.ts";
-import { CliOutput } from "../_cli_output.ts";
-
-/** The two output streams, as texts. */
-function createOutput() {
-  const texts = { stdout: "", stderr: "" };
-  const createStream = (name: keyof typeof texts) => ({
-    isTerminal: () => false,
-    write(bytes: Uint8Array) {
-      texts[name] += new TextDecoder().decode(bytes);
-      return Promise.resolve(bytes.length);
-    },
-  });
-  const output = new CliOutput({
-    stdout: createStream("stdout"),
-    stderr: createStream("stderr"),
-  });
-  return { output, texts };
-}
-
-function createReporter(mode: "command" | "pipe") {
-  const { output, texts } = createOutput();
-  const args = mode === "pipe" ? ["-"] : ["--", "make"];
-  const settings = parseArguments(["--timeout", "10s", ...args]) as Settings;
-  return { reporter: new SilenceReporter(settings, output, mode), texts };
-}
-
-const silent = { type: "silent" as const, elapsed: 5_003, timeout: 10_000 };
-const recovered = { ...silent, type: "recovered" as const, elapsed: 6_000 };
-const seen = { count: 1, last: undefined };
-
-Deno.test("SilenceReporter reports a silence and its end, and that a pipe's producer goes on", async () => {
-  const expected = {
-    command:
-      `heartbeat: no output for 5s, it will be ended at 10s\nheartbeat: output again after 6s\nheartbeat: 'make' was silent for 10s: ended\n`,
-    pipe:
-      `heartbeat: no input for 5s, heartbeat will give up at 10s\nheartbeat: input again after 6s\nheartbeat: 'make' was silent for 10s: gave up, its producer was not ended\n`,
-  };
-  for (const mode of ["command", "pipe"] as const) {
-    using time = new FakeTime();
-    const { reporter, texts } = createReporter(mode);
-    reporter.onSilence({ ...silent, ...seen });
-    await time.tickAsync(997);
-    reporter.onSilence({ ...recovered, ...seen });
-    // the chunk that ended it
-    await reporter.onOutput();
-    await reporter.reportStall("'make'", 10_001);
-    assertEquals(texts.stderr, expected[mode]);
-  }
-});
-
-Deno.test("SilenceReporter reports the first output after a stall", async () => {
-  using time = new FakeTime();
-  const { reporter, texts } = createReporter("command");
-  await reporter.onOutput();
-  reporter.onSilence({ ...silent, ...seen });
-  await reporter.reportStall("'make'", 10_001);
-  await time.tickAsync(5_000);
-  texts.stderr = "";
-  await reporter.onOutput();
-  await reporter.onOutput();
-  assertEquals(texts.stderr, "heartbeat: output again after 10s\n");
-});
+import { forwardOutput, runGuarded } from "../_cli_guard.ts";
+import { GuardObservers, type RunEnd } from "../_cli_observers.ts";
+import { OutputError, toFailureCode } from "../_cli_output.ts";
+import { Shutdown } from "../_cli_shutdown.ts";
+import { createOutput } from "./_cli_output.ts";
 
 Deno.test("forwardOutput() passes chunks on, and cancels its source whatever ends it", async () => {
-  const bytes = (text: string) => new TextEncoder().encode(text);
-  const chunks = [
-    { from: "stderr" as const, bytes: bytes("e") },
-    bytes("a"),
-    { from: "stdout" as const, bytes: bytes("b") },
-  ];
-  const { output, texts } = createOutput();
-  const { reporter } = createReporter("command");
   const stop = new AbortController();
   const forwarded: string[] = [];
-  const onChunk = (bytes: Uint8Array) =>
-    void forwarded.push(new TextDecoder().decode(bytes));
-  const source = ReadableStream.from<typeof chunks[number]>(chunks);
-  await forwardOutput(source, output, reporter, onChunk, stop.signal);
-  assertEquals(texts, { stdout: "ab", stderr: "e" });
-  assertEquals(forwarded, ["e", "a", "b"]);
+  const forward = async (chunk: Uint8Array) => {
+    const text = new TextDecoder().decode(chunk);
+    forwarded.push(`${text} begins`);
+    await Promise.resolve();
+    forwarded.push(`${text} ends`);
+  };
+  const bytes = ["a", "b"].map((text) => new TextEncoder().encode(text));
+  await forwardOutput(ReadableStream.from(bytes), forward, stop.signal);
+  assertEquals(forwarded, ["a begins", "a ends", "b begins", "b ends"]);
 
   const reason = new Error("stop");
   const cancelled: unknown[] = [];
@@ -91,72 +28,84 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
     new ReadableStream<Uint8Array>({
       cancel: (why) => void cancelled.push(why),
     });
-  const stopped = forwardOutput(
-    endless(),
-    output,
-    reporter,
-    onChunk,
-    stop.signal,
-  );
+  const stopped = forwardOutput(endless(), forward, stop.signal);
   stop.abort(reason);
   await stopped;
-  await forwardOutput(endless(), output, reporter, onChunk, stop.signal);
+  await forwardOutput(endless(), forward, stop.signal);
   assertEquals(cancelled, [reason, reason]);
 
-  const broken = new ReadableStream({ pull: (c) => c.error(reason) });
   const { signal } = new AbortController();
+  const broken = new ReadableStream({ pull: (c) => c.error(reason) });
   await assertRejects(
-    () => forwardOutput(broken, output, reporter, onChunk, signal),
+    () => forwardOutput(broken, forward, signal),
     Error,
     "stop",
   );
+  const source = new ReadableStream<Uint8Array>({
+    pull: (c) => c.enqueue(bytes[0]!),
+    cancel: () => void cancelled.push("source"),
+  });
+  await assertRejects(
+    () => forwardOutput(source, () => Promise.reject(reason), signal),
+    Error,
+    "stop",
+  );
+  assertEquals(cancelled.slice(2), ["source"]);
 });
 
-Deno.test("GuardStats reports the chunks, the longest silence and a timeout for it", async () => {
-  using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
-  const rows: [number[], string, Record<string, unknown>][] = [
-    [[], "3 chunks; no silence between two of them", { longest: 0 }],
+function createContext() {
+  const { output } = createOutput();
+  const options = { runtime: Infinity, grace: 1_000, hasCommand: false };
+  const shutdown = new Shutdown(options);
+  const settings = parseArguments(["-"]) as Settings;
+  const loadHealth = () => Promise.reject(new Error("nothing asked for it"));
+  return { settings, output, shutdown, loadHealth };
+}
+
+Deno.test("runGuarded() reports the end with the exit code, however it ends", async () => {
+  const rows: [() => Promise<number>, Partial<RunEnd>][] = [
+    [() => Promise.resolve(0), { code: 0, isPlanned: true }],
+    [() => Promise.resolve(7), { code: 7, isPlanned: false }],
+    [() => Promise.reject(new Error("x")), { code: 125, isPlanned: false }],
     [
-      [100, 20_100],
-      "3 chunks; longest silence 20.1s, until 12:30:00; suggested: --timeout 61s",
-      {
-        longest: 20_100,
-        longestAt: time.now,
-        suggestedTimeout: 60_300,
-      },
-    ],
-    [
-      [1, 20],
-      "3 chunks; longest silence 20ms, until 12:30:00; suggested: --timeout 60ms",
-      {
-        longest: 20,
-        longestAt: time.now,
-        suggestedTimeout: 60,
-      },
+      () =>
+        Promise.reject(
+          new OutputError("x", { cause: new Deno.errors.BrokenPipe() }),
+        ),
+      { code: 141, isPlanned: false },
     ],
   ];
-  for (const [gaps, text, data] of rows) {
-    const { output, texts } = createOutput();
-    const stats = new GuardStats();
-    for (let chunk = 0; chunk < 3; chunk++) stats.onChunk();
-    for (const gap of gaps) stats.gaps.record(gap);
-    output.format = { json: false, quiet: true };
-    await stats.report(output);
-    assertEquals(texts.stderr, `heartbeat: ${text}\n`);
-    texts.stderr = "";
-    output.format = { json: true, quiet: false };
-    await stats.report(output);
-    const counts = { time: time.now, chunks: 3, stalls: 0 };
-    const expected = { type: "stats", ...counts, ...data };
-    assertEquals(JSON.parse(texts.stderr), expected);
-
-    // how long a silence that was ended would have been is not known
-    stats.onStall();
-    texts.stderr = "";
-    output.format = { json: false, quiet: false };
-    await stats.report(output);
-    const [chunks, ...others] = text.replace(/; suggested.*/, "").split("; ");
-    const parts = [chunks, "silent for too long 1 time", ...others];
-    assertEquals(texts.stderr, `heartbeat: ${parts.join("; ")}\n`);
+  for (const [run, expected] of rows) {
+    const context = createContext();
+    const calls: unknown[] = [];
+    const observers = new GuardObservers([{
+      start: () => void calls.push("start"),
+      end: ({ code, isPlanned }) => void calls.push({ code, isPlanned }),
+    }]);
+    const code = await runGuarded(context, observers, () => {
+      calls.push("run");
+      return run();
+    }).catch(toFailureCode);
+    assertEquals<unknown>([...calls, code], [
+      ...["start", "run"],
+      expected,
+      expected.code,
+    ]);
   }
+});
+
+Deno.test("runGuarded() reports the end by a signal as planned", async () => {
+  using _time = new FakeTime();
+  const context = createContext();
+  const ends: RunEnd[] = [];
+  const observers = new GuardObservers([
+    { end: (end) => void ends.push(end) },
+  ]);
+  await runGuarded(context, observers, () => {
+    context.shutdown.onSignal("SIGTERM");
+    return Promise.resolve(3);
+  });
+  assertEquals(ends.map(({ code, isPlanned }) => [code, isPlanned]), [
+    [143, true],
+  ]);
 });

@@ -17,7 +17,7 @@ function createShutdown({ runtime = Infinity, hasCommand = false } = {}) {
   }
   const show = () => [
     shutdown.phase,
-    shutdown.exitCode,
+    shutdown.toExitCode(7),
     shutdown.signal.aborted,
     shutdown.killNow.aborted,
   ];
@@ -35,7 +35,7 @@ Deno.test("a signal ends the run, a second one at once", () => {
   ) {
     using _time = new FakeTime();
     const { shutdown, show } = createShutdown();
-    assertEquals(show(), ["running", undefined, false, false]);
+    assertEquals(show(), ["running", 7, false, false]);
     shutdown.onSignal(name);
     assertEquals(show(), ["interrupted", code, true, false]);
     assertEquals(shutdown.signal.reason, { signal: name });
@@ -49,9 +49,9 @@ Deno.test("the deadline ends the run, and a signal after it sets the exit code",
   using time = new FakeTime();
   const { shutdown, show } = createShutdown({ runtime: 5_000 });
   time.tick(4_999);
-  assertEquals(show(), ["running", undefined, false, false]);
+  assertEquals(show(), ["running", 7, false, false]);
   time.tick(1);
-  assertEquals(show(), ["expired", undefined, true, false]);
+  assertEquals(show(), ["expired", 124, true, false]);
   assertEquals(shutdown.signal.reason.name, "TimeoutError");
   shutdown.onSignal("SIGTERM");
   assertEquals(show(), ["interrupted", 143, true, false]);
@@ -97,12 +97,12 @@ Deno.test({
     await first.promise;
     shutdown.onSignal("SIGHUP");
     assertEquals(sent, [...names, "SIGHUP"]);
-    assertEquals(show(), ["running", undefined, false, false]);
+    assertEquals(show(), ["running", 7, false, false]);
 
     second.resolve();
     await second.promise;
     shutdown.onSignal("SIGUSR2");
-    assertEquals(show(), ["running", undefined, false, false]);
+    assertEquals(show(), ["running", 7, false, false]);
     shutdown.onSignal("SIGHUP");
     assertEquals(show(), ["interrupted", 129, true, false]);
     assertEquals(sent, [...names, "SIGHUP"]);

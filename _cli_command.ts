@@ -1,0 +1,147 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** Guards a command: runs it, and ends it when it is silent. */
+
+import type { Settings } from "./_cli_args.ts";
+import {
+  forwardOutput,
+  type GuardContext,
+  openObservers,
+  runGuarded,
+} from "./_cli_guard.ts";
+import type { GuardObservers } from "./_cli_observers.ts";
+import { type CliOutput, OutputError } from "./_cli_output.ts";
+import type { Interruption, Shutdown } from "./_cli_shutdown.ts";
+import { CommandError } from "./_command_error.ts";
+import type { CommandOutput } from "./_command_types.ts";
+import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
+import { RestartLimitError } from "./_restart_policy.ts";
+import type { Heartbeat } from "./_worker_types.ts";
+import type { startCommand, StartCommandOptions } from "./command.ts";
+import type { supervise } from "./supervisor.ts";
+
+/** How long what is to end may take (ms) before it is killed. */
+export const KILL_AFTER_MS = 5_000;
+
+/** The parts of the library that run a command. */
+export interface CommandModules {
+  supervise: typeof supervise;
+  startCommand: typeof startCommand;
+}
+
+/** Runs a command, and ends it when it is silent; resolves to the exit code. */
+export async function guardCommand(
+  context: GuardContext,
+  { supervise, startCommand }: CommandModules,
+): Promise<number> {
+  const { settings, output, shutdown } = context;
+  const { command: [command = ""], timeout, retries } = settings;
+  const { observers, onSilence, gaps } = await openObservers(context);
+  const run = async () => {
+    const { results, heartbeats, finished } = supervise(
+      () => start(startCommand, settings, shutdown, observers),
+      {
+        timeout,
+        maxRestarts: retries,
+        within: Infinity,
+        stopTimeout: 2 * KILL_AFTER_MS,
+        shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
+        onEvent: (event) => observers.onEvent(event),
+        onSilence,
+        observe: gaps,
+        signal: shutdown.signal,
+      },
+    );
+    forwardHeartbeats(heartbeats, observers);
+    try {
+      await forwardOutput(results, ({ from, bytes }: CommandOutput) => {
+        observers.onProgress();
+        observers.onChunk(bytes);
+        return output.forward(from, bytes);
+      }, shutdown.killNow);
+      return 0;
+    } catch (error) {
+      return await toExitCode(error, command, output);
+    } finally {
+      // nothing of it may outlive this process
+      await finished;
+    }
+  };
+  return await runGuarded(context, observers, run);
+}
+
+/** Starts the command once. */
+function start(
+  startCommand: CommandModules["startCommand"],
+  settings: Settings,
+  shutdown: Shutdown,
+  observers: GuardObservers,
+) {
+  const { command: [command = "", ...args], timeout } = settings;
+  const { signal } = shutdown;
+  const ended = Promise.withResolvers<void>();
+  const options: StartCommandOptions & ProcessTreeHook = {
+    [ON_START](tree) {
+      shutdown.onCommandStarted(tree, ended.promise);
+      observers.onStarted();
+    },
+    args,
+    stdin: "inherit",
+    // not the attempt's own signal: this one also kills an attempt that was given up already
+    signal,
+    killAfter: KILL_AFTER_MS,
+    killSignal: (reason) =>
+      (reason as Partial<Interruption> | undefined)?.signal ?? "SIGTERM",
+    interval: Math.max(Math.min(timeout / 20, 1_000), 1),
+  };
+  const worker = startCommand(command, options);
+  worker.finished.then(ended.resolve);
+  return worker;
+}
+
+async function forwardHeartbeats(
+  heartbeats: ReadableStream<Heartbeat>,
+  observers: GuardObservers,
+) {
+  try {
+    for await (const beat of heartbeats) observers.onHeartbeat(beat);
+  } catch {
+    // the results have the error, too
+  }
+}
+
+/** Why a command could not be started, and the exit code for that. */
+export function describeStartFailure(error: unknown, command: string) {
+  if (error instanceof Deno.errors.NotFound) {
+    return { code: 127, message: `cannot find the command '${command}'` };
+  }
+  const { message } = error as Error;
+  if (error instanceof Deno.errors.NotCapable) {
+    return {
+      code: 125,
+      message: `cannot run a command without --allow-run: ${message}`,
+    };
+  }
+  return {
+    code: 126,
+    message: `cannot run the command '${command}': ${message}`,
+  };
+}
+
+/** The exit code for what ended a guarded command; reports what could not be run. */
+async function toExitCode(
+  error: unknown,
+  command: string,
+  output: CliOutput,
+): Promise<number> {
+  if (error instanceof OutputError) throw error;
+  if (error instanceof CommandError) return error.code;
+  if (
+    error instanceof RestartLimitError ||
+    error instanceof HeartbeatTimeoutError
+  ) return 124;
+  const failure = describeStartFailure(error, command);
+  await output.notify("error", failure.message, failure);
+  return failure.code;
+}

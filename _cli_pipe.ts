@@ -1,0 +1,45 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** Guards a pipe: passes standard input on, and fails when it is silent. */
+
+import {
+  forwardOutput,
+  type GuardContext,
+  openObservers,
+  runGuarded,
+} from "./_cli_guard.ts";
+import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
+import type { HeartbeatMonitor } from "./monitor.ts";
+
+/** Passes standard input on, and fails when it is silent; resolves to the exit code. */
+export async function guardPipe(
+  context: GuardContext,
+  Monitor: typeof HeartbeatMonitor,
+): Promise<number> {
+  const { settings: { timeout }, output, shutdown: { signal } } = context;
+  const { observers, onSilence, gaps } = await openObservers(context);
+  const run = async () => {
+    const monitor = new Monitor<Uint8Array>({
+      timeout,
+      onSilence,
+      observe: gaps,
+    });
+    const input = Deno.stdin.readable.pipeThrough(monitor);
+    observers.onStarted();
+    try {
+      await forwardOutput(input, (bytes: Uint8Array) => {
+        observers.onProgress();
+        observers.onChunk(bytes);
+        return output.forward("stdout", bytes);
+      }, signal);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof HeartbeatTimeoutError)) throw error;
+      const { elapsed, count } = error;
+      const stall = { type: "stalled" as const, elapsed, timeout, count };
+      observers.onEvent({ ...stall, time: Date.now(), attempt: 1 });
+      return 124;
+    }
+  };
+  return await runGuarded(context, observers, run);
+}

@@ -1,0 +1,55 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { GuardStats } from "../_cli_stats.ts";
+import { createOutput } from "./_cli_output.ts";
+
+Deno.test("GuardStats reports the chunks, the longest silence and a timeout for it", async () => {
+  using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
+  const rows: [number[], string, Record<string, unknown>][] = [
+    [[], "3 chunks; no silence between two of them", { longest: 0 }],
+    [
+      [100, 20_100],
+      "3 chunks; longest silence 20.1s, until 12:30:00; suggested: --timeout 61s",
+      {
+        longest: 20_100,
+        longestAt: time.now,
+        suggestedTimeout: 60_300,
+      },
+    ],
+    [
+      [1, 20],
+      "3 chunks; longest silence 20ms, until 12:30:00; suggested: --timeout 60ms",
+      {
+        longest: 20,
+        longestAt: time.now,
+        suggestedTimeout: 60,
+      },
+    ],
+  ];
+  for (const [gaps, text, data] of rows) {
+    const { output, texts } = createOutput();
+    const stats = new GuardStats(output);
+    for (let chunk = 0; chunk < 3; chunk++) stats.onChunk();
+    for (const gap of gaps) stats.gaps.record(gap);
+    output.format = { json: false, quiet: true };
+    await stats.end();
+    assertEquals(texts.stderr, `heartbeat: ${text}\n`);
+    texts.stderr = "";
+    output.format = { json: true, quiet: false };
+    await stats.end();
+    const counts = { time: time.now, chunks: 3, stalls: 0 };
+    const expected = { type: "stats", ...counts, ...data };
+    assertEquals(JSON.parse(texts.stderr), expected);
+
+    // how long a silence that was ended would have been is not known
+    stats.onEvent({ type: "stalled" });
+    texts.stderr = "";
+    output.format = { json: false, quiet: false };
+    await stats.end();
+    const [chunks, ...others] = text.replace(/; suggested.*/, "").split("; ");
+    const parts = [chunks, "silent for too long 1 time", ...others];
+    assertEquals(texts.stderr, `heartbeat: ${parts.join("; ")}\n`);
+  }
+});
