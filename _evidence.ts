@@ -205,7 +205,7 @@ export class EvidenceClock {
     const { length } = this.#delays;
     let first = 0;
     while (first < length && this.#delays[first]!.end <= oldest) first++;
-    if (first > 0) this.#delays.splice(0, first);
+    this.#delays.splice(0, first);
   }
 
   /** The last delay, up to that at `index`, which shows that lateness up to `longest` is lag. */
@@ -236,7 +236,7 @@ export class EvidenceClock {
     // the delay during which the silence began is known from before
     const first = this.#delays[i + 1];
     if (first && first.start < position && first.end < from) i++;
-    if (from > position && this.#findKnownLag(i, longest)) from = position;
+    if (this.#findKnownLag(i, longest)) from = position;
     return { counted: this.now - from, bounded: whole - longest };
   }
 

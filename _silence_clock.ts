@@ -141,7 +141,7 @@ export class SilenceClock {
     this.#hasWarned = this.#hasBeaten = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
     this.#clearTimer();
-    if (this.#phase === "listening") this.#plan(Date.now());
+    this.#plan(Date.now());
   }
 
   /** The producer is gone; another one may follow. */
@@ -182,9 +182,7 @@ export class SilenceClock {
       this.#isPaused = false;
     }
     this.#evidence.begin(now);
-    if (this.#timer === undefined && this.#phase === "listening") {
-      this.#plan(now);
-    }
+    if (this.#timer === undefined) this.#plan(now);
   }
 
   /** The work has made progress, by the heartbeat before: the first window is over. */
@@ -193,7 +191,7 @@ export class SilenceClock {
     this.#limit = "silence";
     this.#evidence = this.#createEvidence();
     this.#clearTimer();
-    if (this.#phase === "listening") this.#plan(Date.now());
+    this.#plan(Date.now());
   }
 
   /** Ends the clock; no timer is left. */
@@ -243,6 +241,7 @@ export class SilenceClock {
     this.#report("recovered");
   }
 
+  /** Sets the timer, if it is the producer's turn and there is anything to be found. */
   #plan(now: number) {
     const isOver = this.timeout === Infinity && this.#hasWarned;
     if (!this.isNeeded || isOver || this.#phase !== "listening") return;

@@ -94,9 +94,9 @@ export class WatchedResults<R> {
   #end(
     reason: unknown = new DOMException("The watch has ended", "AbortError"),
   ) {
-    const isGuarded = this.#phase === "watching";
     this.#phase = "ended";
     this.#guard.stop();
-    if (isGuarded) this.#heartbeats.cancel(reason).catch(() => {});
+    // does nothing if they have ended
+    this.#heartbeats.cancel(reason).catch(() => {});
   }
 }

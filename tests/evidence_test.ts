@@ -89,6 +89,7 @@ Deno.test("SilenceEvidence knows lag of up to 2/5 of the timeout from before the
   for (
     const [lag, beats, expected] of [
       [300, 1, "wait 550"],
+      [400, 1, "wait 550"],
       [401, 1, "wait 0"],
       [300, 9, "wait 0"],
     ] as const
@@ -206,6 +207,83 @@ Deno.test("SilenceEvidence judges a check that was planned before an interruptio
   assertEquals(evidence.elapsed, 200);
 });
 
+Deno.test("SilenceEvidence plans a check for a mark that is not reached yet", () => {
+  const evidence = new SilenceEvidence(1000, 0);
+  const plans = () => [100, 250, 251, 300].map((mark) => evidence.plan(mark));
+  assertEquals(plans(), [100, 250, 250, 250]);
+  evidence.check(250, 250);
+  assertEquals(plans(), [250, 250, 1, 50]);
+});
+
+/** Advances a clock of `timeout` by checks, each planned and late as given. */
+function createClock(
+  timeout: number,
+  period: number,
+  checks: [planned: number, lateness: number][],
+) {
+  const clock = new EvidenceClock({ timeout, period, jitter: 2 });
+  clock.start(0);
+  for (const [planned, lateness] of checks) {
+    const due = clock.checkedAt + planned;
+    clock.check(due, due + lateness);
+  }
+  return clock;
+}
+
+Deno.test("EvidenceClock takes the wall clock for set back where a check is early by more than the jitter", () => {
+  const clock = createClock(1000, 250, []);
+  assertEquals([98, 97].map((wall) => clock.isSetBack(100, wall)), [
+    ...[false, true],
+  ]);
+});
+
+Deno.test("EvidenceClock knows twice the lateness of a delay for lag, and no more", () => {
+  for (const [lateness, counted] of [[300, 550], [301, 0]] as const) {
+    const clock = createClock(1000, 250, [[250, 150], [250, lateness]]);
+    assertEquals(clock.measure(400).counted, counted);
+  }
+});
+
+Deno.test("EvidenceClock counts what every timer may be late by, once a delay is known", () => {
+  for (const [lateness, now] of [[10, 210], [11, 200]] as const) {
+    const clock = createClock(1000, 100, [[100, 20], [100, lateness]]);
+    assertEquals(clock.now, now);
+  }
+});
+
+Deno.test("EvidenceClock keeps delays within 1/64 of the timeout as one, as late as the latest of them", () => {
+  // the silence counts from the end of what is kept as one
+  for (const [planned, counted] of [[40, 0], [41, 61]] as const) {
+    const clock = createClock(6400, 10, [[60, 0], [10, 30], [planned, 20]]);
+    const { now } = clock;
+    assertEquals(clock.measure(60), { counted, bounded: now - 60 - 30 });
+  }
+});
+
+Deno.test("EvidenceClock bounds a silence by what was left out of it, too, and by nothing from before it", () => {
+  const together = createClock(64_000, 100, [[100, 20], [100, 50]]);
+  assertEquals(together.measure(0).bounded, 200 + 70 - 50);
+  const clock = createClock(1000, 100, [[100, 20], [100, 0]]);
+  assertEquals([0, 99, 100, 150].map((at) => clock.measure(at).bounded), [
+    ...[200, 120, 100, 50],
+  ]);
+});
+
+Deno.test("EvidenceClock knows the lag of a delay only for a silence that began during it or later", () => {
+  // the first delay is short, as its check was planned for a mark
+  const clock = createClock(1000, 250, [[250, 0], [5, 100], [250, 150]]);
+  assertEquals([249, 250, 251].map((at) => clock.measure(at).counted), [
+    ...[0, 0, 404],
+  ]);
+});
+
+Deno.test("EvidenceClock takes three timeouts less a period for overdue", () => {
+  const clock = createClock(1000, 250, []);
+  assertEquals([2749, 2750].map((bounded) => clock.isOverdue(bounded)), [
+    ...[false, true],
+  ]);
+});
+
 /** Checks each 10 ms, with a timeout of 100; returns the position of each and the limit there. */
 function limits(...lateness: number[]) {
   const clock = new EvidenceClock({ timeout: 100, period: 10, jitter: 2 });
@@ -226,6 +304,15 @@ Deno.test("EvidenceClock.limit is the age while checks are on time", () => {
 Deno.test("EvidenceClock.limit leaves out a little lateness once, and counts it where it is usual", () => {
   assertEquals(limits(8, 0, 0, 8, 0, ...Array(7).fill(0)).slice(9), [
     ...[[108, 0], [118, 18], [128, 28]],
+  ]);
+});
+
+Deno.test("EvidenceClock.limit takes half a period for no absence, and starts anew at the older of two delays if it is half as long", () => {
+  assertEquals(limits(10), [[10, -90]]);
+  assertEquals(limits(11), [[21, 21 - 11 - 290]]);
+  assertEquals(limits(25, 50, ...Array(5).fill(0)).at(-1), [145, 0]);
+  assertEquals(limits(24, 50, ...Array(5).fill(0)).at(-1), [
+    ...[144, 144 - 50 - 290],
   ]);
 });
 

@@ -119,6 +119,22 @@ Deno.test("HeartbeatMonitor has no limit and no timer when the timeouts are infi
   assertEquals(seen, { chunks: [1], closed: true });
 });
 
+Deno.test("HeartbeatMonitor does not end the first window by what is no heartbeat", async () => {
+  using time = new FakeTime();
+  const source = createSource<string>();
+  const seen = observe(source.stream, {
+    timeout: 300,
+    firstTimeout: 5000,
+    isHeartbeat: (chunk) => chunk !== "ping",
+  });
+  await advance(time, 100);
+  source.controller.enqueue("ping");
+  await advance(time, 4899);
+  assertEquals([seen.chunks, seen.error], [["ping"], undefined]);
+  await advance(time, 1);
+  assertEquals((seen.error as HeartbeatTimeoutError).limit, "first");
+});
+
 Deno.test("HeartbeatMonitor waits for the first chunk for ever when only firstTimeout is infinite", async () => {
   using time = new FakeTime();
   const source = createSource();

@@ -49,6 +49,33 @@ Deno.test("SilenceClock has no timer before a producer is attached", () => {
   assertEquals([clock.isTimed, time.next()], [false, false]);
 });
 
+Deno.test("SilenceClock takes a beat without a producer for no gap", () => {
+  using time = new FakeTime();
+  const gaps: string[] = [];
+  const { clock } = createClock(time, {
+    onGap: (gap) => gaps.push(`${gap}`),
+    onFirstGap: (gap) => gaps.push(`first ${gap}`),
+  });
+  clock.beat();
+  time.tick(100);
+  clock.attach();
+  time.tick(200);
+  clock.beat();
+  assertEquals(gaps, ["first 200"]);
+  clock.stop();
+});
+
+Deno.test("SilenceClock has no timer where nobody asks for a silence that may last for ever", () => {
+  using time = new FakeTime();
+  const { clock } = createClock(time, {
+    timeout: Infinity,
+    firstTimeout: Infinity,
+    warnAfter: 300,
+  });
+  clock.attach();
+  assertEquals([clock.isNeeded, time.next()], [false, false]);
+});
+
 Deno.test("SilenceClock reports the first silence, and that after progress", () => {
   using time = new FakeTime();
   const options = { firstTimeout: 5000 };
@@ -146,6 +173,20 @@ Deno.test("SilenceClock is detached by a check that finds no producer, and attac
   clock.attach();
   time.tick(1000);
   assertEquals(reports.slice(1), ["silence 1000: 1000 at 1900"]);
+});
+
+Deno.test("SilenceClock is detached by a check although nobody asks for that", () => {
+  using time = new FakeTime();
+  const stalls: unknown[] = [];
+  const clock = new SilenceClock({
+    timeout: 1000,
+    firstTimeout: 1000,
+    isAttached: () => false,
+    onStall: (stall) => stalls.push(stall),
+  });
+  clock.attach();
+  time.tick(250);
+  assertEquals([clock.isTimed, time.next(), stalls], [false, false, []]);
 });
 
 Deno.test("SilenceClock has no timer while it is detached, and a new silence afterwards", () => {

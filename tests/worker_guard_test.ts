@@ -2,6 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { HeartbeatGaps } from "../_heartbeat_gaps.ts";
 import { HeartbeatEmitter } from "../_heartbeat_emitter.ts";
 import type { HeartbeatTimeoutError } from "../_heartbeat_timeout_error.ts";
 import type { HeartbeatMonitorOptions } from "../_monitor_options.ts";
@@ -139,6 +140,20 @@ Deno.test("WorkerGuard reports silences that results and heartbeats end, and fai
   time.tick(500);
   assertEquals<unknown[]>(stalls, [bug]);
   assertEquals(time.next(), false);
+});
+
+Deno.test("WorkerGuard records its gaps, and the first silence apart from them", () => {
+  using time = new FakeTime();
+  const gaps = new HeartbeatGaps();
+  const { guard } = createGuard({ observe: gaps });
+  guard.start();
+  time.tick(400);
+  guard.onHeartbeat(createBeat());
+  assertEquals([gaps.first, gaps.count], [400, 0]);
+  time.tick(300);
+  guard.onResult();
+  assertEquals([gaps.first, gaps.count, gaps.longest], [400, 1, 300]);
+  guard.stop();
 });
 
 Deno.test("WorkerGuard leaves no timer when it is stopped", () => {
