@@ -1,9 +1,17 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-/** The arguments of the command line: what they are, what they mean, and what is wrong with them. */
+/** The arguments of the command line: what they mean, and what is wrong with them. */
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
+import {
+  checkFlags,
+  type Flags,
+  type Mode,
+  normalizeOptions,
+  SWITCH_NAMES,
+  VALUED_NAMES,
+} from "./_cli_options.ts";
 import {
   type Address,
   parseAddress,
@@ -11,9 +19,6 @@ import {
   parseDuration,
   UsageError,
 } from "./_cli_values.ts";
-
-/** What the command line does. */
-export type Mode = "demo" | "command" | "pipe" | "fleet";
 
 /** The arguments, checked. Durations are in milliseconds, `Infinity` for no limit. */
 export interface Settings {
@@ -36,56 +41,6 @@ export interface Settings {
   network: NetworkSettings | undefined;
 }
 
-/** How a mode is called where an option is refused. */
-const MODE_NAMES: Record<Mode, string> = {
-  demo: "the demo",
-  command: "-- COMMAND",
-  pipe: "-",
-  fleet: "fleet",
-};
-
-const ALL: readonly Mode[] = ["demo", "command", "pipe", "fleet"];
-const LOCAL: readonly Mode[] = ["demo", "command", "pipe"];
-const NETWORK: readonly Mode[] = ["command", "fleet"];
-const GUARDS: readonly Mode[] = ["command", "pipe"];
-const DEMO: readonly Mode[] = ["demo"];
-
-/** The options with a value, and the modes that take them. */
-const VALUED = {
-  timeout: ALL,
-  runtime: LOCAL,
-  retries: ["demo", "command"],
-  interval: DEMO,
-  work: DEMO,
-  "hang-after": DEMO,
-  health: ["demo", "command"],
-  nats: NETWORK,
-  name: ["command"],
-  subject: NETWORK,
-  exec: ["fleet"],
-  creds: NETWORK,
-  "tls-ca": NETWORK,
-  "tls-cert": NETWORK,
-  "tls-key": NETWORK,
-} satisfies Record<string, readonly Mode[]>;
-
-/** The options without a value. */
-const SWITCHES = {
-  cpu: DEMO,
-  quiet: ALL,
-  json: ALL,
-  stats: GUARDS,
-  help: ALL,
-  version: ALL,
-} satisfies Record<string, readonly Mode[]>;
-
-type Valued = keyof typeof VALUED;
-type Flags = Partial<Record<Valued, string> & Record<string, unknown>>;
-
-const VALUED_NAMES = Object.keys(VALUED) as Valued[];
-const SWITCH_NAMES = Object.keys(SWITCHES);
-const OPTIONS = [...VALUED_NAMES, ...SWITCH_NAMES].map((flag) => `--${flag}`);
-
 /**
  * Reads the arguments.
  *
@@ -104,53 +59,6 @@ export function parseArguments(args: string[]): Settings | "help" | "version" {
   const mode = findMode(words, command);
   checkFlags(flags, mode);
   return toSettings(flags, mode, command ?? []);
-}
-
-/**
- * Checks the form of each option and gives every value the form `--flag=value`.
- * Without that, `parseArgs()` would take `-5s` for an option, `--timeout=` for
- * another one, and `--_` for its list of words, and ignore the value of a switch.
- */
-function normalizeOptions(args: string[]): string[] {
-  const rest = [...args];
-  const options: string[] = [];
-  for (let arg; (arg = rest.shift()) !== undefined;) {
-    if (arg === "-h") arg = "--help";
-    const at = arg.indexOf("=");
-    const isAttached = at >= 0;
-    const option = isAttached ? arg.slice(0, at) : arg;
-    const value = isAttached ? arg.slice(at + 1) : rest[0] ?? "";
-    const valued = VALUED_NAMES.find((flag) => option === `--${flag}`);
-    if (!valued) {
-      checkSwitch(arg, option, value, isAttached);
-      options.push(arg);
-      continue;
-    }
-    if (!isAttached) rest.shift();
-    if (value === "") refuseEmpty(valued);
-    options.push(`${option}=${value}`);
-  }
-  return options;
-}
-
-/** Refuses unknown options, and a switch with a value. Words are accepted. */
-function checkSwitch(
-  arg: string,
-  option: string,
-  value: string,
-  isAttached: boolean,
-) {
-  if (!arg.startsWith("-") || arg === "-") return;
-  if (!OPTIONS.includes(option)) {
-    throw new UsageError(
-      `unknown option '${arg}': the options are ${OPTIONS.join(", ")}`,
-    );
-  }
-  if (isAttached || value === "true" || value === "false") {
-    throw new UsageError(
-      `invalid value '${value}' for ${option}: it takes no value`,
-    );
-  }
 }
 
 function findMode(words: string[], command: string[] | undefined): Mode {
@@ -175,26 +83,6 @@ function findMode(words: string[], command: string[] | undefined): Mode {
   return isPipe ? "pipe" : "demo";
 }
 
-/** Refuses options of another mode. */
-function checkFlags(flags: Flags, mode: Mode) {
-  const options: [string, readonly Mode[]][] = Object.entries({
-    ...VALUED,
-    ...SWITCHES,
-  });
-  for (const [flag, modes] of options) {
-    const value = flags[flag];
-    if (modes.includes(mode) || value === undefined || value === false) {
-      continue;
-    }
-    const isHidden = value === true || flag === "nats"; // it can contain a password
-    const shown = isHidden ? `--${flag}` : `--${flag} '${value}'`;
-    const names = modes.map((mode) => MODE_NAMES[mode]).join(" and ");
-    throw new UsageError(
-      `${shown} is not for this use: it goes with ${names} only`,
-    );
-  }
-}
-
 function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
   const timeout = mode === "demo" || mode === "fleet" ? "3s" : "10m";
   const runtime = mode === "demo" ? "10s" : "none";
@@ -217,14 +105,4 @@ function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
     health: flags.health === undefined ? undefined : parseAddress(flags.health),
     network: readNetwork(flags, mode === "fleet"),
   };
-}
-
-/** Refuses a value that is missing, as for a wrong one. */
-function refuseEmpty(flag: Valued): never {
-  if (flag === "retries" || flag === "hang-after") parseCount(flag, "");
-  const isLimit = flag === "timeout" || flag === "runtime";
-  if (isLimit || flag === "interval" || flag === "work") {
-    parseDuration(flag, "", isLimit);
-  }
-  throw new UsageError(`invalid value '' for --${flag}: it must not be empty`);
 }

@@ -4,36 +4,19 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseArguments, type Settings } from "../_cli_args.ts";
 import { UsageError } from "../_cli_values.ts";
 import { forEachRow, parseLines, runCli } from "./_cli_process.ts";
-
-const DEFAULTS: Settings = {
-  mode: "demo",
-  command: [],
-  timeout: 3_000,
-  runtime: 10_000,
-  retries: 0,
-  interval: 1_000,
-  work: 500,
-  hangAfter: Infinity,
-  cpu: false,
-  quiet: false,
-  json: false,
-  stats: false,
-  health: undefined,
-  network: undefined,
-};
-const GUARD = { ...DEFAULTS, timeout: 600_000, runtime: Infinity };
+import { DEFAULTS, GUARD_DEFAULTS, OPTIONS } from "./_cli_settings.ts";
 
 Deno.test("parseArguments() knows the three modes, and their defaults", () => {
   const rows: [string[], Settings][] = [
     [[], DEFAULTS],
-    [["-"], { ...GUARD, mode: "pipe" }],
+    [["-"], { ...GUARD_DEFAULTS, mode: "pipe" }],
     [["--", "make", "--timeout", "-"], {
-      ...GUARD,
+      ...GUARD_DEFAULTS,
       mode: "command",
       command: ["make", "--timeout", "-"],
     }],
     [["--json", "-", "--quiet", "--stats"], {
-      ...GUARD,
+      ...GUARD_DEFAULTS,
       mode: "pipe",
       json: true,
       quiet: true,
@@ -44,7 +27,7 @@ Deno.test("parseArguments() knows the three modes, and their defaults", () => {
       health: { hostname: "127.0.0.1", port: 8080 },
     }],
     [["--health=[::]:0", "--", "make"], {
-      ...GUARD,
+      ...GUARD_DEFAULTS,
       mode: "command",
       command: ["make"],
       health: { hostname: "::", port: 0 },
@@ -150,19 +133,18 @@ Deno.test("parseArguments() takes durations in every form", () => {
   }
 });
 
-const OPTIONS =
-  "--timeout, --runtime, --retries, --interval, --work, --hang-after, --health, --nats, --name, --subject, --exec, --creds, --tls-ca, --tls-cert, --tls-key, --cpu, --quiet, --json, --stats, --help, --version";
+const LISTED = OPTIONS.map((flag) => `--${flag}`).join(", ");
 const LIMITED = ["250ms, 3s, 1.5m, 1h", "596h", "0 or none for no limit"];
 const COUNTED = ["whole number"];
 
 /** Arguments, and what the error must say. */
 const REFUSED: [string[], ...string[]][] = [
-  [["--bogus"], "'--bogus'", OPTIONS],
-  [["--no-quiet"], "'--no-quiet'", OPTIONS],
-  [["--no-cpu=1"], "'--no-cpu=1'", OPTIONS],
-  [["--_=1"], "'--_=1'", OPTIONS],
-  [["-x"], "'-x'", OPTIONS],
-  [["--_=x"], "'--_=x'", OPTIONS],
+  [["--bogus"], "'--bogus'", LISTED],
+  [["--no-quiet"], "'--no-quiet'", LISTED],
+  [["--no-cpu=1"], "'--no-cpu=1'", LISTED],
+  [["--_=1"], "'--_=1'", LISTED],
+  [["-x"], "'-x'", LISTED],
+  [["--_=x"], "'--_=x'", LISTED],
   [["--timeout"], "--timeout", "''", ...LIMITED],
   [["--timeout="], "--timeout", "''", ...LIMITED],
   [["--timeout", "3 s"], "--timeout", "'3 s'", ...LIMITED],

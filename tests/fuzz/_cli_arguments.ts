@@ -1,6 +1,12 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import type { Settings } from "../../_cli_args.ts";
+import {
+  DEFAULTS,
+  GUARD_DEFAULTS,
+  NETWORK_OPTIONS,
+  OPTIONS,
+} from "../_cli_settings.ts";
 import { Random } from "../_random.ts";
 
 /** The longest delay of a timer, in milliseconds. */
@@ -10,29 +16,11 @@ type Mode = Settings["mode"];
 
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
-const NETWORK = each("nats name subject exec creds tls-ca tls-cert tls-key");
-const EVERY = [
-  ...each("timeout runtime retries interval work hang-after health"),
-  ...NETWORK,
-  ...each("cpu quiet json stats"),
-];
+const NETWORK = NETWORK_OPTIONS;
+const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
 const SWITCHES = ["cpu", "quiet", "json", "stats"];
-
-/** The settings where nothing is given. */
-export const DEFAULTS = {
-  retries: 0,
-  interval: 1_000,
-  work: 500,
-  hangAfter: Infinity,
-  cpu: false,
-  quiet: false,
-  json: false,
-  stats: false,
-  health: undefined,
-  network: undefined,
-};
 
 const NO_DURATIONS = [
   ...each(
@@ -160,11 +148,9 @@ export class ArgumentMaker extends Random {
     const command = [this.pick(each("make -- - --bogus -h")), ...this.noise()];
     const tail = mode === "command" ? ["--", ...command] : [];
     const settings: Settings = {
+      ...(mode === "demo" ? DEFAULTS : GUARD_DEFAULTS),
       mode,
       command: tail.slice(1),
-      timeout: mode === "demo" ? 3_000 : 600_000,
-      runtime: mode === "demo" ? 10_000 : Infinity,
-      ...DEFAULTS,
     };
     const groups = this.#list(() => this.#set(settings));
     if (mode === "pipe") groups.splice(this.below(groups.length + 1), 0, ["-"]);
@@ -262,7 +248,7 @@ export class ArgumentMaker extends Random {
 
   #unknownOption(): Wrong {
     const text = this.pick(UNKNOWN);
-    const all = [...EVERY, "help", "version"].map((flag) => `--${flag}`);
+    const all = OPTIONS.map((flag) => `--${flag}`);
     const message = `unknown option '${text}': the options are ${
       all.join(", ")
     }`;

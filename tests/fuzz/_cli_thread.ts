@@ -4,7 +4,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseArguments, type Settings } from "../../_cli_args.ts";
 import { UsageError } from "../../_cli_values.ts";
 import { serveThread } from "../../thread.ts";
-import { ArgumentMaker, DEFAULTS, LONGEST_MS } from "./_cli_arguments.ts";
+import { DEFAULTS } from "../_cli_settings.ts";
+import { ArgumentMaker, LONGEST_MS } from "./_cli_arguments.ts";
 
 /** An outcome of `parseArguments()`, and how often it came. */
 export type Outcomes = Record<string, number>;
