@@ -24,6 +24,18 @@ export type Client = (
   onWord: (word: string) => void,
 ) => Promise<void>;
 
+/** Reads the words of a body; each of its chunks holds whole lines. */
+export async function readWords(
+  body: AsyncIterable<Uint8Array>,
+  onWord: (word: string) => void,
+) {
+  const decoder = new TextDecoder();
+  for await (const bytes of body) {
+    const text = decoder.decode(bytes, { stream: true });
+    for (const [, word] of text.matchAll(/^data: (.*)$/gm)) onWord(word!);
+  }
+}
+
 const messages = [{ role: "user" as const, content: "Count." }];
 
 export const CLIENTS: Record<string, Client> = {
@@ -99,10 +111,6 @@ export const CLIENTS: Record<string, Client> = {
     const response = await ky(`${url}/text`, {
       ...{ fetch, signal, retry: retries, timeout: false },
     });
-    const decoder = new TextDecoder();
-    for await (const bytes of response.body!) {
-      const text = decoder.decode(bytes, { stream: true });
-      for (const [, word] of text.matchAll(/^data: (.*)$/gm)) onWord(word!);
-    }
+    await readWords(response.body!, onWord);
   },
 };

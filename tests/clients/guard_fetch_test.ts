@@ -4,85 +4,20 @@
 // like success, and its error differs from that of the user's own abort.
 
 import { assert, assertEquals } from "@std/assert";
-import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import { EventSource } from "eventsource";
 import { guardFetch } from "../../fetch.ts";
-import { HeartbeatTimeoutError } from "../../monitor.ts";
 import { waitUntil } from "../_help.ts";
-import { type Behaviour, startStallServer } from "../_stall_server.ts";
-import { type Call, type Client, CLIENTS } from "./_clients.ts";
-import { chunksOf, contentTypeOf } from "./_replies.ts";
-
-/** The limits: far more than a pause between two chunks takes on a busy machine. */
-const TIMEOUT = 1_000;
-const PROGRESS_TIMEOUT = 1_500;
-/** What nothing here takes, in milliseconds. */
-const LONG_MS = 30_000;
-
-const ALL_WORDS = ["one", "two", "three", "four"];
-
-/** What came of a call. */
-interface Outcome {
-  words: string[];
-  /** `undefined` if the reply ended as if complete. */
-  error: unknown;
-  requests: number;
-}
-
-interface Given extends Partial<Call> {
-  /** Aborts with this reason: when the reply stalls, or when the request has arrived. */
-  abortReason?: Error;
-}
-
-/** Calls a client against a server of its own. Resolves when the server has seen all connections close. */
-async function call(
-  client: Client,
-  behaviour: Behaviour,
-  { abortReason, ...given }: Given = {},
-): Promise<Outcome> {
-  await using server = await startStallServer({
-    chunks: chunksOf,
-    contentType: contentTypeOf,
-  });
-  const words: string[] = [];
-  const aborter = new AbortController();
-  const call = {
-    url: server.url(behaviour),
-    fetch: guardFetch({ timeout: TIMEOUT, progressTimeout: PROGRESS_TIMEOUT }),
-    signal: aborter.signal,
-    retries: 0,
-    ...given,
-  };
-  const replied = client(call, (word) => words.push(word));
-  if (abortReason) {
-    const arrived = behaviour === "no-headers" ? 0 : 2;
-    await waitUntil(() => server.requests === 1 && words.length === arrived);
-    aborter.abort(abortReason);
-  }
-  const error = await deadline(replied, LONG_MS).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  const { requests } = server;
-  if (error !== undefined) await waitUntil(() => server.aborted === requests);
-  return { words, error, requests };
-}
-
-/** The error and its causes. */
-function chainOf(error: unknown) {
-  const chain: Error[] = [];
-  for (let each = error; each instanceof Error; each = each.cause) {
-    chain.push(each);
-  }
-  return chain;
-}
-
-function findStall({ error }: Outcome) {
-  for (const each of chainOf(error)) {
-    if (each instanceof HeartbeatTimeoutError) return each;
-  }
-}
+import { startStallServer } from "../_stall_server.ts";
+import {
+  ALL_WORDS,
+  call,
+  findStall,
+  LONG_MS,
+  nameError,
+  PROGRESS_TIMEOUT,
+} from "./_call.ts";
+import { CLIENTS } from "./_clients.ts";
 
 for (const [name, client] of Object.entries(CLIENTS)) {
   Deno.test({
@@ -179,18 +114,13 @@ for (const [name, [stalled, before]] of Object.entries(ABORTED)) {
   const client = CLIENTS[name]!;
   Deno.test(`guardFetch lets ${name} report the user's abort as it does without a guard`, async () => {
     const enough = Object.assign(new Error("enough"), { name: "enough" });
-    const describe = ({ error }: Outcome) => {
-      if (!(error instanceof Error)) return error;
-      const { name } = error.constructor;
-      return /^(Error|DOMException)$/.test(name) ? error.name : name;
-    };
     for (const fetch of [guardFetch({ timeout: LONG_MS }), globalThis.fetch]) {
       const outcomes = await Promise.all(
         (["stalls", "no-headers"] as const).map((behaviour) =>
           call(client, behaviour, { fetch, abortReason: enough })
         ),
       );
-      assertEquals(outcomes.map(describe), [stalled, before]);
+      assertEquals(outcomes.map(nameError), [stalled, before]);
       for (const outcome of outcomes) {
         assertEquals(findStall(outcome), undefined);
       }
