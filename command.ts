@@ -243,7 +243,6 @@ export function startCommand(
   let run: CommandRun | undefined;
 
   async function* work({ signal: stopped, beat }: WorkContext) {
-    if (signal?.aborted) return;
     const runtime = await openRuntime();
     if (signal?.aborted || stopped.aborted) return;
     run = await startRun(runtime, settings, stopped, () => beat());

@@ -111,3 +111,19 @@ export async function withTempDir(body: (folder: string) => Promise<void>) {
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+/** Replaces a property of an object until it is disposed of. */
+export function replaceProperty<T extends object, K extends keyof T>(
+  object: T,
+  key: K,
+  value: T[K],
+) {
+  const original = Object.getOwnPropertyDescriptor(object, key);
+  Object.defineProperty(object, key, { configurable: true, value });
+  return {
+    [Symbol.dispose]() {
+      if (original) Object.defineProperty(object, key, original);
+      else delete object[key];
+    },
+  };
+}

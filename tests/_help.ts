@@ -117,7 +117,7 @@ export function blockLoop(ms: number) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** A signal with the set of its listeners. */
+/** A signal with the set of those that listen to its `abort`. */
 export function countListeners() {
   const aborter = new AbortController();
   const { signal } = aborter;
@@ -125,11 +125,11 @@ export function countListeners() {
   const { addEventListener, removeEventListener } = signal;
   Object.assign(signal, {
     addEventListener(...args: Parameters<typeof addEventListener>) {
-      listeners.add(args[1]);
+      if (args[0] === "abort") listeners.add(args[1]);
       addEventListener.apply(signal, args);
     },
     removeEventListener(...args: Parameters<typeof removeEventListener>) {
-      listeners.delete(args[1]);
+      if (args[0] === "abort") listeners.delete(args[1]);
       removeEventListener.apply(signal, args);
     },
   });

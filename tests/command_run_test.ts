@@ -66,7 +66,7 @@ function createRun(
   const endPipes = () => [out, err].forEach((pipe) => pipe.controller.close());
   const print = (size: number) => out.controller.enqueue(new Uint8Array(size));
   return {
-    ...{ run, output, aborter, stopper, calls, print, endPipes, err },
+    ...{ run, output, aborter, stopper, calls, print, endPipes, out, err },
     exit: exit.resolve,
     endTree: tree.resolve,
     endLeader: leader.resolve,
@@ -155,6 +155,7 @@ const BEFORE_FAILURE: Record<
   (run: ReturnType<typeof createRun>) => void
 > = {
   "runs": () => {},
+  "runs, and its tree ends at once": ({ endTree }) => endTree(),
   "has exited": ({ exit }) => exit(SUCCESS),
   "was asked to end": ({ aborter }) => aborter.abort(),
   "has ended after that": ({ aborter, endTree }) => {
@@ -194,6 +195,45 @@ Deno.test("CommandRun leaves no listener once the command or its tree has ended"
   }
 });
 
+Deno.test("CommandRun leaves no timer when its output ends after the exit", async () => {
+  using time = new FakeTime();
+  const { output, exit, print, endPipes } = createRun();
+  exit(SUCCESS);
+  await advance(time, 10);
+  print(1);
+  await advance(time, 10);
+  endPipes();
+  await advance(time, 1);
+  assertEquals([output.end, time.next()], ["closed", false]);
+});
+
+Deno.test("CommandRun closes the pipes once nobody wants its output", async () => {
+  using time = new FakeTime();
+  const { out, err, stopper } = createRun();
+  stopper.abort();
+  await advance(time, 1);
+  assertEquals([out, err].map((pipe) => "cancelled" in pipe), [true, true]);
+});
+
+Deno.test("CommandRun does not kill the tree when it is asked to end twice for one reason", () => {
+  const { aborter, stopper, calls } = createRun();
+  const reason = new Error("enough");
+  aborter.abort(reason);
+  stopper.abort(reason);
+  assertEquals(calls, ["SIGTERM 5000"]);
+});
+
+Deno.test("CommandRun errors with what failed although it is stopped then", async () => {
+  using time = new FakeTime();
+  const { output, err, stopper } = createRun({
+    killSignal: () => (stopper.abort(), "SIGINT"),
+  });
+  const reason = new Error("pipe");
+  err.controller.error(reason);
+  await advance(time, 1);
+  assertStrictEquals(output.end, reason);
+});
+
 Deno.test("CommandRun needs no signal", async () => {
   using time = new FakeTime();
   const { output, exit, endPipes } = createRun({ signal: undefined });
@@ -201,6 +241,35 @@ Deno.test("CommandRun needs no signal", async () => {
   endPipes();
   await advance(time, 1);
   assertEquals(output.end, "closed");
+});
+
+Deno.test("CommandRun leaves the input of a command alone that nobody feeds", async () => {
+  using time = new FakeTime();
+  const events: string[] = [];
+  const { output, exit, endPipes } = createRun(
+    {},
+    new WritableStream({ close: () => void events.push("closed") }),
+  );
+  await advance(time, 1);
+  assertEquals([output.end, events], [undefined, []]);
+  exit(SUCCESS);
+  endPipes();
+  await advance(time, 1);
+  assertEquals(output.end, "closed");
+});
+
+Deno.test("CommandRun errors with what its input errors with, and ends the tree", async () => {
+  using time = new FakeTime();
+  const input = createSource<Uint8Array>();
+  const { output, calls } = createRun(
+    { input: input.stream.getReader() },
+    new WritableStream(),
+  );
+  const reason = new Error("lost");
+  input.controller.error(reason);
+  await advance(time, 1);
+  assertStrictEquals(output.end, reason);
+  assertEquals(calls, ["SIGTERM 5000"]);
 });
 
 Deno.test("CommandRun delivers 1 MiB at most after an aborted tree has ended", async () => {

@@ -78,6 +78,17 @@ Deno.test("MergedOutput drops what waits when it is closed, and cancels the pipe
   assertEquals(sources.map((source) => "cancelled" in source!), [true, true]);
 });
 
+Deno.test("MergedOutput reads each pipe to its end when it is closed", async () => {
+  const { out, err, output, events, take } = createOutput();
+  for (const pipe of [out, err]) pipe.enqueue(new Uint8Array([1]));
+  await settle();
+  // one chunk is being consumed, and one waits
+  assertEquals([take(), events.length], ["stdout 1", 2]);
+  output.close();
+  await settle();
+  assertEquals(events.length, 4);
+});
+
 Deno.test("MergedOutput reports a pipe that fails", async () => {
   const { err, events } = createOutput();
   err.error("broken");

@@ -3,10 +3,11 @@
 // Commands by node:child_process, which Deno has as well. tests/runtimes/ runs
 // the same behaviours on Node and Bun.
 
+import process from "node:process";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { SpawnOptions } from "../_command_types.ts";
 import { openNodeRuntime } from "../_node_process.ts";
-import { isWindows } from "./_command.ts";
+import { isWindows, replaceProperty } from "./_command.ts";
 import { commandBehaviours } from "./runtimes/command.ts";
 
 /** Hides `Deno.Command`, so startCommand() takes node:child_process. */
@@ -69,5 +70,29 @@ Deno.test({
       const error = await assertRejects(() => spawn(command!, OPTIONS), Error);
       assertEquals((error as Error & { code?: string }).code, code);
     }
+  },
+});
+
+Deno.test("openNodeRuntime takes a signal that the system refuses for denied", async () => {
+  using _ = replaceProperty(process, "kill", () => {
+    throw Object.assign(new Error("not yours"), { code: "EPERM" });
+  });
+  const { system } = await openNodeRuntime();
+  assertEquals(system.kill(1, "SIGTERM"), "denied");
+});
+
+Deno.test("openNodeRuntime has process groups everywhere but on Windows", async () => {
+  for (const platform of ["win32", "linux", "darwin"] as const) {
+    using _ = replaceProperty(process, "platform", platform);
+    const { hasProcessGroups } = (await openNodeRuntime()).system;
+    assertEquals(hasProcessGroups, platform !== "win32");
+  }
+});
+
+Deno.test({
+  name: "openNodeRuntime does not mind that taskkill is missing",
+  ignore: isWindows,
+  async fn() {
+    assertEquals((await openNodeRuntime()).system.killTree(77), "sent");
   },
 });

@@ -152,6 +152,7 @@ Deno.test("ProcessTree sees that the group is empty, where zombies cannot be see
   assertEquals(await measure(time, terminated, 2_000), undefined);
   state.group = "missing";
   assertEquals(await measure(time, terminated, 1_000), 50);
+  assertEquals(time.next(), false);
 });
 
 Deno.test("ProcessTree signals the leader alone when it may not signal the group", async () => {
