@@ -3,6 +3,7 @@
 /** The watcher of a fleet: its lines, and the command for each event. `main.ts` wires it. */
 
 import type { Settings } from "./_cli_args.ts";
+import { type GroupModules, joinGroup } from "./_cli_group.ts";
 import {
   type CliConnection,
   connectToServer,
@@ -12,7 +13,10 @@ import type { NetworkSettings } from "./_cli_network.ts";
 import type { CliOutput } from "./_cli_output.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import { escapeText } from "./_escape_text.ts";
-import type { ConnectionEvent } from "./_nats_types.ts";
+import type {
+  ConnectionEvent,
+  SubscribeHeartbeatsOptions,
+} from "./_nats_types.ts";
 import type { FleetEvent } from "./fleet.ts";
 import type { watchFleet } from "./nats.ts";
 
@@ -119,6 +123,8 @@ class FleetReport {
   #settings: Settings;
   #output: CliOutput;
   #command: EventCommand | undefined;
+  #isBlind = false;
+  #problems = 0;
 
   constructor(settings: Settings, output: CliOutput) {
     this.#settings = settings;
@@ -139,6 +145,9 @@ class FleetReport {
   }
 
   async onEvent(event: FleetEvent | ConnectionEvent, size: number) {
+    if (event.type === "blind" || event.type === "sees") {
+      this.#isBlind = event.type === "blind";
+    }
     this.#command?.run(event);
     await this.print(event, describe(event, size));
   }
@@ -153,6 +162,25 @@ class FleetReport {
     const line = { type, time: Date.now(), from, count, problem };
     this.print(line, `${from}: ${problem} (${count} so far)`).catch(() => {});
   }
+
+  /** This watcher has another share of the partitions. */
+  readonly onShare = (held: number, partitions: number) => {
+    const line = { type: "share", time: Date.now(), held, partitions };
+    this.print(line, `${held} of ${partitions} partitions`).catch(() => {});
+  };
+
+  /** The memory cannot be reached: at powers of ten only, and not while nothing can be. */
+  readonly onError = (error: unknown) => {
+    if (this.#isBlind || !/^10*$/.test(`${++this.#problems}`)) return;
+    const { message } = error as Error;
+    const text = `cannot reach the group's memory: ${message}`;
+    this.#output.notify("error", text, { message });
+  };
+}
+
+/** The public modules that the watcher needs. */
+export interface FleetModules extends GroupModules {
+  watchFleet: typeof watchFleet;
 }
 
 async function connect(network: NetworkSettings): Promise<CliConnection> {
@@ -164,32 +192,70 @@ async function connect(network: NetworkSettings): Promise<CliConnection> {
   }
 }
 
+/** Starts watching, alone or as a member of a group. */
+async function startWatching(
+  { timeout, network }: Settings,
+  connection: CliConnection,
+  report: FleetReport,
+  modules: FleetModules,
+) {
+  const { subject, group } = network!;
+  const limits = { timeout, forgetAfter: FORGET_AFTER_MS };
+  const listener: SubscribeHeartbeatsOptions = {
+    onMalformed: (message) =>
+      report.onOddMessage("malformed", message.subject, message),
+    onDropped: (dropped) =>
+      report.onOddMessage("dropped", dropped.worker, dropped),
+  };
+  if (group === undefined) {
+    const watched = modules.watchFleet(connection, subject, {
+      ...limits,
+      ...listener,
+    });
+    return { ...watched, leave: () => Promise.resolve() };
+  }
+  const { fleet, leave } = await joinGroup(
+    connection,
+    group,
+    modules,
+    limits,
+    report,
+  );
+  const blindAfter = timeout / 4;
+  const options = { ...listener, fleet, blindAfter };
+  return { ...modules.watchFleet(connection, subject, options), leave };
+}
+
 /** Watches until the run is ended, or nothing can be heard any more. */
 export async function runFleet(
   settings: Settings,
   output: CliOutput,
   { signal }: Shutdown,
-  watch: typeof watchFleet,
+  modules: FleetModules,
 ): Promise<number> {
-  const { network, timeout } = settings;
-  const { url, subject } = network!;
-  const connection = await connect(network!);
+  const { url, subject, group } = settings.network!;
+  const { server } = parseServer(url);
+  const connection = await connect(settings.network!);
   const report = new FleetReport(settings, output);
-  const { events, fleet } = watch(connection, subject, {
-    timeout,
-    forgetAfter: FORGET_AFTER_MS,
-    onMalformed: (message) =>
-      report.onOddMessage("malformed", message.subject, message),
-    onDropped: (dropped) =>
-      report.onOddMessage("dropped", dropped.worker, dropped),
-  });
+  const { events, fleet, leave } = await startWatching(
+    settings,
+    connection,
+    report,
+    modules,
+  );
   const reader = events.getReader();
   signal.addEventListener("abort", () => {
     reader.cancel().catch(() => {});
   });
-  const { server } = parseServer(url);
-  const watching = { type: "watching", time: Date.now(), server, subject };
-  await report.print(watching, `${subject} on ${server}`);
+  const watching = {
+    type: "watching",
+    time: Date.now(),
+    server,
+    subject,
+    group,
+  };
+  const inGroup = group === undefined ? "" : `, in group ${group}`;
+  await report.print(watching, `${subject} on ${server}${inGroup}`);
   while (!signal.aborted) {
     const { done, value } = await reader.read().catch((error) => {
       throw new Error(`lost ${server} for good: ${error.message}`);
@@ -197,6 +263,7 @@ export async function runFleet(
     if (done) break;
     await report.onEvent(value, fleet.size);
   }
+  await leave();
   await connection.close();
   return 0;
 }

@@ -41,6 +41,8 @@ Options for NATS, for a command (publish its heartbeats) and for the fleet:
                         the fleet: what to watch (heartbeats.>)
   --exec COMMAND        the fleet: a shell command for each event, which finds it in
                         HEARTBEAT_TYPE, HEARTBEAT_WORKER and HEARTBEAT_EVENT (JSON)
+  --group NAME          the fleet: share it with the other watchers of this name, and remember
+                        it over a restart (needs JetStream: nats-server -js)
   --creds FILE          credentials; or NATS_CREDS, NATS_TOKEN, NATS_USER and NATS_PASSWORD
                         in the environment
   --tls-ca, --tls-cert, --tls-key FILE    certificates, if the server asks for them

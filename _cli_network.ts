@@ -15,6 +15,8 @@ export interface NetworkSettings {
   subject: string;
   /** A shell command for each event. */
   exec: string | undefined;
+  /** The group of watchers to join. */
+  group: string | undefined;
   /** The file with credentials. */
   creds: string | undefined;
   /** The files of TLS. */
@@ -31,6 +33,7 @@ interface NetworkFlags {
   name?: string;
   subject?: string;
   exec?: string;
+  group?: string;
   creds?: string;
   "tls-ca"?: string;
   "tls-cert"?: string;
@@ -42,6 +45,7 @@ const DEPENDENT = [
   "name",
   "subject",
   "exec",
+  "group",
   "creds",
   "tls-ca",
   "tls-cert",
@@ -73,12 +77,15 @@ export function readNetwork(
       "missing --name NAME: heartbeats are published under a name, as in --name alpha",
     );
   }
-  const { subject = isFleet ? "heartbeats.>" : "heartbeats" } = flags;
+  const { group, subject = isFleet ? "heartbeats.>" : "heartbeats" } = flags;
   return {
     url,
     name: isFleet ? "" : parseSubject("name", name!, "part"),
     subject: parseSubject("subject", subject, isFleet ? "pattern" : "prefix"),
     exec: flags.exec,
+    group: group === undefined
+      ? undefined
+      : parseSubject("group", group, "bucket"),
     creds: flags.creds,
     tls: {
       ca: flags["tls-ca"],

@@ -40,6 +40,7 @@ const VALUED = {
   name: ["text", COMMAND],
   subject: ["text", NETWORK],
   exec: ["text", FLEET],
+  group: ["text", FLEET],
   creds: ["text", NETWORK],
   "tls-ca": ["text", NETWORK],
   "tls-cert": ["text", NETWORK],

@@ -104,13 +104,14 @@ export function parseAddress(text: string): Address {
  *
  * @param flag The option that it is for.
  * @param text The part.
- * @param kind `part` for one, `prefix` for several, `pattern` with wildcards.
+ * @param kind `part` for one, `prefix` for several, `pattern` with wildcards, `bucket`
+ * for one that a bucket can be named after.
  * @throws {UsageError} If it is none.
  */
 export function parseSubject(
   flag: string,
   text: string,
-  kind: "part" | "prefix" | "pattern",
+  kind: keyof typeof SUBJECTS,
 ): string {
   const [pattern, accepted] = SUBJECTS[kind];
   if (pattern.test(text)) return text;
@@ -120,6 +121,7 @@ export function parseSubject(
 }
 
 const SUBJECTS = {
+  bucket: [/^[\w-]+$/, "a name of letters, digits, - and _"],
   part: [/^[^\s.*>]+$/, "a name without spaces, dots, * and >"],
   prefix: [
     /^[^\s.*>]+(\.[^\s.*>]+)*$/,

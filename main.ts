@@ -48,8 +48,11 @@ async function guardFleet(
 ): Promise<number> {
   // imported where they are used: the others need none of it
   const { runFleet } = await import("./_cli_fleet.ts");
-  const { watchFleet } = await import("./nats.ts");
-  return runFleet(settings, output, shutdown, watchFleet);
+  return runFleet(settings, output, shutdown, {
+    ...await import("./group.ts"),
+    ...await import("./nats.ts"),
+    ...await import("./store.ts"),
+  });
 }
 
 /** Shows the pattern: a worker, its heartbeats and their monitor. */

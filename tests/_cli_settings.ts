@@ -29,7 +29,7 @@ export const GUARD_DEFAULTS: Settings = {
 
 /** The options for NATS. */
 export const NETWORK_OPTIONS =
-  "nats name subject exec creds tls-ca tls-cert tls-key".split(" ");
+  "nats name subject exec group creds tls-ca tls-cert tls-key".split(" ");
 
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [

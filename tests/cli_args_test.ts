@@ -53,6 +53,7 @@ const NETWORK = {
   name: "",
   subject: "heartbeats.>",
   exec: undefined,
+  group: undefined,
   creds: undefined,
   tls: { ca: undefined, cert: undefined, key: undefined },
 };
@@ -66,14 +67,15 @@ Deno.test("parseArguments() knows where heartbeats are published or watched", ()
       network: NETWORK,
     }],
     [
-      ["--nats", "tls://a:1", "fleet", "--subject=a.*.>", "--exec", "mail me"],
+      [
+        ...["--nats", "tls://a:1", "fleet", "--subject=a.*.>"],
+        ...["--exec", "mail me", "--group", "ops-1"],
+      ],
       {
         mode: "fleet",
         network: {
-          ...NETWORK,
-          url: "tls://a:1",
-          subject: "a.*.>",
-          exec: "mail me",
+          ...{ ...NETWORK, url: "tls://a:1", subject: "a.*.>" },
+          ...{ exec: "mail me", group: "ops-1" },
         },
       },
     ],
@@ -92,10 +94,7 @@ Deno.test("parseArguments() knows where heartbeats are published or watched", ()
       ],
       {
         network: {
-          ...NETWORK,
-          name: "a",
-          subject: "x.y",
-          creds: "c",
+          ...{ ...NETWORK, name: "a", subject: "x.y", creds: "c" },
           tls: { ca: "1", cert: "2", key: "3" },
         },
       },
@@ -226,6 +225,13 @@ const REFUSED: [string[], ...string[]][] = [
       "--subject",
       "heartbeats.>",
     ]),
+  [["--group=x", "--", "make"], "--group 'x'", "it goes with fleet only"],
+  [["fleet", "--group=x"], "missing --nats URL"],
+  ...["a b", "a.b", "*", "ü"].map((group): [string[], ...string[]] => [
+    ["fleet", "--nats=a", `--group=${group}`],
+    `invalid value '${group}' for --group`,
+    "a name of letters, digits, - and _",
+  ]),
   [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
 ];
 

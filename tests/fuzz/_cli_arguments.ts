@@ -17,6 +17,7 @@ type Mode = Settings["mode"];
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
 const NETWORK = NETWORK_OPTIONS;
+const FLEET = ["exec", "group"];
 const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
@@ -264,7 +265,7 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongUse(mode: Mode): Wrong {
-    const none = NETWORK.filter((flag) => flag !== "exec");
+    const none = NETWORK.filter((flag) => !FLEET.includes(flag));
     const known = takes(mode);
     if (mode === "command") known.push(...none);
     if (mode !== "pipe") known.push("health");
@@ -274,7 +275,7 @@ export class ArgumentMaker extends Random {
     return {
       group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
       message: ` is not for this use: it goes with ${
-        flag === "exec"
+        FLEET.includes(flag)
           ? "fleet"
           : [...NETWORK, "stats"].includes(flag)
           ? "-- COMMAND"

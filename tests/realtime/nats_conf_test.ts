@@ -34,8 +34,11 @@ const logIn = (NATS_USER: string, NATS_PASSWORD: string) => ({
 test("the example configuration lets each worker speak for itself only", async () => {
   await using example = await startExample();
   const nats = `--nats=${example.broker.servers}`;
-  const fleet = startCli(["fleet", nats, "--json"], logIn("watcher", "w"));
-  await fleet.waitFor("stdout", "watching");
+  const fleet = startCli(
+    ["fleet", nats, "--json", "--group=watchers"],
+    logIn("watcher", "w"),
+  );
+  await fleet.waitFor("stdout", '"held":64');
   const speak = (name: string, user: string, password: string) => {
     const args = [nats, `--name=${name}`, "--timeout=10s", "--json"];
     const command = ["--", "sh", "-c", "echo $0; sleep 1", name];
@@ -55,7 +58,9 @@ test("the example configuration lets each worker speak for itself only", async (
   await fleet.waitFor("stdout", '"worker":"alpha"');
   await fleet.waitFor("stdout", '"worker":"beta"');
   fleet.kill("SIGINT");
-  const lines = parseLines((await fleet.ended).stdout);
+  const { stdout, stderr } = await fleet.ended;
+  assertEquals(stderr, "");
+  const lines = parseLines(stdout);
   const workers = new Set(lines.map(({ worker }) => worker));
   assertEquals(workers, new Set([undefined, "alpha", "beta"]));
 });

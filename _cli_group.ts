@@ -1,0 +1,138 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** `heartbeat fleet --group`: a watcher that shares its fleet with others, and remembers it. */
+
+import type { LeaseBucket } from "./_group_types.ts";
+import type { NatsConnection } from "./_nats_types.ts";
+import type { StoreBucket } from "./_store_types.ts";
+import { type CancelTimer, startTimer } from "./_timers.ts";
+import type { FleetMonitorOptions } from "./fleet.ts";
+import type { SharedFleet, WatchGroup } from "./group.ts";
+import type { natsStore } from "./store.ts";
+
+/** What is imported. It is not analyzable, so nothing else loads or downloads it. */
+const KEY_VALUE = "npm:@nats-io/kv@3.4.0";
+
+/** How long a lease lasts (ms), unless its bucket is there and says otherwise. */
+const LEASE_MS = 10_000;
+
+/** How long changes of the share are collected (ms): they come one by one. */
+const SHARE_MS = 200;
+
+/** A bucket, as `@nats-io/kv` has it. */
+type Bucket = LeaseBucket & StoreBucket & {
+  /** Its configuration; `ttl` is in milliseconds, 0 for none. */
+  status(): Promise<{ ttl: number }>;
+};
+
+/** What is used of `@nats-io/kv`. */
+interface KeyValueClient {
+  Kvm: new (connection: NatsConnection) => {
+    create(name: string, options?: { ttl: number }): Promise<Bucket>;
+  };
+}
+
+/** The public modules that a member needs. */
+export interface GroupModules {
+  WatchGroup: typeof WatchGroup;
+  SharedFleet: typeof SharedFleet;
+  natsStore: typeof natsStore;
+}
+
+/** What a member reports. */
+export interface GroupListener {
+  /** It holds so many of the partitions now. */
+  onShare: (held: number, partitions: number) => void;
+  /** The buckets have thrown something. */
+  onError: (error: unknown) => void;
+}
+
+/** A member of a group. */
+export interface GroupMember {
+  /** The workers that it watches. */
+  fleet: SharedFleet;
+  /** Gives its share to the others. */
+  leave(): Promise<void>;
+}
+
+/** Why a bucket cannot be had, in words that say what to do. */
+function describeFailure(error: unknown): string {
+  const { name, message } = error as Error;
+  return name === "JetStreamNotEnabled"
+    ? "the server has no JetStream: start it as nats-server -js -sd DIRECTORY"
+    : message;
+}
+
+/**
+ * Joins a group. Its leases are in the bucket `NAME-leases` and its memory in
+ * `NAME-fleet`, which are made if they are not there.
+ *
+ * @throws {Error} If the buckets cannot be had.
+ */
+export async function joinGroup(
+  connection: NatsConnection,
+  name: string,
+  { WatchGroup, SharedFleet, natsStore }: GroupModules,
+  limits: FleetMonitorOptions,
+  { onShare, onError }: GroupListener,
+): Promise<GroupMember> {
+  const { Kvm }: KeyValueClient = await import(KEY_VALUE);
+  const kvm = new Kvm(connection);
+  const { leases, lease, bucket } = await openBuckets(kvm, name)
+    .catch((error) => {
+      const why = describeFailure(error);
+      throw new Error(`cannot join the group '${name}': ${why}`);
+    });
+  const group = new WatchGroup(leases, { lease, onError });
+  const share = new ShareReporter(() =>
+    onShare(group.held.length, group.partitions)
+  );
+  group.observe(() => share.onChange());
+  const fleet = new SharedFleet(group, {
+    ...limits,
+    store: (partition) => natsStore(bucket, `${partition}.`),
+    onError,
+  });
+  return {
+    fleet,
+    leave() {
+      share.stop();
+      return group.leave();
+    },
+  };
+}
+
+async function openBuckets(
+  kvm: InstanceType<KeyValueClient["Kvm"]>,
+  name: string,
+) {
+  const leases = await kvm.create(`${name}-leases`, { ttl: LEASE_MS });
+  const { ttl: lease } = await leases.status();
+  if (!(lease > 0)) {
+    throw new Error(`the bucket ${name}-leases has no TTL, so no lease ends`);
+  }
+  return { leases, lease, bucket: await kvm.create(`${name}-fleet`) };
+}
+
+/** Reports changes of the share that come one by one as one. */
+class ShareReporter {
+  #report: () => void;
+  #cancelTimer: CancelTimer | undefined;
+
+  constructor(report: () => void) {
+    this.#report = report;
+  }
+
+  /** A partition was acquired or lost. */
+  onChange() {
+    this.#cancelTimer ??= startTimer(() => {
+      this.#cancelTimer = undefined;
+      this.#report();
+    }, SHARE_MS);
+  }
+
+  /** Reports nothing any more. */
+  stop() {
+    this.#cancelTimer?.();
+  }
+}

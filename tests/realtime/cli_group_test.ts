@@ -1,0 +1,178 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// `heartbeat fleet --group`: watchers in processes of their own, over a real broker.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { Kvm } from "npm:@nats-io/kv@3.4.0";
+import type { NatsConnection } from "npm:@nats-io/transport-node@3.4.0";
+import {
+  type CliOptions,
+  parseLines,
+  runCli,
+  runSideBySide,
+  startCli,
+} from "../_cli_process.ts";
+import { waitUntil } from "../_help.ts";
+import { Broker, testWithBroker as test } from "../_nats.ts";
+
+const LEASE = 2_000;
+const TIMEOUT = 1_500;
+
+/** How much later (ms) than it promises a loaded machine may be. */
+const MARGIN = 5_000;
+
+/** A broker with JetStream, and a bucket of short leases for the group `ops`. */
+async function startBroker() {
+  const folder = await Deno.makeTempDir();
+  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
+  const connection = await broker.connect();
+  await new Kvm(connection).create("ops-leases", { ttl: LEASE });
+  return {
+    broker,
+    connection,
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      await broker[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Workers that beat every 200 ms, until each is stopped. */
+function startWorkers(connection: NatsConnection, names: string[]) {
+  const timers = new Map(names.map((worker) => {
+    let seq = 0;
+    const beat = () =>
+      connection.publish(
+        `heartbeats.${worker}`,
+        JSON.stringify({ worker, seq: ++seq, time: Date.now() }),
+      );
+    return [worker, setInterval(beat, 200)];
+  }));
+  return {
+    stop: (name: string) => clearInterval(timers.get(name)),
+    [Symbol.dispose]: () => timers.forEach((timer) => clearInterval(timer)),
+  };
+}
+
+interface Event {
+  type: string;
+  time: number;
+  worker?: string;
+  id?: string;
+  held?: number;
+}
+
+/** A watcher of the group, and its events. */
+function startWatcher(broker: Broker, options?: CliOptions) {
+  const args = ["--group=ops", `--timeout=${TIMEOUT}ms`, "--json"];
+  const cli = startCli(["fleet", `--nats=${broker.servers}`, ...args], options);
+  const events = (): Event[] => {
+    const text = cli.text("stdout");
+    const complete = text.slice(0, text.lastIndexOf("\n") + 1);
+    return complete === "" ? [] : parseLines(complete);
+  };
+  return {
+    cli,
+    events,
+    held: () => events().findLast(({ type }) => type === "share")?.held ?? 0,
+    async [Symbol.asyncDispose]() {
+      cli.kill("SIGKILL");
+      await cli.ended;
+    },
+  };
+}
+
+/** The events of workers, of all watchers, as `type worker`. */
+const listEvents = (watchers: { events(): Event[] }[]) =>
+  watchers.flatMap((watcher) => watcher.events())
+    .filter(({ worker }) => worker !== undefined);
+
+const NAMES = Array.from({ length: 20 }, (_, i) => `w-${i}`);
+const describe = ({ type, worker }: Event) => `${type} ${worker}`;
+
+/** Workers of both watchers, with so many that neither has none of them. */
+const DYING = NAMES.slice(0, 8);
+
+/** One of two watchers is killed, and workers of both at the same moment. */
+async function killWatcher() {
+  await using setup = await startBroker();
+  using workers = startWorkers(setup.connection, NAMES);
+  await using first = startWatcher(setup.broker);
+  await using second = startWatcher(setup.broker);
+  const both = [first, second];
+  const shares = () => both.map((watcher) => watcher.held());
+  await waitUntil(() =>
+    shares().every((held) => held > 0) && shares()[0]! + shares()[1]! === 64
+  );
+  const isUp = (worker: string) => `up ${worker}`;
+  await waitUntil(() => listEvents(both).length >= NAMES.length, "all are up");
+  assertEquals(listEvents(both).map(describe).sort(), NAMES.map(isUp).sort());
+  first.cli.kill("SIGKILL");
+  for (const name of DYING) workers.stop(name);
+  const killedAt = Date.now();
+  const downs = () =>
+    listEvents(both).filter(({ type }) => type === "down").map(describe);
+  await waitUntil(() => second.held() === 64, "the other one takes over");
+  await waitUntil(() => downs().length >= DYING.length, "they are down");
+  const last = listEvents([second]).at(-1)!.time - killedAt;
+  assert(last < LEASE + LEASE / 4 + TIMEOUT + MARGIN, `${last} ms`);
+  await delay(2 * TIMEOUT);
+  assertEquals(downs().sort(), DYING.map((worker) => `down ${worker}`));
+  // nobody was reported twice
+  const ids = listEvents(both).map(({ id }) => id);
+  assertEquals(new Set(ids).size, ids.length);
+}
+
+/** A watcher that is alone ends, two workers die, and it starts again. */
+async function restartWatcher() {
+  await using setup = await startBroker();
+  using workers = startWorkers(setup.connection, NAMES);
+  const before = startWatcher(setup.broker);
+  await waitUntil(() => listEvents([before]).length === NAMES.length, "all up");
+  before.cli.kill("SIGTERM");
+  const { code, stderr } = await before.cli.ended;
+  assertEquals([code, stderr], [143, ""]);
+  workers.stop("w-3");
+  workers.stop("w-7");
+  const startedAt = Date.now();
+  await using after = startWatcher(setup.broker);
+  const events = () => listEvents([after]).map(describe).sort();
+  await waitUntil(() => events().length >= 2, "both are down");
+  // its leases were given back
+  const share = after.events().find(({ type }) => type === "share")!;
+  assert(share.time - startedAt < LEASE + MARGIN);
+  await delay(2 * TIMEOUT);
+  assertEquals(events(), ["down w-3", "down w-7"]);
+}
+
+test("heartbeat fleet --group shares a fleet, takes over, and remembers", (t) =>
+  runSideBySide(t, {
+    "a watcher is killed": killWatcher,
+    "the only watcher starts again": restartWatcher,
+  }));
+
+test("heartbeat fleet --group says that the server has no JetStream, and that a lease never ends", async () => {
+  await using broker = await Broker.start();
+  const { code, stdout, stderr } = await runCli(
+    ["fleet", `--nats=${broker.servers}`, "--group=ops"],
+  );
+  assertEquals([code, stdout], [125, ""]);
+  assertEquals(
+    stderr,
+    "heartbeat: cannot join the group 'ops': the server has no JetStream: " +
+      "start it as nats-server -js -sd DIRECTORY\n",
+  );
+
+  await using setup = await startBroker();
+  await new Kvm(setup.connection).create("dev-leases");
+  const endless = await runCli(
+    ["fleet", `--nats=${setup.broker.servers}`, "--group=dev"],
+  );
+  assertEquals(endless.code, 125);
+  assertMatch(
+    endless.stderr,
+    /^heartbeat: cannot join the group 'dev': the bucket dev-leases has no TTL/,
+  );
+});
