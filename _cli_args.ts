@@ -12,6 +12,7 @@ import {
   SWITCH_NAMES,
   VALUED_NAMES,
 } from "./_cli_options.ts";
+import { type PingSettings, readPing } from "./_cli_ping.ts";
 import {
   type Address,
   parseAddress,
@@ -37,6 +38,8 @@ export interface Settings {
   stats: boolean;
   /** Where the health is served, if it is. */
   health: Address | undefined;
+  /** What is pinged, if anything is. */
+  ping: PingSettings | undefined;
   /** Where heartbeats are published or watched, if they are. */
   network: NetworkSettings | undefined;
 }
@@ -103,6 +106,7 @@ function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
     json: flags.json === true,
     stats: flags.stats === true,
     health: flags.health === undefined ? undefined : parseAddress(flags.health),
+    ping: readPing(flags),
     network: readNetwork(flags, mode === "fleet"),
   };
 }

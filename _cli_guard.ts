@@ -7,8 +7,10 @@ import { type HealthModules, openHealth } from "./_cli_health.ts";
 import { NoticeReporter } from "./_cli_notices.ts";
 import { type GuardObserver, GuardObservers } from "./_cli_observers.ts";
 import { type CliOutput, toFailureCode } from "./_cli_output.ts";
+import { Pinger } from "./_cli_ping.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import { GuardStats } from "./_cli_stats.ts";
+import { openSystemd } from "./_cli_systemd.ts";
 
 /** What every guard is given. */
 export interface GuardContext {
@@ -23,14 +25,18 @@ export interface GuardContext {
 export async function openObservers(
   { settings, output, loadHealth }: GuardContext,
 ) {
+  const { command: [name = ""], ping } = settings;
+  const onFailure = (message: string) =>
+    void output.notify("warning", message, { message });
   const notices = new NoticeReporter(settings, output);
   const stats = settings.stats ? new GuardStats(output) : undefined;
-  const { command: [name = ""] } = settings;
   const observers = new GuardObservers([
     notices,
     stats,
     await openBeacon(settings, output),
     await openHealth(settings, name, output, loadHealth),
+    ping && new Pinger({ ...ping, onFailure }),
+    openSystemd({ onFailure }),
   ]);
   return { observers, onSilence: notices.onSilence, gaps: stats?.gaps };
 }

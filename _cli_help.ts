@@ -17,24 +17,29 @@ Usage:
                                           heartbeat -- PRODUCER | consumer
   heartbeat fleet --nats URL [OPTIONS]    watch the heartbeats that others publish, print who is down
 
-Options:
+Limits and lines:
   --timeout DURATION    the longest silence (demo, fleet: 3s, otherwise: 10m); 0 or none: no limit
   --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
-  --retries N           restart what went silent, at most N times (0); a command
-                        that failed is not restarted
-  --interval DURATION   demo: the time between two heartbeats (1s)
-  --work DURATION       demo: the time that one result takes (500ms)
-  --hang-after N        demo: hang after N results, once
-  --cpu                 demo: in a thread, and hang in a busy loop (needs --allow-read)
   --quiet               demo, fleet: only alarms and the summary; otherwise: no notices, only errors
   --json                one JSON object a line: the lines of the demo and of the fleet,
                         otherwise the notices on standard error
-  --health [HOST:]PORT  the demo, a command: serve /livez, /readyz, /metrics and a live page
-                        (needs --allow-net); on this machine only, unless HOST says more
-  --stats               a command, a pipe: at the end, the longest silence, and a --timeout for it
   --help, --version     print this, or the version
 
-Options for NATS, for a command (publish its heartbeats) and for the fleet:
+Restarts, of a command and of the demo:
+  --retries N           restart what went silent, at most N times (0); a command
+                        that failed is not restarted
+
+Reports, of a command and of a pipe:
+  --stats               at the end, the longest silence, and a --timeout for it
+  --ping URL            ping a dead man's switch at the start, while there are signs of life, and
+                        at the end with the exit code, as healthchecks.io understands it
+                        (needs --allow-net); no ping delays or fails anything
+  --ping-every DURATION the least time between two pings (1m)
+  --ping-plain          another service: only GETs of the URL, at the end only after success
+  --health [HOST:]PORT  a command, the demo: serve /livez, /readyz, /metrics and a live page
+                        (needs --allow-net); on this machine only, unless HOST says more
+
+NATS, for a command (publish its heartbeats) and for the fleet:
   --nats URL            the server, such as localhost:4222
   --name NAME           a command: what to publish as; required with --nats
   --subject SUBJECT     a command: where, before .NAME (heartbeats);
@@ -46,6 +51,12 @@ Options for NATS, for a command (publish its heartbeats) and for the fleet:
   --creds FILE          credentials; or NATS_CREDS, NATS_TOKEN, NATS_USER and NATS_PASSWORD
                         in the environment
   --tls-ca, --tls-cert, --tls-key FILE    certificates, if the server asks for them
+
+The demo:
+  --interval DURATION   the time between two heartbeats (1s)
+  --work DURATION       the time that one result takes (500ms)
+  --hang-after N        hang after N results, once
+  --cpu                 in a thread, and hang in a busy loop (needs --allow-read)
 
   What is ended for its silence, its runtime or by a signal has 5s to stop, then
   it is killed. SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the command, which

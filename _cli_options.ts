@@ -36,6 +36,8 @@ const VALUED = {
   work: ["duration", DEMO],
   "hang-after": ["count", DEMO],
   health: ["text", RESTARTED],
+  ping: ["text", GUARDS],
+  "ping-every": ["duration", GUARDS],
   nats: ["text", NETWORK],
   name: ["text", COMMAND],
   subject: ["text", NETWORK],
@@ -53,9 +55,13 @@ const SWITCHES = {
   quiet: ALL,
   json: ALL,
   stats: GUARDS,
+  "ping-plain": GUARDS,
   help: ALL,
   version: ALL,
 } satisfies Record<string, readonly Mode[]>;
+
+/** The options whose values contain secrets. */
+const SECRETS = ["nats", "ping"];
 
 type Valued = keyof typeof VALUED;
 
@@ -129,7 +135,7 @@ export function checkFlags(flags: Flags, mode: Mode) {
     if (modes.includes(mode) || value === undefined || value === false) {
       continue;
     }
-    const isHidden = value === true || flag === "nats"; // it can contain a password
+    const isHidden = value === true || SECRETS.includes(flag);
     const shown = isHidden ? `--${flag}` : `--${flag} '${value}'`;
     const names = modes.map((mode) => MODE_NAMES[mode]).join(" and ");
     throw new UsageError(

@@ -2,6 +2,8 @@
 
 /** Pings a dead man's switch, which raises an alarm when the pings stop. */
 
+import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
+import { parseDuration, UsageError } from "./_cli_values.ts";
 import { startTimer } from "./_timers.ts";
 
 /** How long (ms) a request may take. */
@@ -9,8 +11,8 @@ const REQUEST_MS = 5_000;
 /** How often a request that failed is tried again. */
 const RETRIES = 2;
 
-/** Options of a {@linkcode Pinger}. */
-export interface PingerOptions {
+/** What is pinged, and how. */
+export interface PingSettings {
   /** The URL of the check. Whoever has it can ping, so it is never printed. */
   url: string;
   /** The least time (ms) between two pings. */
@@ -20,6 +22,10 @@ export interface PingerOptions {
    * one of the protocol of healthchecks.io.
    */
   isPlain: boolean;
+}
+
+/** Options of a {@linkcode Pinger}. */
+export interface PingerOptions extends PingSettings {
   /** Called when the pings begin to fail, once until one succeeds. */
   onFailure: (message: string) => void;
 }
@@ -31,6 +37,38 @@ export function checkPingUrl(text: string): string | undefined {
   return "it must be a URL, as in https://hc-ping.com/UUID";
 }
 
+/** The options for pings, as they were given. */
+interface PingFlags {
+  ping?: string;
+  "ping-every"?: string;
+  "ping-plain"?: unknown;
+}
+
+/**
+ * Reads the options for pings.
+ *
+ * @returns `undefined` if there are none.
+ * @throws {UsageError} If they are wrong, or the URL is missing.
+ */
+export function readPing(flags: PingFlags): PingSettings | undefined {
+  const { ping: url, "ping-every": every, "ping-plain": isPlain } = flags;
+  if (url === undefined) {
+    if (every === undefined && !isPlain) return undefined;
+    const given = isPlain ? "ping-plain" : "ping-every";
+    throw new UsageError(
+      `missing --ping URL: --${given} needs it, as in --ping https://hc-ping.com/UUID`,
+    );
+  }
+  const problem = checkPingUrl(url);
+  // the value is a secret, so it is not shown
+  if (problem) throw new UsageError(`invalid value for --ping: ${problem}`);
+  return {
+    url,
+    every: parseDuration("ping-every", every ?? "1m", false),
+    isPlain: isPlain === true,
+  };
+}
+
 /**
  * Pings while signs of life come, and when the command starts and ends. A ping
  * never delays the command and never fails it.
@@ -38,7 +76,7 @@ export function checkPingUrl(text: string): string | undefined {
  * By the protocol of healthchecks.io these are `URL/start`, `URL` for progress
  * and `URL/CODE` for the end, with the id of the run.
  */
-export class Pinger {
+export class Pinger implements GuardObserver {
   readonly #options: PingerOptions;
   readonly #runId: string = crypto.randomUUID();
   /** When the last ping was asked for. */
@@ -70,14 +108,8 @@ export class Pinger {
     this.#ping("");
   }
 
-  /**
-   * The command has ended.
-   *
-   * @param code Its exit code.
-   * @param killNow Ends the wait for an answer.
-   * @returns Resolves when that was sent, or cannot be.
-   */
-  async end(code: number, killNow: AbortSignal): Promise<void> {
+  /** The command has ended; resolves when that was sent, or cannot be. */
+  async end({ code, killNow }: Omit<RunEnd, "isPlanned">): Promise<void> {
     const stop = () => this.#stopper.abort();
     killNow.addEventListener("abort", stop, { once: true });
     if (killNow.aborted) stop();

@@ -9,6 +9,8 @@
  * unit needs `NotifyAccess=all`.
  */
 
+import type { GuardObserver } from "./_cli_observers.ts";
+
 /** How long (ms) a message may take. */
 const SEND_MS = 5_000;
 
@@ -72,10 +74,11 @@ export function openSystemd(
 }
 
 /** Sends messages to systemd, in their order. None of them delays the command. */
-export class SystemdNotifier {
+export class SystemdNotifier implements GuardObserver {
   readonly #options: SystemdOptions;
   /** The least time (ms) between two signs of life. */
   readonly #every: number;
+  #isReady = false;
   /** When the last sign of life was sent. */
   #lastTime = -Infinity;
   /** Resolves when all messages have been sent, or have failed. */
@@ -93,8 +96,10 @@ export class SystemdNotifier {
     this.#options = options;
   }
 
-  /** The command runs. */
-  ready() {
+  /** The command runs. Only the first of several starts makes a service ready. */
+  onStarted() {
+    if (this.#isReady) return;
+    this.#isReady = true;
     this.#notify("READY=1");
   }
 
@@ -110,7 +115,7 @@ export class SystemdNotifier {
   }
 
   /** The command has ended; resolves when that was sent, or cannot be. */
-  async stopping(): Promise<void> {
+  async end(): Promise<void> {
     this.#notify("STOPPING=1");
     await this.#sent;
   }

@@ -17,6 +17,7 @@ export const DEFAULTS: Settings = {
   json: false,
   stats: false,
   health: undefined,
+  ping: undefined,
   network: undefined,
 };
 
@@ -27,6 +28,53 @@ export const GUARD_DEFAULTS: Settings = {
   runtime: Infinity,
 };
 
+/** Options that stand together. */
+export interface Given {
+  modes: readonly Settings["mode"][];
+  args: string[];
+}
+
+const GUARDS = ["command", "pipe"] as const;
+const PING = "https://hc.example/secret";
+
+/** What is right, and what it means. */
+export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
+  {
+    modes: GUARDS,
+    args: ["--ping", PING],
+    settings: { ping: { url: PING, every: 60_000, isPlain: false } },
+  },
+  {
+    modes: GUARDS,
+    args: ["--ping-plain", `--ping=${PING}`, "--ping-every=5m"],
+    settings: { ping: { url: PING, every: 300_000, isPlain: true } },
+  },
+];
+
+/** What is wrong, and what the error contains. */
+export const WRONG: (Given & { message: string })[] = [
+  ...["hc.example/secret", "file:///secret", "secret"].map((url) => ({
+    modes: GUARDS,
+    args: [`--ping=${url}`],
+    message: "invalid value for --ping: it must be a URL, as in https://",
+  })),
+  ...[["--ping-every", "1m"], ["--ping-plain"]].map((args) => ({
+    modes: GUARDS,
+    args,
+    message: `missing --ping URL: ${args[0]} needs it, as in --ping https://`,
+  })),
+  {
+    modes: ["demo", "fleet"],
+    args: [`--ping=${PING}`],
+    message: "--ping is not for this use: it goes with -- COMMAND and - only",
+  },
+  {
+    modes: GUARDS,
+    args: [`--ping=${PING}`, "--ping-every=0"],
+    message: "invalid value '0' for --ping-every: it takes 250ms",
+  },
+];
+
 /** The options for NATS. */
 export const NETWORK_OPTIONS =
   "nats name subject exec group creds tls-ca tls-cert tls-key".split(" ");
@@ -34,6 +82,7 @@ export const NETWORK_OPTIONS =
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
   ..."timeout runtime retries interval work hang-after health".split(" "),
+  ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,
-  ..."cpu quiet json stats help version".split(" "),
+  ..."cpu quiet json stats ping-plain help version".split(" "),
 ];

@@ -1,10 +1,23 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { parseArguments, type Settings } from "../_cli_args.ts";
 import { UsageError } from "../_cli_values.ts";
 import { forEachRow, parseLines, runCli } from "./_cli_process.ts";
-import { DEFAULTS, GUARD_DEFAULTS, OPTIONS } from "./_cli_settings.ts";
+import {
+  DEFAULTS,
+  type Given,
+  GUARD_DEFAULTS,
+  OPTIONS,
+  RIGHT,
+  WRONG,
+} from "./_cli_settings.ts";
 
 Deno.test("parseArguments() knows the three modes, and their defaults", () => {
   const rows: [string[], Settings][] = [
@@ -247,6 +260,41 @@ Deno.test("parseArguments() refuses what it does not know, in one line", () => {
     for (const part of parts) {
       assert(message.includes(part), `${args}: no '${part}' in ${message}`);
     }
+  }
+});
+
+/** What makes a mode of the arguments. */
+const MODE_ARGS: Record<Settings["mode"], string[]> = {
+  demo: [],
+  command: ["--", "make"],
+  pipe: ["-"],
+  fleet: ["--nats=a", "fleet"],
+};
+
+function* inEachMode<T extends Given>(rows: readonly T[]) {
+  for (const row of rows) {
+    for (const mode of row.modes) {
+      yield { ...row, mode, args: [...row.args, ...MODE_ARGS[mode]] };
+    }
+  }
+}
+
+Deno.test("parseArguments() knows the options of the guards", () => {
+  for (const { mode, args, settings } of inEachMode(RIGHT)) {
+    assertEquals<unknown>(parseArguments(args), {
+      ...GUARD_DEFAULTS,
+      mode,
+      command: mode === "command" ? ["make"] : [],
+      ...settings,
+    }, args.join(" "));
+  }
+});
+
+Deno.test("parseArguments() refuses the options of the guards in one line, without their secrets", () => {
+  for (const { args, message } of inEachMode(WRONG)) {
+    const error = assertThrows(() => parseArguments(args), UsageError);
+    assertStringIncludes(error.message, message);
+    assertMatch(error.message, /^(?!.*secret)[^\r\n]+$/);
   }
 });
 

@@ -54,9 +54,9 @@ Deno.test("Pinger pings at the start, on progress and at the end, with the id of
   await using server = serve();
   const { pinger, failures } = createPinger(`${server.url}/?a=b`);
   pinger.start();
-  await pinger.end(3, NEVER);
+  await pinger.end({ code: 3, killNow: NEVER });
   pinger.onProgress();
-  await pinger.end(0, NEVER);
+  await pinger.end({ code: 0, killNow: NEVER });
   const [, id] = /rid=(.*)$/.exec(server.urls[0]!)!;
   assertMatch(id!, /^[0-9a-f-]{36}$/);
   const query = `?a=b&rid=${id}`;
@@ -72,9 +72,9 @@ Deno.test("Pinger only gets the one URL of a plain service, and not after a fail
   const { pinger } = createPinger(server.url, { isPlain: true });
   pinger.start();
   pinger.onProgress();
-  await pinger.end(1, NEVER);
+  await pinger.end({ code: 1, killNow: NEVER });
   assertEquals(server.urls, ["/ping/secret"]);
-  await pinger.end(0, NEVER);
+  await pinger.end({ code: 0, killNow: NEVER });
   assertEquals(server.urls, ["/ping/secret", "/ping/secret"]);
 });
 
@@ -86,7 +86,7 @@ Deno.test("Pinger pings for progress at most once in a while, whatever the clock
   for (const [now, count] of [[0, 1], [999, 1], [1_000, 2], [-5_000, 3]]) {
     clock.ahead = now!;
     pinger.onProgress();
-    await pinger.end(1, NEVER);
+    await pinger.end({ code: 1, killNow: NEVER });
     assertEquals(server.urls.length, count, `${now}`);
   }
 });
@@ -95,7 +95,7 @@ Deno.test("Pinger does not queue pings for progress while one is on its way", as
   await using server = serve();
   const { pinger } = createPinger(server.url, { every: 0, isPlain: true });
   for (let i = 0; i < 100; i++) pinger.onProgress();
-  await pinger.end(1, NEVER);
+  await pinger.end({ code: 1, killNow: NEVER });
   assertEquals(server.urls.length, 1);
 });
 
@@ -103,7 +103,7 @@ Deno.test("Pinger tries a request three times, and reports a failure once", asyn
   await using server = serve([500, 404, 200, 500, 500, 500, 503, 503, 503]);
   const { pinger, failures } = createPinger(server.url);
   for (const [count, reports] of [[3, 0], [6, 1], [9, 1], [10, 1]]) {
-    await pinger.end(0, NEVER);
+    await pinger.end({ code: 0, killNow: NEVER });
     assertEquals([server.urls.length, failures.length], [count, reports]);
   }
   const { host } = new URL(server.url);
@@ -117,7 +117,7 @@ Deno.test("Pinger reports a service that is away, without its URL", async () => 
   })();
   const { pinger, failures } = createPinger(url);
   pinger.start();
-  await pinger.end(0, NEVER);
+  await pinger.end({ code: 0, killNow: NEVER });
   const { host } = new URL(url);
   assertEquals(failures, [`cannot ping ${host}: the request failed`]);
 });
@@ -146,7 +146,7 @@ Deno.test("Pinger waits for no answer once it is to end at once", async () => {
   const { pinger, failures } = createPinger(service.url);
   const killer = new AbortController();
   pinger.start();
-  const ended = pinger.end(0, killer.signal);
+  const ended = pinger.end({ code: 0, killNow: killer.signal });
   await waitUntil(() => service.connections.length > 0);
   killer.abort();
   await ended;
@@ -156,7 +156,7 @@ Deno.test("Pinger waits for no answer once it is to end at once", async () => {
 Deno.test("Pinger sends nothing when it is to end at once from the start", async () => {
   await using server = serve();
   const { pinger, failures } = createPinger(server.url);
-  await pinger.end(0, AbortSignal.abort());
+  await pinger.end({ code: 0, killNow: AbortSignal.abort() });
   assertEquals([server.urls, failures], [[], []]);
 });
 
@@ -165,7 +165,7 @@ Deno.test("Pinger waits five seconds for each of three answers", async () => {
   using time = new FakeTime();
   const { pinger, failures } = createPinger(service.url);
   const { signal, listeners } = countListeners();
-  const ended = pinger.end(0, signal);
+  const ended = pinger.end({ code: 0, killNow: signal });
   for (let tries = 1; tries <= 3; tries++) {
     // not in real time, or the next request would have a real timer
     while (service.connections.length < tries) await advance(time, 0);
@@ -185,7 +185,7 @@ Deno.test("Pinger says which permission it needs", async () => {
     import { Pinger } from "${url}";
     const onFailure = (message) => console.log(message);
     const options = { url: "http://127.0.0.1:8765/a", every: 1, onFailure };
-    await new Pinger(options).end(0, new AbortController().signal);`;
+    await new Pinger(options).end({ code: 0, killNow: new AbortController().signal });`;
   const script = `data:text/javascript,${encodeURIComponent(code)}`;
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--no-check", ...NPM_FLAGS, script],

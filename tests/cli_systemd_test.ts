@@ -67,10 +67,12 @@ Deno.test({
   fn: () =>
     withCommand("", async ({ open, readMessages }) => {
       const { notifier, failures } = open();
-      notifier.ready();
-      await notifier.stopping();
+      notifier.onStarted();
+      // a restart
+      notifier.onStarted();
+      await notifier.end();
       notifier.onProgress();
-      await notifier.stopping();
+      await notifier.end();
       assertEquals(await readMessages(), [
         "READY=1",
         "STOPPING=1",
@@ -95,7 +97,7 @@ Deno.test({
         notifier.onProgress();
         // while that is on its way
         notifier.onProgress();
-        await notifier.stopping();
+        await notifier.end();
       }
       const beats = (await readMessages()).filter((text) =>
         text === "WATCHDOG=1"
@@ -120,7 +122,7 @@ for (const [when, environment] of Object.entries(NO_WATCHDOG)) {
       withCommand("", async ({ open, readMessages }) => {
         const { notifier } = open(environment);
         notifier.onProgress();
-        await notifier.stopping();
+        await notifier.end();
         assertEquals(await readMessages(), ["STOPPING=1"]);
       }),
   });
@@ -134,7 +136,7 @@ Deno.test({
     withCommand("", async ({ open, readMessages }) => {
       const { notifier } = open({ watchdogPid: `${Deno.pid}` });
       notifier.onProgress();
-      await notifier.stopping();
+      await notifier.end();
       assertEquals(await readMessages(), ["WATCHDOG=1", "STOPPING=1"]);
     }),
 });
@@ -150,8 +152,8 @@ Deno.test({
     for (const [script, why] of scripts) {
       await withCommand(script, async ({ open }) => {
         const { notifier, failures } = open();
-        notifier.ready();
-        await notifier.stopping();
+        notifier.onStarted();
+        await notifier.end();
         assertEquals(failures, [`cannot notify systemd: ${why}`]);
       });
     }
@@ -166,7 +168,7 @@ Deno.test({
       const { notifier, failures } = open();
       for (const [isOk, count] of [[0, 1], [0, 1], [1, 1], [0, 2]]) {
         if (isOk) await Deno.writeTextFile(`${folder}/ok`, "");
-        await notifier.stopping();
+        await notifier.end();
         assertEquals(failures.length, count);
         if (isOk) await Deno.remove(`${folder}/ok`);
       }
@@ -178,7 +180,7 @@ Deno.test({
   ignore: isWindows,
   async fn() {
     const { notifier, failures } = open({}, "/nowhere/systemd-notify");
-    await notifier.stopping();
+    await notifier.end();
     assertEquals(failures.length, 1);
     assertMatch(failures[0]!, /^cannot notify systemd: .*systemd-notify/);
   },
@@ -200,11 +202,11 @@ Deno.test({
       assertEquals(openSystemd(options), undefined);
       const notifier = openSystemd(options, read())!;
       notifier.onProgress();
-      await notifier.stopping();
+      await notifier.end();
       variables.set("WATCHDOG_PID", "1234567890");
       const other = openSystemd(options, read())!;
       other.onProgress();
-      await other.stopping();
+      await other.end();
       const messages = await readMessages();
       assertEquals(messages, ["WATCHDOG=1", "STOPPING=1", "STOPPING=1"]);
     }),
@@ -261,8 +263,8 @@ Deno.test({
         import.meta.url,
       )}";
         const notifier = openSystemd({ onFailure: console.log });
-        notifier.ready();
-        await notifier.stopping();`;
+        notifier.onStarted();
+        await notifier.end();`;
       const { stdout: failures } = await run(sender);
       assertEquals(new TextDecoder().decode(failures), "");
       const { stdout } = await received;

@@ -6,6 +6,8 @@ import {
   GUARD_DEFAULTS,
   NETWORK_OPTIONS,
   OPTIONS,
+  RIGHT,
+  WRONG,
 } from "../_cli_settings.ts";
 import { Random } from "../_random.ts";
 
@@ -22,6 +24,7 @@ const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
 const SWITCHES = ["cpu", "quiet", "json", "stats"];
+const NO_VALUES = [...SWITCHES, "ping-plain"];
 
 const NO_DURATIONS = [
   ...each(
@@ -61,14 +64,27 @@ const POOL = [
   ...[NO_DURATIONS, NO_COUNTS, UNKNOWN, WORDS].flat(),
 ];
 
+/** What every use takes, what the demo does, and what the guards do. */
+const COMMON = [...LIMITS, "quiet", "json"];
+const DEMO = each("retries interval work hang-after health cpu");
+const GUARDS = each("stats ping ping-every ping-plain");
+const COMMAND = [
+  "retries",
+  "health",
+  ...NETWORK.filter((flag) => !FLEET.includes(flag)),
+];
+
 /** Which options a use takes. */
 function takes(mode: Mode) {
-  if (mode === "demo") {
-    const others = [...NETWORK, "stats", "health"];
-    return EVERY.filter((flag) => !others.includes(flag));
-  }
-  const own = [...LIMITS, "quiet", "json", "stats"];
-  return mode === "command" ? [...own, "retries"] : own;
+  if (mode === "demo") return [...COMMON, ...DEMO];
+  const more = mode === "command" ? COMMAND : [];
+  return [...COMMON, ...GUARDS, ...more];
+}
+
+/** Those of them that the fuzz gives alone. */
+function takesAlone(mode: Mode) {
+  const alone = [...LIMITS, ...COUNTS, ...SWITCHES, "interval", "work"];
+  return takes(mode).filter((flag) => alone.includes(flag));
 }
 
 /** Options in groups (one that takes a value and that value stand together), and what they mean. */
@@ -143,8 +159,8 @@ export class ArgumentMaker extends Random {
     });
   }
 
-  /** What is right, and what it means. */
-  right(): Right {
+  /** What is right, and what it means; with options that stand together, or without. */
+  right(hasMore = true): Right {
     const mode = this.pick<Mode>(["demo", "command", "pipe"]);
     const command = [this.pick(each("make -- - --bogus -h")), ...this.noise()];
     const tail = mode === "command" ? ["--", ...command] : [];
@@ -154,13 +170,19 @@ export class ArgumentMaker extends Random {
       command: tail.slice(1),
     };
     const groups = this.#list(() => this.#set(settings));
+    const more = RIGHT.filter(({ modes }) => modes.includes(mode));
+    if (hasMore && more.length > 0 && this.chance(0.5)) {
+      const { args, settings: given } = this.pick(more);
+      groups.splice(this.below(groups.length + 1), 0, args);
+      Object.assign(settings, given);
+    }
     if (mode === "pipe") groups.splice(this.below(groups.length + 1), 0, ["-"]);
     return { mode, groups, tail, settings };
   }
 
   /** One option; of several of one kind, the last one counts. */
   #set(settings: Settings): string[] {
-    const flag = this.pick(takes(settings.mode));
+    const flag = this.pick(takesAlone(settings.mode));
     const key = flag === "hang-after" ? "hangAfter" : flag;
     if (SWITCHES.includes(flag)) {
       Object.assign(settings, { [key]: true });
@@ -176,7 +198,7 @@ export class ArgumentMaker extends Random {
 
   /** Something wrong among what is right, and what the error must contain. */
   wrong() {
-    const { mode, groups, tail } = this.right();
+    const { mode, groups, tail } = this.right(false);
     const kind = this.pick(WRONGS);
     const given = this.#makeWrong(kind, mode);
     const isMissing = given.tail !== undefined;
@@ -213,7 +235,12 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongValue(mode: Mode): Wrong {
-    const valued = takes(mode).filter((flag) => !SWITCHES.includes(flag));
+    const more = WRONG.filter(({ modes }) => modes.includes(mode));
+    if (this.chance(0.3)) {
+      const { args, message } = this.pick(more);
+      return { group: args, message };
+    }
+    const valued = takesAlone(mode).filter((flag) => !SWITCHES.includes(flag));
     const flag = this.pick(valued);
     const isCount = COUNTS.includes(flag);
     const isLimit = LIMITS.includes(flag);
@@ -238,7 +265,7 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongSwitch(): Wrong {
-    const flag = `--${this.pick([...SWITCHES, "help", "version"])}`;
+    const flag = `--${this.pick([...NO_VALUES, "help", "version"])}`;
     const text = this.pick(["", "1", "true", "false", "a=b", "\n"]);
     const apart = /true|false/.test(text) && this.chance(0.5);
     return {
@@ -265,19 +292,18 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongUse(mode: Mode): Wrong {
-    const none = NETWORK.filter((flag) => !FLEET.includes(flag));
     const known = takes(mode);
-    if (mode === "command") known.push(...none);
-    if (mode !== "pipe") known.push("health");
     const others = EVERY.filter((flag) => !known.includes(flag));
     const flag = this.pick(others);
     const text = COUNTS.includes(flag) ? "1" : "1s";
     return {
-      group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
+      group: NO_VALUES.includes(flag)
+        ? [`--${flag}`]
+        : this.#option(flag, text),
       message: ` is not for this use: it goes with ${
         FLEET.includes(flag)
           ? "fleet"
-          : [...NETWORK, "stats"].includes(flag)
+          : [...NETWORK, ...GUARDS].includes(flag)
           ? "-- COMMAND"
           : "the demo"
       }`,

@@ -25,6 +25,20 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
   }
 }
 
+function assertReports(
+  mode: Settings["mode"],
+  { health, ping }: Pick<Settings, "health" | "ping">,
+) {
+  if (health) {
+    assert(mode === "demo" || mode === "command", mode);
+    assert(health.port <= 65_535 && health.hostname !== "");
+  }
+  if (ping) {
+    assert(mode === "command" || mode === "pipe", mode);
+    assert(ping.every > 0 && /^https?:$/.test(new URL(ping.url).protocol));
+  }
+}
+
 /** Whatever the arguments are, the settings obey their types and ranges. */
 function assertSettings(settings: Settings, args: string[]) {
   const { mode, command, retries, hangAfter, ...more } = settings;
@@ -38,6 +52,7 @@ function assertSettings(settings: Settings, args: string[]) {
     json,
     stats,
     health,
+    ping,
     network,
     ...none
   } = more;
@@ -47,10 +62,7 @@ function assertSettings(settings: Settings, args: string[]) {
     mode === "fleet" && args.includes("fleet");
   assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
   assert(network ? mode !== "demo" && mode !== "pipe" : mode !== "fleet");
-  if (health) {
-    assert(mode === "demo" || mode === "command", mode);
-    assert(health.port <= 65_535 && health.hostname !== "");
-  }
+  assertReports(mode, { health, ping });
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
   const own = args.slice(0, cut >>> 0);
   assert(!own.some((arg) => /^(-h|--help|--version)$/.test(arg)), "asked");
@@ -85,8 +97,8 @@ const MESSAGE = new RegExp(
     "^unexpected argument '.*': a command is given after --, as in ",
     "^missing command after --: give one, as in ",
     "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND|fleet)",
-    "^missing --(nats URL|name NAME): ",
-    "^invalid value for --nats: it takes a URL",
+    "^missing --(nats URL|ping URL|name NAME): ",
+    "^invalid value for --(nats: it takes|ping: it must be) a URL",
     "^invalid value '.*' for --health: it takes a port",
     "^invalid value '' for --[a-z-]+: it must not be empty$",
     "^invalid value '.*' for --(name|subject): it takes (a name|parts|a subject) ",

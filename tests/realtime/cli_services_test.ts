@@ -1,0 +1,109 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+// The services that the command line informs about what it guards.
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  forEachRow,
+  runCli,
+  startCli,
+  testPosix,
+  testSideBySide,
+} from "../_cli_process.ts";
+import { withTempDir } from "../_command.ts";
+
+/** A dead man's switch that keeps what it was asked for, by its run. */
+function servePings(respond = () => new Response("OK")) {
+  const paths: string[] = [];
+  const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
+  const server = Deno.serve(options, ({ url }) => {
+    paths.push(new URL(url).pathname);
+    return respond();
+  });
+  return {
+    paths,
+    url: `http://127.0.0.1:${server.addr.port}/ping`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+const shell = (script: string) => ["--", "sh", "-c", script];
+
+testSideBySide("--ping", {
+  async "reports the start and the exit code"() {
+    const input = new TextEncoder().encode("line\n");
+    await forEachRow([
+      [shell("echo 1"), 0],
+      [shell("echo 1; exit 7"), 7],
+      [["--timeout=1s", ...shell("echo 1; exec sleep 50")], 124],
+      [["--runtime=1s", ...shell("echo 1; exec sleep 50")], 124],
+      [["-"], 0],
+    ] as [string[], number][], async ([args, expected]) => {
+      await using service = servePings();
+      const cli = [`--ping=${service.url}`, ...args];
+      const { code, stderr } = await runCli(cli, { input });
+      assertEquals(code, expected, stderr);
+      // none for progress while the first one is on its way
+      const paths = service.paths.filter((path) => path !== "/ping");
+      assertEquals(paths, ["/ping/start", `/ping/${expected}`]);
+    });
+  },
+
+  async "pings again while signs of life come, and once for a signal"() {
+    await using service = servePings();
+    const cli = startCli([
+      ...[`--ping=${service.url}`, "--ping-every=100ms"],
+      ...shell("while :; do echo; sleep 0.05; done"),
+    ]);
+    const pings = () => service.paths.filter((path) => path === "/ping").length;
+    await cli.waitFor("stdout", "\n".repeat(20));
+    assert(pings() >= 3, "it pings meanwhile");
+    cli.kill("SIGTERM");
+    assertEquals((await cli.ended).code, 143);
+    assertEquals(service.paths.at(-1), "/ping/143");
+  },
+
+  async "never fails the command, and prints no URL"() {
+    await using service = servePings(() => new Response("", { status: 500 }));
+    await forEachRow([
+      [service.url, "the answer was 500"],
+      // nothing listens there
+      ["http://127.0.0.1:1/ping", "the request failed"],
+      ["http://192.0.2.1/ping", "it needs --allow-net"],
+    ], async ([url, why]) => {
+      const { code, stdout, stderr } = await runCli(
+        [`--ping=${url}`, ...shell("echo 1")],
+      );
+      const { host } = new URL(`${url}`);
+      assertEquals([code, stdout, stderr], [
+        0,
+        "1\n",
+        `heartbeat: cannot ping ${host}: ${why}\n`,
+      ]);
+    });
+  },
+});
+
+testPosix(
+  "heartbeat reports to systemd that it is ready, lives and stops",
+  () =>
+    withTempDir(async (folder) => {
+      const notify = `#!/bin/sh\necho "$@" >> ${folder}/log\n`;
+      const path = `${folder}/systemd-notify`;
+      await Deno.writeTextFile(path, notify, { mode: 0o755 });
+      const env = {
+        NOTIFY_SOCKET: "/run/systemd/notify",
+        WATCHDOG_USEC: "2000000",
+        PATH: `${folder}:${Deno.env.get("PATH")}`,
+      };
+      const { code, stderr } = await runCli(
+        ["--timeout=30s", ...shell("echo 1; sleep 1; echo 2; sleep 3")],
+        { env },
+      );
+      assertEquals([code, stderr], [0, ""]);
+      const log = await Deno.readTextFile(`${folder}/log`);
+      // nothing while it is silent
+      const messages = ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"];
+      assertEquals(log.trim().split("\n"), messages);
+    }),
+);
