@@ -4,7 +4,7 @@
 
 /**
  * Runs the benches, all or those that are named (`monitor`, `worker`, `fetch`, `fleet`,
- * `nats`), and prints one table: each cost as a ratio to a baseline of the same
+ * `nats`, `startup`), and prints one table: each cost as a ratio to a baseline of the same
  * run. A number in the arguments sets the number of units; `--write` puts the
  * table into `docs/performance.md`.
  *
@@ -14,7 +14,7 @@
 import type { Outcome } from "./_measure.ts";
 import { format, writeBlock } from "./_doc_blocks.ts";
 
-const BENCHES = ["monitor", "worker", "fetch", "fleet", "nats"];
+const BENCHES = ["monitor", "worker", "fetch", "fleet", "nats", "startup"];
 
 const named = BENCHES.filter((name) => Deno.args.includes(name));
 const outcomes: Outcome[] = [];
