@@ -36,6 +36,8 @@ export interface Settings {
   quiet: boolean;
   json: boolean;
   stats: boolean;
+  /** Whether the fleet is shown once. */
+  once: boolean;
   /** Where the health is served, if it is. */
   health: Address | undefined;
   /** What is pinged, if anything is. */
@@ -61,7 +63,11 @@ export function parseArguments(args: string[]): Settings | "help" | "version" {
   if (flags.version) return "version";
   const mode = findMode(words, command);
   checkFlags(flags, mode);
-  return toSettings(flags, mode, command ?? []);
+  const settings = toSettings(flags, mode, command ?? []);
+  if (settings.once && settings.timeout === Infinity) {
+    throw new UsageError("--once needs a --timeout: it ends after that time");
+  }
+  return settings;
 }
 
 function findMode(words: string[], command: string[] | undefined): Mode {
@@ -105,6 +111,7 @@ function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
     quiet: flags.quiet === true,
     json: flags.json === true,
     stats: flags.stats === true,
+    once: flags.once === true,
     health: flags.health === undefined ? undefined : parseAddress(flags.health),
     ping: readPing(flags),
     network: readNetwork(flags, mode === "fleet"),

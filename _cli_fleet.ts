@@ -1,8 +1,15 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-/** The watcher of a fleet: its lines, and the command for each event. `main.ts` wires it. */
+/** The watcher of a fleet: what it shows, and the command for each event. `main.ts` wires it. */
 
 import type { Settings } from "./_cli_args.ts";
+import { EventCommand } from "./_cli_event_command.ts";
+import {
+  createFleetView,
+  type FleetView,
+  type FleetViewContext,
+  isLive,
+} from "./_cli_fleet_views.ts";
 import { type GroupModules, joinGroup } from "./_cli_group.ts";
 import {
   type CliConnection,
@@ -10,97 +17,22 @@ import {
   parseServer,
 } from "./_cli_nats.ts";
 import type { NetworkSettings } from "./_cli_network.ts";
-import type { CliOutput } from "./_cli_output.ts";
+import { type CliOutput, OutputError } from "./_cli_output.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
-import { escapeText } from "./_escape_text.ts";
+import type { BoardEvent } from "./_fleet_board.ts";
 import type {
   ConnectionEvent,
   SubscribeHeartbeatsOptions,
 } from "./_nats_types.ts";
+import { startTimer } from "./_timers.ts";
 import type { FleetEvent } from "./fleet.ts";
 import type { watchFleet } from "./nats.ts";
 
 /** A worker that is down for so long (ms) is forgotten: names come from a network. */
 const FORGET_AFTER_MS = 3_600_000;
 
-/** How long a command for an event may take (ms) before it is killed. */
-const EXEC_MS = 60_000;
-
-/** How many events may wait for their command; the others have none. */
-const MAX_WAITING = 1_000;
-
-/** What `--quiet` leaves. */
-const ALARMS = ["down", "blind", "refused"];
-
-/** One event, as it is printed. */
-interface Line {
-  type: string;
-  time: number;
-  worker?: string;
-}
-
-/** Runs a command for each event, one after the other. */
-export class EventCommand {
-  #command: string;
-  #output: CliOutput;
-  #last = Promise.resolve();
-  #waiting = 0;
-  #dropped = 0;
-
-  constructor(command: string, output: CliOutput) {
-    this.#command = command;
-    this.#output = output;
-  }
-
-  /** Runs the command for an event, when it is its turn. */
-  run(event: Line) {
-    if (this.#waiting >= MAX_WAITING) {
-      this.#dropped++;
-      return;
-    }
-    this.#waiting++;
-    this.#last = this.#last.then(async () => {
-      await this.#runNow(event);
-      this.#waiting--;
-      if (this.#waiting === 0) await this.#reportDropped();
-    });
-  }
-
-  async #runNow(event: Line) {
-    try {
-      const command = new Deno.Command("sh", {
-        // its output must not come between the lines of events
-        args: ["-c", `exec 1>&2\n${this.#command}`],
-        env: {
-          HEARTBEAT_TYPE: event.type,
-          HEARTBEAT_WORKER: event.worker ?? "",
-          HEARTBEAT_EVENT: escapeText(JSON.stringify(event)),
-        },
-        stdin: "null",
-        stdout: "null",
-        stderr: "inherit",
-        signal: AbortSignal.timeout(EXEC_MS),
-      });
-      const { success, code } = await command.spawn().status;
-      if (!success) await this.#report(`it ended with exit code ${code}`);
-    } catch (error) {
-      await this.#report((error as Error).message);
-    }
-  }
-
-  #report(message: string) {
-    return this.#output.notify("error", `--exec failed: ${message}`, {
-      message,
-    });
-  }
-
-  async #reportDropped() {
-    if (this.#dropped === 0) return;
-    const message = `${this.#dropped} events came too fast for it`;
-    this.#dropped = 0;
-    await this.#report(message);
-  }
-}
+/** `--once` ends after so many timeouts: by then, whoever is silent is down. */
+const ONCE_TIMEOUTS = 1.25;
 
 /** An event as text, without its type and time. */
 function describe(event: FleetEvent | ConnectionEvent, size: number): string {
@@ -118,30 +50,36 @@ function describe(event: FleetEvent | ConnectionEvent, size: number): string {
   }
 }
 
-/** Prints the events, and runs the command for each. */
+/** Shows the events, and runs the command for each. */
 class FleetReport {
-  #settings: Settings;
-  #output: CliOutput;
-  #command: EventCommand | undefined;
+  readonly #context: Omit<FleetViewContext, "fleet">;
+  readonly #command: EventCommand | undefined;
+  /** Whether what goes to standard error would come into the table. */
+  readonly #isShared: boolean;
+  /** Resolves when there is a fleet to show. */
+  readonly #view = Promise.withResolvers<FleetView>();
   #isBlind = false;
   #problems = 0;
 
-  constructor(settings: Settings, output: CliOutput) {
-    this.#settings = settings;
-    this.#output = output;
+  constructor(context: Omit<FleetViewContext, "fleet">) {
+    this.#context = context;
+    const { settings } = context;
+    this.#isShared = isLive(settings) && Deno.stderr.isTerminal();
     const { exec } = settings.network!;
-    if (exec !== undefined) this.#command = new EventCommand(exec, output);
+    if (exec === undefined) return;
+    this.#command = new EventCommand(exec, {
+      stderr: this.#isShared ? "null" : "inherit",
+      report: (text, message) => this.#reportProblem(text, message),
+    });
   }
 
-  /** Prints a line; resolves when it is written. */
-  async print(line: Line, text: string) {
-    const { json, quiet } = this.#settings;
-    if (quiet && !ALARMS.includes(line.type)) return;
-    const time = new Date(line.time).toTimeString().slice(0, 8);
-    const shown = json
-      ? JSON.stringify(line)
-      : `${time}  ${line.type.padEnd(9)}  ${text}`;
-    await this.#output.print(`${escapeText(shown)}\n`);
+  /** The fleet is watched from now on; resolves when that is shown. */
+  onStart(fleet: FleetViewContext["fleet"], server: string) {
+    const { subject, group } = this.#context.settings.network!;
+    this.#view.resolve(createFleetView({ ...this.#context, fleet }));
+    const time = Date.now();
+    const event = { type: "watching", time, server, subject, group };
+    return this.#show(event, this.#context.title);
   }
 
   async onEvent(event: FleetEvent | ConnectionEvent, size: number) {
@@ -149,7 +87,7 @@ class FleetReport {
       this.#isBlind = event.type === "blind";
     }
     this.#command?.run(event);
-    await this.print(event, describe(event, size));
+    await this.#show(event, describe(event, size));
   }
 
   /** A message that is no heartbeat, or has too large a detail: at powers of ten only. */
@@ -159,14 +97,14 @@ class FleetReport {
     { count, problem }: { count: number; problem: string },
   ) {
     if (!/^10*$/.test(`${count}`)) return;
-    const line = { type, time: Date.now(), from, count, problem };
-    this.print(line, `${from}: ${problem} (${count} so far)`).catch(() => {});
+    const event = { type, time: Date.now(), from, count, problem };
+    this.#show(event, `${from}: ${problem} (${count} so far)`).catch(() => {});
   }
 
   /** This watcher has another share of the partitions. */
   readonly onShare = (held: number, partitions: number) => {
-    const line = { type: "share", time: Date.now(), held, partitions };
-    this.print(line, `${held} of ${partitions} partitions`).catch(() => {});
+    const event = { type: "share", time: Date.now(), held, partitions };
+    this.#show(event, `${held} of ${partitions} partitions`).catch(() => {});
   };
 
   /** The memory cannot be reached: at powers of ten only, and not while nothing can be. */
@@ -174,8 +112,23 @@ class FleetReport {
     if (this.#isBlind || !/^10*$/.test(`${++this.#problems}`)) return;
     const { message } = error as Error;
     const text = `cannot reach the group's memory: ${message}`;
-    this.#output.notify("error", text, { message });
+    this.#reportProblem(text, message);
   };
+
+  /** Nothing is watched any more; resolves to the exit code. */
+  async end(): Promise<number> {
+    return (await this.#view.promise).end();
+  }
+
+  async #show(event: BoardEvent, text: string) {
+    await (await this.#view.promise).show(event, text);
+  }
+
+  #reportProblem(text: string, message: string): Promise<void> {
+    return this.#isShared
+      ? this.#show({ type: "error", time: Date.now() }, text)
+      : this.#context.output.notify("error", text, { message });
+  }
 }
 
 /** The public modules that the watcher needs. */
@@ -230,13 +183,21 @@ async function startWatching(
 export async function runFleet(
   settings: Settings,
   output: CliOutput,
-  { signal }: Shutdown,
+  shutdown: Shutdown,
   modules: FleetModules,
 ): Promise<number> {
-  const { url, subject, group } = settings.network!;
+  const { timeout, once, network } = settings;
+  const { url, subject, group } = network!;
   const { server } = parseServer(url);
-  const connection = await connect(settings.network!);
-  const report = new FleetReport(settings, output);
+  const connection = await connect(network!);
+  const inGroup = group === undefined ? "" : `, in group ${group}`;
+  const end = new AbortController();
+  const report = new FleetReport({
+    ...{ settings, output, timeout },
+    title: `${subject} on ${server}${inGroup}`,
+    stop: () => end.abort(),
+    interrupt: () => shutdown.onSignal("SIGINT"),
+  });
   const { events, fleet, leave } = await startWatching(
     settings,
     connection,
@@ -244,26 +205,27 @@ export async function runFleet(
     modules,
   );
   const reader = events.getReader();
-  signal.addEventListener("abort", () => {
-    reader.cancel().catch(() => {});
-  });
-  const watching = {
-    type: "watching",
-    time: Date.now(),
-    server,
-    subject,
-    group,
-  };
-  const inGroup = group === undefined ? "" : `, in group ${group}`;
-  await report.print(watching, `${subject} on ${server}${inGroup}`);
-  while (!signal.aborted) {
-    const { done, value } = await reader.read().catch((error) => {
-      throw new Error(`lost ${server} for good: ${error.message}`);
+  for (const signal of [shutdown.signal, end.signal]) {
+    signal.addEventListener("abort", () => {
+      reader.cancel().catch(() => {});
     });
-    if (done) break;
-    await report.onEvent(value, fleet.size);
   }
+  if (once) startTimer(() => end.abort(), timeout * ONCE_TIMEOUTS);
+  try {
+    await report.onStart(fleet, server);
+    while (!shutdown.signal.aborted) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      await report.onEvent(value, fleet.size);
+    }
+  } catch (error) {
+    // the terminal is given back before anything is said
+    await report.end();
+    if (error instanceof OutputError) throw error;
+    throw new Error(`lost ${server} for good: ${(error as Error).message}`);
+  }
+  const code = await report.end();
   await leave();
   await connection.close();
-  return 0;
+  return code;
 }

@@ -15,7 +15,8 @@ Usage:
   heartbeat [OPTIONS] -                   pass standard input on, fail when nothing comes for too long;
                                           the producer is not ended, so where you can, use
                                           heartbeat -- PRODUCER | consumer
-  heartbeat fleet --nats URL [OPTIONS]    watch the heartbeats that others publish, print who is down
+  heartbeat fleet --nats URL [OPTIONS]    watch the heartbeats that others publish: a live table in a
+                                          terminal (q quits), otherwise a line for each event
 
 Limits and lines:
   --timeout DURATION    the longest silence (demo, fleet: 3s, otherwise: 10m); 0 or none: no limit
@@ -48,6 +49,8 @@ NATS, for a command (publish its heartbeats) and for the fleet:
                         HEARTBEAT_TYPE, HEARTBEAT_WORKER and HEARTBEAT_EVENT (JSON)
   --group NAME          the fleet: share it with the other watchers of this name, and remember
                         it over a restart (needs JetStream: nats-server -js)
+  --once                the fleet: listen for a --timeout, print one table (with --json a line for
+                        each worker), exit with 0 if somebody is up and nobody is down, else 1
   --creds FILE          credentials; or NATS_CREDS, NATS_TOKEN, NATS_USER and NATS_PASSWORD
                         in the environment
   --tls-ca, --tls-cert, --tls-key FILE    certificates, if the server asks for them
@@ -65,6 +68,7 @@ The demo:
 
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code
+  1        --once: somebody is down, or nobody is up, or nobody can be heard
   2        bad usage
   124      ended for its silence or its runtime
   125      heartbeat itself failed, or lost the NATS server for good

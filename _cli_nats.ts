@@ -29,7 +29,7 @@ interface NatsClient {
 }
 
 /** An environment variable, if it may be read: nobody is asked for permission. */
-function readVariable(variable: string): string | undefined {
+export function readVariable(variable: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }

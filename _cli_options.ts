@@ -52,6 +52,7 @@ const VALUED = {
 /** The options without a value. */
 const SWITCHES = {
   cpu: DEMO,
+  once: FLEET,
   quiet: ALL,
   json: ALL,
   stats: GUARDS,

@@ -107,7 +107,8 @@ function formatWorker({ ok, worker, state, silence, detail }: WorkerCheck) {
   return `[-]${name} down${time}${last}`;
 }
 
-function formatSeconds(ms: number): string {
+/** A time in seconds, as it is shown: `5.0 s`, `12 s`. */
+export function formatSeconds(ms: number): string {
   return ms < 10_000
     ? `${(ms / 1_000).toFixed(1)} s`
     : `${Math.round(ms / 1_000)} s`;

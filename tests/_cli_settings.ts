@@ -16,6 +16,7 @@ export const DEFAULTS: Settings = {
   quiet: false,
   json: false,
   stats: false,
+  once: false,
   health: undefined,
   ping: undefined,
   network: undefined,
@@ -84,5 +85,5 @@ export const OPTIONS = [
   ..."timeout runtime retries interval work hang-after health".split(" "),
   ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,
-  ..."cpu quiet json stats ping-plain help version".split(" "),
+  ..."cpu once quiet json stats ping-plain help version".split(" "),
 ];

@@ -120,6 +120,11 @@ Deno.test("parseArguments() knows where heartbeats are published or watched", ()
   }
 });
 
+Deno.test("parseArguments() knows a fleet that is shown once", () => {
+  const { once } = parseArguments(["fleet", "--nats=a", "--once"]) as Settings;
+  assertEquals(once, true);
+});
+
 const DURATIONS: [string, number][] = [
   ["250ms", 250],
   ["0.5s", 500],
@@ -206,6 +211,8 @@ const REFUSED: [string[], ...string[]][] = [
   ...["", "x", "65536", "80 ", "localhost", "-1", ":80"].map((
     value,
   ): [string[], ...string[]] => [[`--health=${value}`], `'${value}'`]),
+  [["--once"], "--once", "it goes with fleet only"],
+  [["fleet", "--nats=a", "--once", "--timeout=0"], "--once needs a --timeout"],
   [["--stats"], "--stats", "it goes with -- COMMAND and - only"],
   [["fleet"], "missing --nats URL", "localhost:4222"],
   [["fleet", "--", "make"], "unexpected argument 'fleet'"],
