@@ -128,17 +128,19 @@ export class BeatFeed {
   }
 }
 
-/** At most as many workers as a client can show, the silent ones first. */
+/** At most as many workers as a client can show, the silent ones first, those that left last. */
 function takeSnapshot(workers: Iterable<FeedWorker>): Snapshot {
   const silent: FeedWorker[] = [];
-  const others: FeedWorker[] = [];
+  const up: FeedWorker[] = [];
+  const left: FeedWorker[] = [];
+  const lists = { down: silent, expected: silent, up, left };
   let total = 0;
   for (const worker of workers) {
     total++;
-    const list = worker.state === "up" ? others : silent;
+    const list = lists[worker.state];
     if (list.length < MAX_WORKERS) list.push(worker);
   }
-  const shown = [...silent, ...others].slice(0, MAX_WORKERS);
+  const shown = [...silent, ...up, ...left].slice(0, MAX_WORKERS);
   return {
     rows: new Map(shown.map((each) => [each.worker, toRow(each)])),
     total,

@@ -45,6 +45,11 @@ function describe(event: FleetEvent | ConnectionEvent, size: number): string {
       return `${event.worker}  (${event.reason}: ${event.count} so far)`;
     case "recovered":
       return `${event.worker}  (after ${Math.round(event.outage / 100) / 10}s)`;
+    case "left":
+      return `${event.worker}  (as planned)`;
+    case "down":
+      if (event.reason === "failed") return `${event.worker}  (failed)`;
+    // falls through
     default:
       return `${event.worker}  (${size} known)`;
   }

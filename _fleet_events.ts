@@ -7,11 +7,12 @@
  * unread one, and only news is kept. What is news depends on what the reader
  * knows of the worker, which is the last event that it has read:
  *
- * | the reader knows | new: `up` | new: `down` | new: `recovered` | new: `forgotten` |
- * | --- | --- | --- | --- | --- |
- * | nothing | `up` waits | `down` waits | `up` waits | nothing waits |
- * | `up` or `recovered` | nothing waits | `down` waits | nothing waits | `forgotten` waits |
- * | `down` | `up` waits | nothing waits | `recovered` waits | `forgotten` waits |
+ * | the reader knows | new: `up` | new: `down` | new: `recovered` | new: `left` | new: `forgotten` |
+ * | --- | --- | --- | --- | --- | --- |
+ * | nothing | `up` waits | `down` waits | `up` waits | `left` waits | nothing waits |
+ * | `up` or `recovered` | nothing waits | `down` waits | nothing waits | `left` waits | `forgotten` waits |
+ * | `down` | `up` waits | nothing waits | `recovered` waits | `left` waits | `forgotten` waits |
+ * | `left` | `up` waits | `down` waits | `up` waits | nothing waits | `forgotten` waits |
  *
  * So at most one event of each worker waits, and one `forgotten` for each worker
  * that the reader knows. The worker itself is a row of the fleet's table.
@@ -28,7 +29,9 @@ type EventOf<Type extends FleetEvent["type"]> = FleetEvent & { type: Type };
 export type RefusalReason = EventOf<"refused">["reason"];
 
 /** What the reader knows of a worker. */
-const [NOTHING, UP, DOWN] = [0, 1, 2] as const;
+const [NOTHING, UP, DOWN, LEFT] = [0, 1, 2, 3] as const;
+/** What the reader knows of a worker after an event. */
+const KNOWN_AFTER = { up: UP, recovered: UP, down: DOWN, left: LEFT } as const;
 /** For how many rows there is room at first. */
 const INITIAL_ROWS = 64;
 /** Refusals are reported again when they are this many times as many. */
@@ -92,7 +95,7 @@ class EventQueue {
 }
 
 /** What may be reported of a worker that stays in the fleet. */
-export type WorkerEvent = EventOf<"up" | "down" | "recovered">;
+export type WorkerEvent = EventOf<"up" | "down" | "recovered" | "left">;
 
 /** The first heartbeat that the reader hears of is an `up`, whatever was before. */
 function toUp(event: EventOf<"recovered">): FleetEvent {
@@ -116,8 +119,8 @@ export class FleetEvents {
   report(row: number, event: WorkerEvent) {
     this.#queue.delete(row);
     const known = this.#known[row] ?? NOTHING;
-    if (known === (event.type === "down" ? DOWN : UP)) return;
-    const isFirst = known === NOTHING && event.type === "recovered";
+    if (known === KNOWN_AFTER[event.type]) return;
+    const isFirst = known !== DOWN && event.type === "recovered";
     this.#queue.push(row, isFirst ? toUp(event) : event);
   }
 
@@ -161,12 +164,12 @@ export class FleetEvents {
       case "forgotten":
         return event;
       default:
-        this.#setKnown(key as number, event.type === "down" ? DOWN : UP);
+        this.#setKnown(key as number, KNOWN_AFTER[event.type]);
         return event;
     }
   }
 
-  #setKnown(row: number, known: typeof UP | typeof DOWN) {
+  #setKnown(row: number, known: number) {
     let { length } = this.#known;
     while (length <= row) length *= 2;
     if (length > this.#known.length) {

@@ -13,20 +13,24 @@
  * | finite | none | expected: no heartbeat came yet |
  * | finite | a time | up |
  * | infinite | either | down, or new: nobody waits for it |
+ * | NaN | either | has left: nobody waits for it |
  *
  * Each of these changes it:
  *
- * | | new | expected | up | down |
- * | --- | --- | --- | --- | --- |
- * | `startWaiting()` | → expected | | | → expected or up |
- * | `record()` | | → up | up | |
- * | `markDown()` | | → down | → down | |
- * | `remove()` | | gone | gone | gone |
+ * | | new | expected | up | down | left |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `startWaiting()` | → expected | | | → expected or up | → expected or up |
+ * | `record()` | | → up | up | | |
+ * | `markDown()` | | → down | → down | | |
+ * | `markLeft()` | | → left | → left | | |
+ * | `clear()` | | | | | → new |
+ * | `remove()` | gone | gone | gone | gone | gone |
  *
  * @module
  */
 
 import type { RefusalReason } from "./_fleet_events.ts";
+import type { Goodbye } from "./_fleet_goodbye.ts";
 import type { FleetWorker, LastBeat } from "./fleet.ts";
 
 /**
@@ -44,7 +48,7 @@ const INITIAL_ROWS = 64;
  * deletions at half of that, and there may be two unread events for a worker.
  */
 export const MAX_WORKERS = 2 ** 22;
-/** The most characters of a detail, as JSON, that is kept of a worker that is down. */
+/** The most characters of a detail, as JSON, that is kept of a worker that is down or has left. */
 const MAX_KEPT_DETAIL = 4_096;
 
 /** Limits of a {@linkcode FleetTable}. */
@@ -94,8 +98,10 @@ export class FleetTable {
   #waiting = 0;
   /** No position is less. */
   #oldest = Infinity;
-  /** Who is down and will be forgotten, and since when; who is down for longest comes first. */
-  #downSince = new Map<number, number>();
+  /** Who is down or has left, and will be forgotten, and since when; the longest comes first. */
+  #goneSince = new Map<number, number>();
+  /** Goodbyes that count if nothing more is heard. */
+  #goodbyes = new Map<number, Goodbye>();
   #maxWorkers: number;
   #maxNameLength: number;
 
@@ -114,9 +120,9 @@ export class FleetTable {
     return this.#waiting;
   }
 
-  /** How many workers are down and will be forgotten. */
+  /** How many workers are down or have left, and will be forgotten. */
   get toForget(): number {
-    return this.#downSince.size;
+    return this.#goneSince.size;
   }
 
   rowOf(worker: string): number | undefined {
@@ -166,7 +172,8 @@ export class FleetTable {
     this.#fields[at + POSITION] = Infinity;
     this.#fields[at + ID] = 0;
     this.#rows.delete(this.nameOf(row));
-    this.#downSince.delete(row);
+    this.#goneSince.delete(row);
+    this.#goodbyes.delete(row);
     this.#names[row] = undefined;
     this.#setDetail(row, undefined);
     this.#freeRows.push(row);
@@ -174,6 +181,11 @@ export class FleetTable {
 
   isWaitedFor(row: number): boolean {
     return this.#fields[row * FIELDS + POSITION]! < Infinity;
+  }
+
+  /** Whether the worker said goodbye, and that was the last of it. */
+  hasLeft(row: number): boolean {
+    return Number.isNaN(this.#fields[row * FIELDS + POSITION]);
   }
 
   /** Whether the row belongs to the worker with this id, and it is up. */
@@ -189,7 +201,7 @@ export class FleetTable {
     if (!this.isWaitedFor(row)) this.#waiting++;
     this.#fields[row * FIELDS + POSITION] = position;
     this.#oldest = Math.min(this.#oldest, position);
-    this.#downSince.delete(row);
+    this.#goneSince.delete(row);
   }
 
   /** Records a heartbeat of a worker that is waited for; `seq` is NaN if it has none. */
@@ -206,6 +218,17 @@ export class FleetTable {
     fields[at + LAST_SEEN] = lastSeen;
     fields[at + SEQ] = seq;
     this.#setDetail(row, detail);
+    if (this.#goodbyes.size > 0) this.#goodbyes.delete(row);
+  }
+
+  /** Keeps a goodbye until the next heartbeat of the worker. */
+  keepGoodbye(row: number, goodbye: Goodbye) {
+    this.#goodbyes.set(row, goodbye);
+  }
+
+  /** The goodbye after which nothing more was heard, if one is kept. */
+  goodbyeOf(row: number): Goodbye | undefined {
+    return this.#goodbyes.get(row);
   }
 
   #setDetail(row: number, detail: unknown) {
@@ -216,24 +239,41 @@ export class FleetTable {
   }
 
   /**
-   * Nobody waits for the worker any more. A large detail is dropped, as the
-   * worker may be down for ever.
+   * Nobody waits for the worker any more, as it is down. A large detail is dropped,
+   * as the worker may be down for ever.
    *
    * @param since When that is, for `rowsToForget()`; `Infinity` if it is never
    * forgotten.
    */
   markDown(row: number, since: number) {
-    this.#fields[row * FIELDS + POSITION] = Infinity;
+    this.#stopWaiting(row, Infinity, since);
+  }
+
+  /** Nobody waits for the worker any more, as it said goodbye; the rest is as for `markDown()`. */
+  markLeft(row: number, since: number) {
+    this.#stopWaiting(row, NaN, since);
+  }
+
+  #stopWaiting(row: number, position: number, since: number) {
+    this.#fields[row * FIELDS + POSITION] = position;
     this.#waiting--;
-    if (since < Infinity) this.#downSince.set(row, since);
+    this.#goodbyes.delete(row);
+    if (since < Infinity) this.#goneSince.set(row, since);
     if (!isSmallDetail(this.#details[row], MAX_KEPT_DETAIL)) {
       this.#setDetail(row, undefined);
     }
   }
 
-  /** The rows of those who are down since `limit`, or longer. */
+  /** Nothing is known any more of a worker that has left. */
+  clear(row: number) {
+    const at = row * FIELDS;
+    this.#fields.fill(NaN, at + LAST_SEEN, at + FIELDS);
+    this.#setDetail(row, undefined);
+  }
+
+  /** The rows of those who are down, or have left, since `limit` or longer. */
   *rowsToForget(limit: number): Generator<number> {
-    for (const [row, since] of this.#downSince) {
+    for (const [row, since] of this.#goneSince) {
       if (since > limit) return;
       yield row;
     }
@@ -272,7 +312,9 @@ export class FleetTable {
   *[Symbol.iterator](): Generator<FleetWorker> {
     for (const [worker, row] of this.#rows) {
       const last = this.lastBeat(row);
-      const state = !this.isWaitedFor(row)
+      const state = this.hasLeft(row)
+        ? "left"
+        : !this.isWaitedFor(row)
         ? "down"
         : last.lastSeen === undefined
         ? "expected"

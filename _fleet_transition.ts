@@ -32,11 +32,15 @@ function isUp(known: KnownWorker | undefined): boolean {
  * What an event of a fleet without memory is to readers who know what the store
  * knows: the event, another one, or nothing.
  *
- * | the store knows | `up` | `recovered` | `down` | `forgotten` |
- * | --- | --- | --- | --- | --- |
- * | nothing, or a worker that left | `up` | `up` | `down` | |
- * | `up` or `recovered` | | | `down` | `forgotten` |
- * | `down` | `recovered` | `recovered` | | `forgotten` |
+ * | the store knows | `up` | `recovered` | `down` | `left` | `forgotten` |
+ * | --- | --- | --- | --- | --- | --- |
+ * | nothing, or `forgotten` | `up` | `up` | `down` | `left` | |
+ * | `up` or `recovered` | | | `down` | `left` | `forgotten` |
+ * | `down` | `recovered` | `recovered` | | `left` | `forgotten` |
+ * | `left` | `up` | `up` | `down` | | |
+ *
+ * A worker that has left is out of the store once a reader knows that, so `left` is
+ * the last event about it.
  */
 export function toTransition(
   known: KnownWorker | undefined,
@@ -52,6 +56,8 @@ export function toTransition(
       return isDown ? event : toUp(event);
     case "down":
       return isDown ? undefined : event;
+    case "left":
+      return known?.type === "left" ? undefined : event;
     default:
       return isDown || isUp(known) ? event : undefined;
   }

@@ -5,19 +5,20 @@
  * Watches the workers of a fleet: takes their heartbeats, looks for those who
  * are silent at each tick of its one timer, and reports what happens to them.
  *
- * | phase | heartbeat, `expect()` | a tick | `pause()` | `resume()` | `end()` |
+ * | phase | heartbeat, goodbye, `expect()` | a tick | `pause()` | `resume()` | `end()` |
  * | --- | --- | --- | --- | --- | --- |
- * | watching | is taken | who is silent is down; who was down for long is forgotten | → paused | a fresh window for all | → ended |
- * | paused | is taken | nobody is down | | → watching, a fresh window for all | → ended |
+ * | watching | is taken | who is silent is down, or has left; who is gone for long is forgotten | → paused | a fresh window for all | → ended |
+ * | paused | is taken | nobody is silent | | → watching, a fresh window for all | → ended |
  * | ended | is ignored | | | | |
  *
- * The timer runs while somebody is waited for, or is down and will be forgotten.
+ * The timer runs while somebody is waited for, or is gone and will be forgotten.
  *
  * @module
  */
 
 import { FleetClock } from "./_fleet_clock.ts";
 import { FleetEvents } from "./_fleet_events.ts";
+import { type Goodbye, isGoodbye, judgeGoodbye } from "./_fleet_goodbye.ts";
 import { FleetTable, type FleetTableLimits } from "./_fleet_table.ts";
 import { checkString } from "./_validate.ts";
 import type { FleetHandle } from "./fleet.ts";
@@ -28,6 +29,11 @@ export interface FleetWatchOptions extends FleetTableLimits {
   timeout: number;
   forgetAfter: number;
   resolution: number;
+}
+
+/** The number of a heartbeat; NaN if it has none. */
+function toNumber(seq: unknown): number {
+  return typeof seq === "number" ? seq : NaN;
 }
 
 /** What a heartbeat says, without what it does not have. */
@@ -80,8 +86,7 @@ export class FleetWatch {
     }
     const { table } = this;
     if (!table.isUp(row, id)) return false;
-    const count = typeof seq === "number" ? seq : NaN;
-    table.record(row, clock.position, clock.wall, count, detail);
+    table.record(row, clock.position, clock.wall, toNumber(seq), detail);
     return true;
   }
 
@@ -90,7 +95,8 @@ export class FleetWatch {
     this.#clock.read(Date.now());
     for (const beat of beats) {
       checkString(action, "worker", beat?.worker);
-      this.#take(beat.worker, beat.seq, beat.detail);
+      if (isGoodbye(beat.ended)) this.#onGoodbye(beat, beat.ended);
+      else this.#take(beat.worker, beat.seq, beat.detail);
     }
     this.#clock.endRead();
   }
@@ -98,9 +104,14 @@ export class FleetWatch {
   /** Waits for heartbeats of workers from now on, unless they are known already. */
   expectAll(workers: readonly string[]) {
     if (this.#phase === "ended") return;
+    const { table } = this;
     for (const worker of workers) {
-      if (this.table.rowOf(worker) !== undefined) continue;
-      const row = this.#add(worker);
+      const known = table.rowOf(worker);
+      if (known !== undefined) {
+        if (!table.hasLeft(known)) continue;
+        table.clear(known);
+      }
+      const row = known ?? this.#add(worker);
       // each time, as the timer may be started by the first one
       this.#clock.read(Date.now());
       if (row !== undefined) this.#startWaiting(row);
@@ -153,7 +164,7 @@ export class FleetWatch {
 
   #record(row: number, seq: unknown, detail: unknown) {
     const { table } = this;
-    const count = typeof seq === "number" ? seq : NaN;
+    const count = toNumber(seq);
     if (!table.isUp(row, table.idOf(row))) this.#reportBeat(row, count, detail);
     const { position, wall } = this.#clock;
     table.record(row, position, wall, count, detail);
@@ -162,12 +173,13 @@ export class FleetWatch {
   /** Reports a heartbeat that is the first one, or the first after an outage. */
   #reportBeat(row: number, seq: number, detail: unknown) {
     const { table, events } = this;
+    const hasLeft = table.hasLeft(row);
     if (!table.isWaitedFor(row)) this.#startWaiting(row);
     const time = Date.now();
     const worker = table.nameOf(row);
     const contents = contentsOf(seq, detail);
     const last = table.lastBeat(row);
-    if (last.lastSeen === undefined) {
+    if (last.lastSeen === undefined || hasLeft) {
       events.report(row, { type: "up", worker, time, ...contents });
     } else {
       const outage = Math.max(time - last.lastSeen, 0);
@@ -183,7 +195,38 @@ export class FleetWatch {
 
   #startWaiting(row: number) {
     this.table.startWaiting(row, this.#clock.position);
-    if (this.#timer !== undefined || !this.#needsTimer()) return;
+    this.#adjustTimer();
+  }
+
+  #onGoodbye({ worker, seq, detail }: Heartbeat, ended: Goodbye["ended"]) {
+    if (this.#phase === "ended") return;
+    const { table } = this;
+    const row = table.rowOf(worker) ?? this.#add(worker);
+    if (row === undefined) return;
+    const lastSeen = this.#clock.wall;
+    const goodbye = { ended, lastSeen, seq: toNumber(seq), detail };
+    const lastSeq = table.lastBeat(row).seq ?? NaN;
+    const isUp = table.isUp(row, table.idOf(row));
+    const worth = judgeGoodbye(goodbye.seq, lastSeq, isUp);
+    if (worth === "certain") this.#markEnded(row, goodbye);
+    else if (worth === "unsure") table.keepGoodbye(row, goodbye);
+  }
+
+  #markEnded(row: number, { ended, lastSeen, seq, detail }: Goodbye) {
+    const { table } = this;
+    const { position } = this.#clock;
+    table.startWaiting(row, position);
+    table.record(row, position, lastSeen, seq, detail);
+    if (ended === "done") this.#markLeft(row);
+    else this.#markDown(row, "failed");
+    this.#adjustTimer();
+  }
+
+  /** Starts or stops the timer, if that is due. */
+  #adjustTimer() {
+    const needsTimer = this.#needsTimer();
+    if (needsTimer === (this.#timer !== undefined)) return;
+    if (!needsTimer) return this.#stopTimer();
     this.#clock.start(Date.now());
     this.#startTimer();
   }
@@ -209,19 +252,40 @@ export class FleetWatch {
     this.#startTimer();
     if (this.#phase === "paused") return this.#clock.restart();
     const silent = this.table.silentRows(this.#clock.limit());
-    for (const row of silent) this.#markDown(row);
+    for (const row of silent) this.#onSilent(row);
     this.#forgetOld();
-    if (!this.#needsTimer()) this.#stopTimer();
+    this.#adjustTimer();
   }
 
-  #markDown(row: number) {
+  #onSilent(row: number) {
+    const goodbye = this.table.goodbyeOf(row);
+    if (goodbye) this.#markEnded(row, goodbye);
+    else this.#markDown(row, "silent");
+  }
+
+  #markDown(row: number, reason: "silent" | "failed") {
     const { table, events } = this;
     const worker = table.nameOf(row);
     const last = table.lastBeat(row);
-    const isForgotten = this.#forgetAfter < Infinity;
-    table.markDown(row, isForgotten ? this.#clock.present : Infinity);
-    events.report(row, { type: "down", worker, time: Date.now(), ...last });
+    table.markDown(row, this.#now());
+    events.report(row, {
+      ...{ type: "down", worker, time: Date.now(), ...last, reason },
+    });
     this.onEvent();
+  }
+
+  #markLeft(row: number) {
+    const { table, events } = this;
+    const worker = table.nameOf(row);
+    const last = table.lastBeat(row);
+    table.markLeft(row, this.#now());
+    events.report(row, { type: "left", worker, time: Date.now(), ...last });
+    this.onEvent();
+  }
+
+  /** Since when a worker is gone that goes now; `Infinity` if it is never forgotten. */
+  #now(): number {
+    return this.#forgetAfter < Infinity ? this.#clock.present : Infinity;
   }
 
   #forgetOld() {
@@ -237,7 +301,7 @@ export class FleetWatch {
     const worker = table.nameOf(row);
     table.remove(row);
     events.reportForgotten(row, worker, Date.now());
-    if (!this.#needsTimer()) this.#stopTimer();
+    this.#adjustTimer();
     this.onEvent();
   }
 }

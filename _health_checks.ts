@@ -8,7 +8,7 @@ export interface CheckedWorker {
   /** Its name. */
   worker: string;
   /** What it is. */
-  state: "expected" | "up" | "down";
+  state: "expected" | "up" | "down" | "left";
   /** When its last heartbeat came, in milliseconds since the epoch. */
   lastSeen?: number;
   /** The detail of that heartbeat. */
@@ -26,8 +26,12 @@ export interface WorkerCheck extends CheckedWorker {
 /** Which check it is. */
 export type CheckName = "livez" | "readyz";
 
-/** Whether a worker passes a check: it lives unless it is down; it is ready once it is up. */
+/**
+ * Whether a worker passes a check: it lives unless it is down; it is ready once it
+ * is up. One that has left as planned fails neither.
+ */
 function passes(check: CheckName, { state }: CheckedWorker): boolean {
+  if (state === "left") return true;
   return check === "livez" ? state !== "down" : state === "up";
 }
 
@@ -96,7 +100,7 @@ function formatReport(
 
 function formatWorker({ ok, worker, state, silence, detail }: WorkerCheck) {
   const name = escapeText(worker);
-  if (ok) return `[+]${name} ok`;
+  if (ok) return `[+]${name} ${state === "left" ? "left" : "ok"}`;
   if (state === "expected") return `[-]${name} not seen yet`;
   const time = silence === undefined
     ? " and never seen"

@@ -21,6 +21,7 @@ export class HealthMetrics {
   #workers: client.Gauge;
   #up: client.Gauge | undefined;
   #stalls: client.Counter;
+  #failures: client.Counter;
   #restarts: client.Counter;
   #silence: client.Histogram;
   #lag: client.Gauge;
@@ -38,6 +39,11 @@ export class HealthMetrics {
     this.#stalls = new client.Counter({
       name: "heartbeat_stalls_total",
       help: "Workers that fell silent for longer than their timeout.",
+      registers,
+    });
+    this.#failures = new client.Counter({
+      name: "heartbeat_failures_total",
+      help: "Workers that said that they failed.",
       registers,
     });
     this.#restarts = new client.Counter({
@@ -70,6 +76,11 @@ export class HealthMetrics {
     this.#stalls.inc();
   }
 
+  /** A worker said that it failed. */
+  countFailure() {
+    this.#failures.inc();
+  }
+
   /** A supervisor restarts its worker. */
   countRestart() {
     this.#restarts.inc();
@@ -90,11 +101,12 @@ export class HealthMetrics {
   }
 
   #countWorkers() {
-    const counts = { expected: 0, up: 0, down: 0 };
+    const counts = { expected: 0, up: 0, down: 0, left: 0 };
     this.#up?.reset();
     for (const { worker, state } of this.#options.getWorkers()) {
       counts[state]++;
-      this.#up?.set({ worker }, state === "up" ? 1 : 0);
+      // who has left is no outage
+      if (state !== "left") this.#up?.set({ worker }, state === "up" ? 1 : 0);
     }
     for (const [state, count] of Object.entries(counts)) {
       this.#workers.set({ state }, count);

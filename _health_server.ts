@@ -22,6 +22,8 @@ export interface HealthEvent {
   worker?: string;
   /** How long a worker that recovered was silent, in milliseconds. */
   outage?: number;
+  /** Why a worker is down: `"failed"` if it said so, which is no stall. */
+  reason?: string;
 }
 
 /** A fleet, as far as it matters here. */
@@ -135,7 +137,8 @@ export class HealthServer {
   #onEvent(event: HealthEvent) {
     switch (event.type) {
       case "down":
-        this.#metrics.countStall();
+        if (event.reason === "failed") this.#metrics.countFailure();
+        else this.#metrics.countStall();
         break;
       case "recovered":
         this.#metrics.observeSilence(event.outage ?? 0);

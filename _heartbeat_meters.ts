@@ -18,6 +18,8 @@ export interface InstrumentedFleetEvent {
   worker?: string;
   /** How long a worker was silent that came back, in milliseconds. */
   outage?: number;
+  /** Why a worker is down: `"failed"` if it said so, which is no stall. */
+  reason?: string;
 }
 
 /** Buckets of silences, in seconds. */
@@ -56,6 +58,7 @@ export class HeartbeatMeters {
   readonly gaps: HeartbeatGaps;
   #attributes: TelemetryAttributes;
   #stalls: TelemetryCounter;
+  #failures: TelemetryCounter;
   #restarts: TelemetryCounter;
   #silence: TelemetryHistogram;
   /** The workers of the fleet, and whether each is up. */
@@ -68,6 +71,10 @@ export class HeartbeatMeters {
     this.#stalls = meter.createCounter("heartbeat.stalls", {
       description: "Silences that passed their limit",
       unit: "{stall}",
+    });
+    this.#failures = meter.createCounter("heartbeat.failures", {
+      description: "Workers of the fleet that said that they failed",
+      unit: "{failure}",
     });
     this.#restarts = meter.createCounter("heartbeat.restarts", {
       description: "Attempts that a supervisor started again",
@@ -140,13 +147,14 @@ export class HeartbeatMeters {
     }
   }
 
-  onFleetEvent({ type, worker, outage }: InstrumentedFleetEvent) {
+  onFleetEvent({ type, worker, outage, reason }: InstrumentedFleetEvent) {
     if (worker === undefined) return;
     if (type === "up" || type === "recovered") this.#workers.set(worker, "up");
     if (type === "forgotten" || type === "left") this.#workers.delete(worker);
     if (type === "down") {
       this.#workers.set(worker, "down");
-      this.#stalls.add(1, this.#with({ "heartbeat.limit": "silence" }));
+      if (reason === "failed") this.#failures.add(1, this.#attributes);
+      else this.#stalls.add(1, this.#with({ "heartbeat.limit": "silence" }));
     }
     if (type === "recovered" && outage !== undefined) {
       this.#silence.record(outage / 1000, this.#attributes);

@@ -56,8 +56,40 @@ function createParser(
 }
 
 /**
- * Receives heartbeats, and hands them on in batches. Unread heartbeats do not
- * pile up: the latest one of each worker waits.
+ * Heartbeats that nobody has read yet. They do not pile up: the latest one of each
+ * worker waits; and its last goodbye with the heartbeat before that, because a
+ * goodbye counts if it directly follows a heartbeat.
+ */
+class UnreadHeartbeats {
+  #latest = new Map<string, Heartbeat>();
+  #goodbyes = new Map<string, Heartbeat[]>();
+
+  get isEmpty(): boolean {
+    return this.#latest.size === 0 && this.#goodbyes.size === 0;
+  }
+
+  add(beat: Heartbeat) {
+    const { worker } = beat;
+    if (beat.ended === undefined) return this.#latest.set(worker, beat);
+    const before = this.#latest.get(worker) ??
+      this.#goodbyes.get(worker)?.at(-1);
+    this.#latest.delete(worker);
+    this.#goodbyes.set(worker, before ? [before, beat] : [beat]);
+  }
+
+  /** Takes all. */
+  take(): Heartbeat[] {
+    const batch = [...this.#latest.values()];
+    this.#latest.clear();
+    if (this.#goodbyes.size === 0) return batch;
+    const goodbyes = [...this.#goodbyes.values()].flat();
+    this.#goodbyes.clear();
+    return [...goodbyes, ...batch];
+  }
+}
+
+/**
+ * Receives heartbeats, and hands them on in batches.
  *
  * | phase | a heartbeat | the reader pulls | the microtask | the subscription ends | the connection is closed |
  * | --- | --- | --- | --- | --- | --- |
@@ -75,7 +107,7 @@ export class HeartbeatSubscriber {
   readonly readable: ReadableStream<Heartbeat[]>;
   readonly #parse: (message: NatsMessage) => Heartbeat;
   readonly #options: HeartbeatSubscriberOptions;
-  readonly #unread = new Map<string, Heartbeat>();
+  readonly #unread = new UnreadHeartbeats();
   #phase: "idle" | "waiting" | "scheduled" | "closing" | "ended" = "idle";
   #malformedCount = 0;
   #droppedCount = 0;
@@ -123,7 +155,7 @@ export class HeartbeatSubscriber {
     }
     this.#boundDetail(beat, message.data.length);
     if (this.#hasEnded()) return;
-    this.#unread.set(beat.worker, beat);
+    this.#unread.add(beat);
     if (this.#phase === "waiting") this.#schedule();
   }
 
@@ -161,7 +193,7 @@ export class HeartbeatSubscriber {
   #onPull() {
     if (this.#phase !== "idle") return;
     this.#phase = "waiting";
-    if (this.#unread.size > 0) this.#schedule();
+    if (!this.#unread.isEmpty) this.#schedule();
   }
 
   /** Delivers in a microtask: by then everything that came in one piece has arrived. */
@@ -176,9 +208,7 @@ export class HeartbeatSubscriber {
   }
 
   #deliver() {
-    const batch = [...this.#unread.values()];
-    this.#unread.clear();
-    this.#controller.enqueue(batch);
+    this.#controller.enqueue(this.#unread.take());
   }
 
   /**
@@ -200,7 +230,7 @@ export class HeartbeatSubscriber {
   #end(error: unknown) {
     this.#phase = "ended";
     if (error) return this.#controller.error(error);
-    if (this.#unread.size > 0) this.#deliver();
+    if (!this.#unread.isEmpty) this.#deliver();
     this.#controller.close();
   }
 

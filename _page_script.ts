@@ -19,7 +19,7 @@ const FADE_STEPS = 6, FADE_STEP = 120;
 const MAX_LOG = 200, MAX_HIDDEN_ROWS = 100;
 /** How long (ms) no frame may come before the connection counts as lost. */
 const LOST_AFTER = 2000;
-const ORDER = { down: 0, expected: 1, up: 2 };
+const ORDER = { down: 0, expected: 1, up: 2, left: 3 };
 
 const $ = (id) => document.getElementById(id);
 const base = location.pathname.replace(/\/$/, "");
@@ -34,7 +34,7 @@ function readColours() {
   const style = getComputedStyle(document.documentElement);
   const probe = document.createElement("i");
   document.body.append(probe);
-  for (const name of ["up", "down", "expected", "line", "text", "faint"]) {
+  for (const name of ["up", "down", "expected", "left", "line", "text", "faint"]) {
     probe.style.color = "var(--" + name + ")";
     colours[name] = getComputedStyle(probe).color;
   }
@@ -87,7 +87,8 @@ function logEvent(type, data) {
   time.textContent = new Date(data.time ?? Date.now()).toLocaleTimeString();
   label.textContent = type;
   const outage = data.outage === undefined ? "" : " after " + seconds(data.outage);
-  item.append(time, label, " " + (data.worker ?? "") + outage);
+  const why = data.reason === "failed" ? " (failed)" : "";
+  item.append(time, label, " " + (data.worker ?? "") + outage + why);
   $("log").prepend(item);
   while ($("log").childElementCount > MAX_LOG) $("log").lastElementChild.remove();
 }
@@ -119,11 +120,11 @@ function showStatus(now) {
     $("status").textContent = texts[state];
     document.body.classList.toggle("blind", state !== "live");
   }
-  const counts = { up: 0, down: 0, expected: 0 };
+  const counts = { up: 0, down: 0, expected: 0, left: 0 };
   for (const { state } of workers.values()) counts[state]++;
   const more = total > workers.size ? ", " + (total - workers.size) + " not shown" : "";
   setText($("summary"), counts.up + " up, " + counts.down + " down, " +
-    counts.expected + " expected" + more);
+    counts.expected + " expected" + (counts.left ? ", " + counts.left + " left" : "") + more);
   document.title = (counts.down ? counts.down + " down · " : "") + "heartbeat";
 }
 

@@ -13,6 +13,7 @@ export const STYLE = `
   --up: light-dark(#0b7a3e, #38c172);
   --down: light-dark(#c2201d, #ff6b61);
   --expected: light-dark(#8a6100, #e2b13c);
+  --left: light-dark(#6b7580, #7d8894);
 }
 * { box-sizing: border-box; }
 body {
@@ -54,6 +55,7 @@ td.trace canvas { display: block; width: 240px; height: 34px; }
 .up .state { color: var(--up); }
 .down .state { color: var(--down); font-weight: 600; }
 .expected .state { color: var(--expected); }
+.left, .left .state { color: var(--left); }
 .blind td.trace canvas, .blind #grid { opacity: .35; }
 #grid { display: block; width: 100%; }
 #cell { padding: .4rem .6rem; min-height: 2.2rem; border-top: 1px solid var(--line); }

@@ -36,8 +36,8 @@ export interface FleetMonitorOptions {
    */
   timeout: number;
   /**
-   * How long a worker that is down is remembered, in milliseconds: a positive
-   * number, `Infinity` for ever. Time in which this process was not there does
+   * How long a worker that is down or has left is remembered, in milliseconds: a
+   * positive number, `Infinity` for ever. Time in which this process was not there does
    * not count, and nobody is forgotten during a pause, or within a `timeout`
    * after it.
    *
@@ -108,8 +108,12 @@ export interface LastBeat {
  *   else down.delete(worker);
  * }
  *
- * take({ type: "down", worker: "alpha", time: 5_000, lastSeen: 1_900, seq: 2 });
- * take({ type: "down", worker: "beta", time: 5_000 }); // it never showed up
+ * take({
+ *   ...{ type: "down", worker: "alpha", time: 5_000 },
+ *   ...{ lastSeen: 1_900, seq: 2, reason: "silent" },
+ * });
+ * // it never showed up
+ * take({ type: "down", worker: "beta", time: 5_000, reason: "silent" });
  * take({ type: "recovered", worker: "alpha", time: 9_000, outage: 7_100, missed: 6, seq: 9 });
  *
  * assertEquals([...down], ["beta"]);
@@ -120,8 +124,11 @@ export type FleetEvent =
   & (
     /** Its first heartbeat came. */
     | { type: "up"; seq?: number; detail?: unknown }
-    /** No heartbeat came for `timeout`. The event contains the last one. */
-    | { type: "down" } & LastBeat
+    /**
+     * No heartbeat came for `timeout` (`"silent"`), or the worker said that it
+     * failed (`"failed"`). The event contains the last heartbeat.
+     */
+    | { type: "down" } & LastBeat & { reason: "silent" | "failed" }
     /**
      * A heartbeat came after all, `outage` milliseconds after the last one.
      * `missed` is how many are missing between the two by their `seq`; it is
@@ -136,7 +143,9 @@ export type FleetEvent =
       seq?: number;
       detail?: unknown;
     }
-    /** It is no longer watched: it was removed, or was down for `forgetAfter`. */
+    /** It said that it ends as planned. The event contains that heartbeat. */
+    | { type: "left" } & LastBeat
+    /** It is no longer watched: it was removed, or was down, or had left, for `forgetAfter`. */
     | { type: "forgotten" }
     /**
      * A new name was refused: the fleet has `maxWorkers` already (`"full"`), or
@@ -154,8 +163,8 @@ export type FleetEvent =
 export interface FleetWorker extends LastBeat {
   /** The name of the worker. */
   worker: string;
-  /** What it is; `"expected"` until its first heartbeat. */
-  state: "expected" | "up" | "down";
+  /** What it is; `"expected"` until its first heartbeat, `"left"` after one that says goodbye. */
+  state: "expected" | "up" | "down" | "left";
 }
 
 /** Stands for one worker, so that its heartbeats need no look-up. */
@@ -211,7 +220,7 @@ function checkFleetOptions(options: FleetMonitorOptions): FleetWatchOptions {
 /**
  * A `TransformStream` that takes the heartbeats of any number of workers, one by
  * one or in batches, and reports what happens to them: `up`, `down`,
- * `recovered`, `forgotten`. A stream and a timer for each worker would cost too
+ * `recovered`, `left`, `forgotten`. A stream and a timer for each worker would cost too
  * much at a hundred thousand workers; here a worker is a few numbers.
  *
  * What it promises:
@@ -233,16 +242,21 @@ function checkFleetOptions(options: FleetMonitorOptions): FleetWatchOptions {
  *    a worker is up does not hear of an outage that is over, and a reader who
  *    knows that it is down does not hear of a short return. The order is always
  *    the same: `up` or `down`, then `down` and `recovered` by turns (`up` instead
- *    of `recovered` for the first heartbeat), then `forgotten`. At most one event
- *    of each worker waits, and one `forgotten` for each worker that the reader
- *    knows.
- * 5. It is bounded, as names come from a network. Names beyond `maxWorkers` or
+ *    of `recovered` for the first heartbeat), then `left`, after which it begins
+ *    anew, then `forgotten`. At most one event of each worker waits, and one
+ *    `forgotten` for each worker that the reader knows.
+ * 5. A heartbeat with `ended` is a goodbye, and is reported at once: `left` if the
+ *    work is done, `down` if it failed. Only a goodbye that directly follows the
+ *    last heartbeat, by their `seq`, is taken at its word: if another process has
+ *    taken over the name, the goodbye of the one before may come late. Any other
+ *    goodbye decides what is reported if nothing more is heard for `timeout`.
+ * 6. It is bounded, as names come from a network. Names beyond `maxWorkers` or
  *    `maxNameLength` are refused. No method and no chunk throws for that:
  *    {@linkcode FleetMonitor.refused} counts it, and a `refused` event reports
  *    it. When a worker is forgotten, everything about it is dropped. Its last
  *    detail is dropped when it goes down, if it is longer than 4,096 characters;
  *    the `down` event still contains it.
- * 6. When `writable` closes, the unread events can still be read, then `readable`
+ * 7. When `writable` closes, the unread events can still be read, then `readable`
  *    closes. However the stream ends, no timer is left, and later heartbeats are
  *    ignored.
  *
@@ -345,7 +359,7 @@ export class FleetMonitor
     return this.#events;
   }
 
-  /** How many workers are watched: those that are expected, up and down. */
+  /** How many workers there are: those that are expected or up, are down, or have left. */
   get size(): number {
     return this.#watch.table.size;
   }
@@ -400,7 +414,8 @@ export class FleetMonitor
 
   /**
    * Names workers that must show up: if no heartbeat of one comes within
-   * `timeout`, it is down. Workers that are known already are left as they are.
+   * `timeout`, it is down. Workers that are known already stay as they are, unless
+   * they have left.
    *
    * @param workers The names of the workers.
    * @throws {TypeError} If `workers` is not an iterable of strings; then none of
@@ -439,7 +454,9 @@ export class FleetMonitor
 
   /**
    * Stops watching a worker, without an alarm. A reader who knows the worker gets
-   * a `forgotten` event. Its next heartbeat makes it a member again.
+   * a `forgotten` event. Its next heartbeat makes it a member again. Use it when
+   * work in this process ends as planned; to have that reported as `left`, write a
+   * last heartbeat with `ended` instead.
    *
    * @param worker The name of the worker.
    * @returns Whether it was watched.

@@ -84,7 +84,8 @@ export interface HealthHandler {
  *
  * The probes answer in text; with `?verbose`, or if they fail, with a line for each
  * worker in the form of Kubernetes; in JSON if the client accepts it. A connection
- * that is lost (`blind`) is not a stall of a worker, and fails no probe.
+ * that is lost (`blind`) is not a stall of a worker, and fails no probe; nor does a
+ * worker that has left as planned.
  *
  * Only GET and HEAD are answered. No other site can read or embed an answer, the
  * page loads nothing from elsewhere, and no text of a worker is taken for HTML.

@@ -186,7 +186,8 @@ export function publishHeartbeats(
 /**
  * Subscribes to heartbeats. What has arrived since the last read is one batch,
  * ready for a `FleetMonitor`. Unread heartbeats do not pile up: the latest one of
- * each worker waits, and a gap in `seq` shows how many it replaced.
+ * each worker waits, and a gap in `seq` shows how many it replaced. A goodbye waits
+ * with the heartbeat before it.
  *
  * The name of a worker is what the wildcards of `subject` stand for, with dots
  * between: `heartbeats.*` reads `alpha` from `heartbeats.alpha`, and `heartbeats.>`

@@ -73,7 +73,7 @@ export interface Instruments {
   readonly onEvent: (event: SupervisorEvent) => void;
   /** For `onSilence` of a monitor, `watch()`, `guardFetch()` or a watchdog: `heartbeat.silence`. */
   readonly onSilence: (event: Pick<SilenceEvent, "type" | "elapsed">) => void;
-  /** For each event of a fleet: `heartbeat.workers` by state, `heartbeat.stalls`, and `heartbeat.silence`. */
+  /** For each event of a fleet: `heartbeat.workers` by state, `heartbeat.stalls`, `heartbeat.failures`, and `heartbeat.silence`. */
   readonly onFleetEvent: (event: InstrumentedFleetEvent) => void;
   /** For an error that ends a stream or a promise: if it is a stall, it is in `heartbeat.stalls`. */
   readonly onError: (error: unknown) => void;
@@ -91,6 +91,7 @@ export interface Instruments {
  * | instrument | kind, unit | what |
  * | --- | --- | --- |
  * | `heartbeat.stalls` | counter | stalls, by `heartbeat.limit` |
+ * | `heartbeat.failures` | counter | workers of a fleet that said that they failed |
  * | `heartbeat.restarts` | counter | restarts of a supervisor, by `heartbeat.cause` (`stall` or `failure`) |
  * | `heartbeat.workers` | gauge | workers of a fleet, by `heartbeat.state` (`up` or `down`) |
  * | `heartbeat.silence` | histogram, s | long silences: those that ended, and those that were stalls |

@@ -10,7 +10,9 @@ import { createSource } from "./_help.ts";
 const BLIND: ConnectionEvent = { type: "blind", time: 1, reason: "connection" };
 const SEES: ConnectionEvent = { type: "sees", time: 2 };
 const UP: FleetEvent = { type: "up", worker: "alpha", time: 3 };
-const DOWN: FleetEvent = { type: "down", worker: "alpha", time: 4 };
+const DOWN: FleetEvent = {
+  ...{ type: "down", worker: "alpha", time: 4, reason: "silent" },
+};
 
 function create() {
   const source = createSource<FleetEvent>();

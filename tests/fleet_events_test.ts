@@ -11,8 +11,14 @@ type Kind = WorkerEvent["type"] | "forgotten";
 
 function eventOf(type: WorkerEvent["type"], worker: string): WorkerEvent {
   const base = { worker, time: 5 };
-  if (type !== "recovered") return { ...base, type };
-  return { ...base, type, outage: 3, missed: 1, seq: 9 };
+  switch (type) {
+    case "recovered":
+      return { ...base, type, outage: 3, missed: 1, seq: 9 };
+    case "down":
+      return { ...base, type, reason: "silent" };
+    default:
+      return { ...base, type };
+  }
 }
 
 /** Reports events of one worker, which has the row 0. */
@@ -39,17 +45,25 @@ for (
     ["nothing", "up", ["up"]],
     ["nothing", "down", ["down"]],
     ["nothing", "recovered", ["up"]],
+    ["nothing", "left", ["left"]],
     ["nothing", "forgotten", []],
     ["up", "up", []],
     ["up", "down", ["down"]],
     ["up", "recovered", []],
+    ["up", "left", ["left"]],
     ["up", "forgotten", ["forgotten"]],
     ["recovered", "down", ["down"]],
     ["recovered", "recovered", []],
     ["down", "up", ["up"]],
     ["down", "down", []],
     ["down", "recovered", ["recovered"]],
+    ["down", "left", ["left"]],
     ["down", "forgotten", ["forgotten"]],
+    ["left", "up", ["up"]],
+    ["left", "down", ["down"]],
+    ["left", "recovered", ["up"]],
+    ["left", "left", []],
+    ["left", "forgotten", ["forgotten"]],
   ] as [WorkerEvent["type"] | "nothing", Kind, string[]][]
 ) {
   Deno.test(`FleetEvents: ${kind} gives ${unread.join() || "no event"} when the reader knows ${known}`, () => {

@@ -101,6 +101,7 @@ for (const start of [0, 1_700_000_000_000]) {
       {
         ...{ type: "down", worker: "a", time: at },
         ...{ lastSeen: start + 500, seq: 8, detail: { step: 2 } },
+        reason: "silent",
       },
       {
         ...{ type: "recovered", worker: "a", time: start + 2000 },
@@ -124,7 +125,7 @@ Deno.test("FleetMonitor reports nothing that a heartbeat did not contain", async
   await advance(time, 10, 10);
   assertEquals(seen.events.map((event) => Object.keys(event).sort()), [
     ["time", "type", "worker"],
-    ["lastSeen", "time", "type", "worker"],
+    ["lastSeen", "reason", "time", "type", "worker"],
     ["outage", "time", "type", "worker"],
     ["time", "type", "worker"],
   ]);
@@ -197,7 +198,9 @@ Deno.test("FleetMonitor reports that an expected worker is down, and up at its f
   await advance(time, 530, 10);
   assertEquals(stateOf(fleet), ["a down", "b up"]);
   assertEquals(seen.said, ["b up", "a down"]);
-  assertEquals(Object.keys(seen.events[1]!).sort(), ["time", "type", "worker"]);
+  assertEquals(Object.keys(seen.events[1]!), [
+    ...["type", "worker", "time", "reason"],
+  ]);
   fleet.expect(["a"]);
   assertEquals(stateOf(fleet)[0], "a down");
   fleet.beat("a", 5);

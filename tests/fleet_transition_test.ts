@@ -8,31 +8,33 @@ const worker = "alpha";
 const UP: FleetEvent = { type: "up", worker, time: 1000, seq: 1, detail: "a" };
 const DOWN: FleetEvent = {
   ...{ type: "down", worker, time: 2000 },
-  ...{ lastSeen: 1500, seq: 5, detail: "b" },
+  ...{ lastSeen: 1500, seq: 5, detail: "b", reason: "silent" },
 };
 const RECOVERED: FleetEvent = {
   ...{ type: "recovered", worker, time: 3000 },
   ...{ outage: 1500, missed: 2, seq: 8, detail: "c" },
 };
+const LEFT: FleetEvent = { type: "left", worker, time: 3500, seq: 9 };
 const FORGOTTEN: FleetEvent = { type: "forgotten", worker, time: 4000 };
 
 /** The type of what each event becomes for a reader who knows the last one. */
 function typesAfter(last: FleetEvent | undefined) {
   const known = last && toKnown(last);
-  return [UP, RECOVERED, DOWN, FORGOTTEN]
+  return [UP, RECOVERED, DOWN, LEFT, FORGOTTEN]
     .map((event) => toTransition(known, event)?.type);
 }
 
 Deno.test("toTransition leaves only what is news", () => {
-  const left = ["up", "up", "down", undefined];
-  assertEquals(typesAfter(undefined), left);
-  assertEquals(typesAfter(FORGOTTEN), left);
-  const up = [undefined, undefined, "down", "forgotten"];
+  const gone = ["up", "up", "down", "left", undefined];
+  assertEquals(typesAfter(undefined), gone);
+  assertEquals(typesAfter(FORGOTTEN), gone);
+  assertEquals(typesAfter(LEFT), ["up", "up", "down", undefined, undefined]);
+  const up = [undefined, undefined, "down", "left", "forgotten"];
   assertEquals(typesAfter(UP), up);
   assertEquals(typesAfter(RECOVERED), up);
   assertEquals(
     typesAfter(DOWN),
-    ["recovered", "recovered", undefined, "forgotten"],
+    ["recovered", "recovered", undefined, "left", "forgotten"],
   );
 });
 
@@ -49,7 +51,9 @@ Deno.test("toTransition counts the outage from when the worker was last heard", 
     ...{ outage: 3500, missed: 3, seq: 9, detail: "d" },
   });
   // it never showed up, and has no numbers
-  const absent: FleetEvent = { type: "down", worker, time: 2000 };
+  const absent: FleetEvent = {
+    ...{ type: "down", worker, time: 2000, reason: "silent" },
+  };
   const bare: FleetEvent = { type: "up", worker, time: 5000 };
   assertEquals(toTransition(toKnown(absent), bare), {
     ...{ type: "recovered", worker, time: 5000, outage: 3000 },

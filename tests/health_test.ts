@@ -77,6 +77,50 @@ Deno.test("createHealthHandler is ready once all expected workers are up", async
   await end();
 });
 
+Deno.test("createHealthHandler counts a worker that has left as planned for no outage", async () => {
+  using time = new FakeTime();
+  const { ask, fleet, handler, end } = createSilentFleet({
+    workerLabels: true,
+  });
+  fleet.beat("alpha", 1);
+  const response = await handler(new Request(`${HOST}/beats`));
+  const frames = readEvents(response, 2);
+  const writer = fleet.writable.getWriter();
+  writer.write([
+    { worker: "alpha", seq: 2, time: 0, ended: "done" },
+    { worker: "beta", seq: 1, time: 0, ended: "failed" },
+    { worker: "gamma", seq: 1, time: 0 },
+  ]);
+  await advance(time, 10, 10);
+  assertEquals(
+    (await ask("/livez")).text,
+    "503 [+]alpha left\n[-]beta down for 0.0 s\n[+]gamma ok\nlivez check failed\n",
+  );
+  fleet.remove("beta");
+  for (const path of ["livez", "readyz"]) {
+    assertEquals((await ask(`/${path}`)).text, "200 ok\n");
+  }
+  const scraped = ask("/metrics");
+  await advance(time, 1_000, 10);
+  const { text } = await scraped;
+  for (
+    const line of [
+      'heartbeat_workers{state="left"} 1',
+      'heartbeat_workers{state="down"} 0',
+      "heartbeat_stalls_total 0",
+      "heartbeat_failures_total 1",
+      'heartbeat_worker_up{worker="gamma"} 1',
+    ]
+  ) assert(text.includes(`\n${line}\n`), `${line} is not in ${text}`);
+  assert(!text.includes("alpha"), text);
+  const [, frame] = (await frames).map(({ data }) => data);
+  const states = frame.workers.map(([name, state]: string[]) => [name, state]);
+  // the living come first
+  assertEquals(states, [["gamma", "up"], ["alpha", "left"]]);
+  writer.releaseLock();
+  await end();
+});
+
 Deno.test("createHealthHandler checks the essential workers only", async () => {
   for (const essential of [["alpha"], (name: string) => name === "alpha"]) {
     using time = new FakeTime();

@@ -725,6 +725,31 @@ Deno.test("publishHeartbeats says goodbye with a last heartbeat: done, or failed
   }
 });
 
+Deno.test("subscribeHeartbeats gives a goodbye with the heartbeat before it", async () => {
+  const fake = createConnection();
+  const reader = subscribeHeartbeats(fake.connection, "heartbeats").getReader();
+  const receive = (worker: string, seq: number, ended?: string) =>
+    fake.receive(JSON.stringify({ worker, seq, time: 5, ended }));
+  const read = async () =>
+    (await reader.read()).value!.map(({ worker, seq, ended = "lives" }) =>
+      `${worker} ${seq} ${ended}`
+    );
+  for (const seq of [1, 2, 3]) receive("alpha", seq);
+  receive("alpha", 4, "done");
+  receive("beta", 7, "failed");
+  // the next process has the name
+  for (const seq of [1, 2]) receive("alpha", seq);
+  assertEquals(await read(), [
+    ...["alpha 3 lives", "alpha 4 done", "beta 7 failed", "alpha 2 lives"],
+  ]);
+  // however many come, they do not pile up
+  for (let seq = 1; seq < 1_000; seq++) receive("alpha", seq, "done");
+  assertEquals(await read(), ["alpha 998 done", "alpha 999 done"]);
+  receive("alpha", 1, "done");
+  assertEquals(await read(), ["alpha 1 done"]);
+  await reader.cancel();
+});
+
 Deno.test("publishHeartbeats says no goodbye that cannot be sent, or of a worker that never beat", async () => {
   for (const block of ["disconnected", "closed", "draining", "no beat"]) {
     const fake = createConnection();

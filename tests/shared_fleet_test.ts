@@ -104,6 +104,22 @@ Deno.test("a shared fleet reports nothing of a partition that was lost", async (
   assertEquals(time.timers, 0);
 });
 
+Deno.test("a shared fleet reports who has left, and who failed", async () => {
+  using time = new VirtualTime();
+  const { group, writer, beat, events, says } = share();
+  group.give(0, 1);
+  beat("0a", "1a");
+  writer.write([
+    { worker: "0a", seq: 2, time: 0, ended: "done" },
+    { worker: "1a", seq: 2, time: 0, ended: "failed" },
+  ]);
+  await time.runUntil(3000);
+  assertEquals(says().slice(0, 2), ["0a up", "1a up"]);
+  assertEquals(says().slice(2), ["0a left", "1a down"]);
+  assertEquals(time.timers, 0);
+  await events.cancel(REASON);
+});
+
 Deno.test("a shared fleet drops an event whose partition is not held when it is read", async () => {
   using time = new VirtualTime();
   let reader!: ReadableStreamDefaultReader<StoredFleetEvent>;

@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { FleetMonitor } from "../fleet.ts";
+import { type FleetEvent, FleetMonitor } from "../fleet.ts";
 import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
 import { readAll } from "./_help.ts";
 import { MemoryBucket } from "./_memory_bucket.ts";
@@ -145,6 +145,37 @@ Deno.test("persistFleet forgets who has left, once a reader knows", async () => 
   await first.end();
 });
 
+Deno.test("persistFleet misses nobody who has left as planned, whenever the next watcher starts", async () => {
+  for (const isAcknowledged of [true, false]) {
+    using time = new VirtualTime();
+    const store = new MemoryStore();
+    const first = watch(store);
+    const writer = first.fleet.writable.getWriter();
+    await advance(time, 500, first.fleet, ["alpha", "beta"]);
+    writer.write([
+      { worker: "alpha", seq: 9, time: 0, ended: "done" },
+      { worker: "beta", seq: 9, time: 0, ended: "failed" },
+    ]);
+    await time.runUntil(Date.now() + 10);
+    assertEquals(first.says().slice(2), ["left alpha#2", "down beta#2"]);
+    assertEquals([...store.rows.keys()], ["beta"]);
+    await first.end();
+    if (!isAcknowledged) {
+      // it ended before its reader had taken the event
+      const event = first.events.chunks[2]!;
+      const row = { worker: "alpha", change: 2, position: 3, event };
+      store.rows.set("alpha", row);
+      store.acknowledged = 2;
+    }
+    const second = watch(store);
+    await advance(time, 5_000);
+    const repeated = isAcknowledged ? [] : ["left alpha#2", "down beta#2"];
+    assertEquals(second.says(), repeated);
+    assertEquals([...second.fleet].map(({ worker }) => worker), ["beta"]);
+    await second.end();
+  }
+});
+
 Deno.test("persistFleet keeps a worker that comes back before it was forgotten for good", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
@@ -168,7 +199,9 @@ Deno.test("persistFleet leaves an event to another watcher that has written the 
   const store = new MemoryStore();
   const first = watch(store);
   await advance(time, 500, first.fleet, ["alpha", "beta"]);
-  const event = { type: "down", worker: "alpha", time: Date.now() } as const;
+  const event = {
+    ...{ type: "down", worker: "alpha", time: Date.now(), reason: "silent" },
+  } as FleetEvent;
   await store.save({ worker: "alpha", change: 2, event }, 1);
   await advance(time, 2000);
   assertEquals(first.says().slice(2), ["down beta#2"]);
@@ -300,7 +333,9 @@ Deno.test("natsStore keeps what a fleet needs under keys that any name has", asy
   assertEquals(await other.load(), { workers: [], acknowledged: 0 });
 
   const [first] = workers;
-  const event = { type: "down", worker: "alpha", time: 6 } as const;
+  const event = {
+    ...{ type: "down", worker: "alpha", time: 6, reason: "silent" },
+  } as FleetEvent;
   const row = { worker: "alpha", change: 2, event };
   const position = await store.save(row, first!.position);
   // the answer to a first try was lost

@@ -198,6 +198,8 @@ Deno.test(
       onFleetEvent({ type: "recovered", worker: "b", outage: 4_000 });
       onFleetEvent({ type: "forgotten", worker: "c" });
       onFleetEvent({ type: "left", worker: "d" });
+      onFleetEvent({ type: "down", worker: "f", reason: "failed" });
+      onFleetEvent({ type: "left", worker: "f" });
       onFleetEvent({ type: "refused", worker: "e" });
       onFleetEvent({ type: "blind" });
     }
@@ -209,6 +211,7 @@ Deno.test(
     assertEquals(pointsOf("heartbeat.stalls"), [
       [`heartbeat.limit=silence,${SOURCE}`, 2],
     ]);
+    assertEquals(pointsOf("heartbeat.failures"), [[SOURCE, 1]]);
     assertEquals(pointsOf("heartbeat.silence"), [[SOURCE, 1, 4]]);
   },
 );

@@ -55,6 +55,8 @@ function printEvent({ type, ...event }: FleetEvent | ConnectionEvent) {
     const { worker } = event;
     const text = "count" in event
       ? `${worker}  (${event.reason}: ${event.count} so far)`
+      : "reason" in event
+      ? `${worker}  (${event.reason})`
       : `${worker}  (${fleet.size} known)`;
     print(type, event, text);
   }

@@ -38,7 +38,10 @@ async function settle() {
 }
 
 /** What a heartbeat contains. */
-type Contents = Pick<Heartbeat, "detail"> & { worker: string; seq?: number };
+type Contents = Pick<Heartbeat, "detail" | "ended"> & {
+  worker: string;
+  seq?: number;
+};
 
 /** A worker with what is known of its last heartbeat. */
 function toLast({ seq, detail }: Contents): LastBeat {
@@ -46,6 +49,11 @@ function toLast({ seq, detail }: Contents): LastBeat {
     ...(seq !== undefined && { seq }),
     ...(detail !== undefined && { detail }),
   };
+}
+
+/** A large detail is not kept of a worker that is gone. */
+function dropLargeDetail({ last }: Member) {
+  if (last && String(last.detail).length > 4_090) delete last.detail;
 }
 
 /** Follows a fleet through a schedule. */
@@ -129,13 +137,14 @@ class FleetChecker {
   }
 
   /** Gives a heartbeat its `seq` and detail. */
-  #prepare({ worker, seq, detail }: NextBeat): Contents {
+  #prepare({ worker, seq, detail, ended }: NextBeat): Contents {
     const last = this.#members.get(worker)?.last?.seq ?? 0;
     return {
       worker,
       ...(typeof seq === "number" && { seq: last + seq }),
       ...(seq === "from the start" && { seq: 1 }),
       ...(detail > 0 && { detail: "x".repeat(detail) }),
+      ...(ended && { ended }),
     };
   }
 
@@ -165,10 +174,56 @@ class FleetChecker {
     this.#writer.write(isAlone && chunk.length === 1 ? chunk[0]! : chunk)
       .catch((error) => this.#streamError = error);
     await settle();
-    for (const beat of beats) this.#onBeat(beat);
-    for (const { worker } of beats) {
-      if (this.#members.has(worker)) this.#checkLastSeen(worker, true);
+    const taken = beats.filter((beat) => {
+      const isTaken = beat.ended
+        ? this.#onGoodbye(beat, beat.ended)
+        : this.#onBeat(beat);
+      // a read that waits gets the first event, before the next heartbeat of the chunk
+      if (this.events.length > 0) this.#receive();
+      return isTaken;
+    });
+    for (const { worker } of taken) this.#checkLastSeen(worker, true);
+  }
+
+  /** A goodbye came; returns whether it counts at once. */
+  #onGoodbye(beat: Contents, ended: "done" | "failed"): boolean {
+    const { worker } = beat;
+    if (this.#isRefused(worker)) return false;
+    const member = this.#members.get(worker);
+    const lastSeq = member?.last?.seq;
+    const isNumbered = beat.seq !== undefined && lastSeq !== undefined;
+    const last = { lastSeen: Date.now(), ...toLast(beat) };
+    if (isNumbered && beat.seq !== lastSeq + 1) {
+      if (!member!.down) member!.goodbye = { ended, last };
+      if (!member!.down || beat.seq! <= lastSeq) return false;
     }
+    // it is kept with the tick before it
+    const { now } = this.#time;
+    const from = now - this.#deadlines.period - USUAL_LATENESS_MS;
+    const gone: Member = { since: now, fast: 0, slow: 0, last };
+    this.#members.set(worker, gone);
+    this.#markEnded(worker, gone, ended, [from, now]);
+    return true;
+  }
+
+  /** A member has ended by a goodbye, which is its last heartbeat. */
+  #markEnded(
+    worker: string,
+    member: Member,
+    ended: "done" | "failed",
+    found: [number, number],
+    fromWall?: number,
+  ) {
+    member.down = found;
+    member.left = ended === "done";
+    const base = { worker, time: Date.now(), ...member.last };
+    this.events.add(
+      member.left
+        ? { type: "left", ...base }
+        : { type: "down", ...base, reason: "failed" },
+      fromWall,
+    );
+    dropLargeDetail(member);
   }
 
   /** A heartbeat came; returns whether it is taken. */
@@ -179,7 +234,7 @@ class FleetChecker {
     const base = { worker, time, ...toLast(beat) };
     const member = this.#members.get(worker);
     const last = member?.last;
-    if (!last) this.events.add({ type: "up", ...base });
+    if (!last || member.left) this.events.add({ type: "up", ...base });
     else if (member.down) {
       const missed = beat.seq! - last.seq! - 1;
       const outage = Math.max(time - last.lastSeen!, 0);
@@ -210,7 +265,8 @@ class FleetChecker {
   #expect(workers: string[]) {
     this.#fleet.expect(workers);
     for (const worker of workers) {
-      if (this.#members.has(worker) || this.#isRefused(worker)) continue;
+      const member = this.#members.get(worker);
+      if (member && !member.left || this.#isRefused(worker)) continue;
       const since = this.#time.now;
       this.#members.set(worker, { since, fast: 0, slow: 0 });
     }
@@ -301,7 +357,7 @@ class FleetChecker {
   ) {
     claim(is !== undefined, `${name} vanished`);
     const { now } = this.#time;
-    if (is.state !== "down") {
+    if (is.state === "expected" || is.state === "up") {
       claim(is.state === (member.last ? "up" : "expected"), `${name} is it`);
       const latest = this.#deadlines.latest(member);
       claim(now < latest, `${name} is not down by ${latest}`);
@@ -310,15 +366,21 @@ class FleetChecker {
     const earliest = this.#deadlines.earliest(member);
     claim(!this.#deadlines.isPaused, `${name} is down in a pause`);
     claim(now >= earliest, `${name} is down before ${earliest}`);
-    member.down = [from, now];
     member.fast = member.slow = 0;
+    const { goodbye } = member;
+    delete member.goodbye;
+    if (goodbye) {
+      member.last = goodbye.last;
+      const { ended } = goodbye;
+      return this.#markEnded(name, member, ended, [from, now], fromWall);
+    }
+    member.down = [from, now];
     const { last } = member;
-    this.events.add(
-      { type: "down", worker: name, time: Date.now(), ...last },
-      fromWall,
-    );
-    // a large detail is not kept
-    if (last && String(last.detail).length > 4_090) delete last.detail;
+    this.events.add({
+      ...{ type: "down", worker: name, time: Date.now(), ...last },
+      reason: "silent",
+    }, fromWall);
+    dropLargeDetail(member);
   }
 
   #observeDown(
@@ -329,7 +391,8 @@ class FleetChecker {
   ) {
     const { now } = this.#time;
     if (is) {
-      claim(is.state === "down", `${name} is up without a heartbeat`);
+      const state = member.left ? "left" : "down";
+      claim(is.state === state, `${name} is ${is.state} without a heartbeat`);
       const latest = this.#deadlines.latestForgotten(member);
       claim(now < latest, `${name} is not forgotten by ${latest}`);
       return;
@@ -408,9 +471,15 @@ class FleetChecker {
     for (const name of known.keys()) {
       claim(this.#members.has(name), `${name} is gone, and not forgotten`);
     }
-    for (const [name, { down, last }] of this.#members) {
+    for (const [name, { down, left, last }] of this.#members) {
       const state = known.get(name) ?? "unknown";
-      const expected = down ? /^down$/ : last ? /^(up|rec)/ : /^unknown$/;
+      const expected = left
+        ? /^left$/
+        : down
+        ? /^down$/
+        : last
+        ? /^(up|rec)/
+        : /^(unknown|left)$/;
       claim(expected.test(state), `the reader takes ${name} for ${state}`);
     }
   }

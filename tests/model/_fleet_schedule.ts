@@ -22,6 +22,8 @@ export interface NextBeat {
   seq: NextSeq;
   /** A number of characters, so that a large detail is short in a report; 0 is none. */
   detail: number;
+  /** Set for a goodbye. */
+  ended?: "done" | "failed";
 }
 
 /** One step of a schedule. Times are given as shares, of which 1,000 make a whole. */
@@ -76,6 +78,14 @@ const beat: fc.Arbitrary<NextBeat> = fc.record({
   ),
 });
 
+/** A heartbeat or a goodbye. */
+const message: fc.Arbitrary<NextBeat> = fc.oneof(
+  { weight: 2, arbitrary: beat },
+  fc.tuple(beat, fc.constantFrom("done", "failed")).map(([beat, ended]) => (
+    { ...beat, ended } as NextBeat
+  )),
+);
+
 const STEPS = {
   beat: fc.record({
     do: fc.constant("beat"),
@@ -84,7 +94,7 @@ const STEPS = {
   }),
   chunk: fc.record({
     do: fc.constant("chunk"),
-    beats: fc.array(beat, { minLength: 1, maxLength: 4 }),
+    beats: fc.array(message, { minLength: 1, maxLength: 4 }),
     isAlone: fc.boolean(),
   }),
   expect: fc.record({

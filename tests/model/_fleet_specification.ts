@@ -30,8 +30,12 @@ export interface Member {
   /** By how much of the time since then the fleet may count too much, or too little. */
   fast: number;
   slow: number;
-  /** It was found down: not before, not after. */
+  /** It was found down, or has left: not before, not after. */
   down?: [number, number];
+  /** It said goodbye. */
+  left?: boolean;
+  /** A goodbye that counts if nothing more is heard. */
+  goodbye?: { ended: "done" | "failed"; last: LastBeat };
   /** Its last heartbeat. */
   last?: LastBeat;
 }
@@ -153,6 +157,11 @@ interface Unread {
   least?: number;
 }
 
+/** What a worker is after an event. */
+const STATE_AFTER: Record<string, string> = {
+  ...{ up: "up", recovered: "up", down: "down", left: "left" },
+};
+
 function sortedJson({ time: _, ...data }: object & { time: number }) {
   return JSON.stringify(
     Object.entries(data).sort(([a], [b]) => a < b ? -1 : 1),
@@ -188,9 +197,11 @@ export class ExpectedEvents {
       // an unread report says that it is full whenever it is read
       if (!this.#isUnread("full")) this.#hadRoom = true;
       if (known === undefined) return;
-    } else if (known !== undefined) {
-      if ((type === "down") === (known === "down")) return;
-    } else if (type === "recovered") {
+    } else if (
+      known !== undefined && STATE_AFTER[known] === STATE_AFTER[type]
+    ) {
+      return;
+    } else if (type === "recovered" && known !== "down") {
       const { outage: _, missed: __, ...rest } = event;
       event = { ...rest, type: "up" };
     }

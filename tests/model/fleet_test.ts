@@ -18,6 +18,6 @@ Deno.test("FleetMonitor keeps its promises in random schedules", async () => {
   await checkProperty(property, RUNS);
   if ([...kinds.values()].reduce((sum, count) => sum + count, 0) < 100) return;
   assertEquals([...kinds.keys()].sort(), [
-    ...["down", "forgotten", "recovered", "refused", "up"],
+    ...["down", "forgotten", "left", "recovered", "refused", "up"],
   ]);
 });

@@ -190,6 +190,37 @@ testWithBroker(
 );
 
 testWithBroker(
+  "heartbeat fleet prints that a guarded command left as planned, or failed",
+  async () => {
+    await using broker = await Broker.start();
+    for (const flags of [["--json"], []]) {
+      const fleet = startCli([
+        ...["fleet", `--nats=${broker.servers}`, "--timeout=20s", ...flags],
+      ]);
+      await fleet.waitFor("stdout", "watching");
+      await forEachRow([["alpha", ""], ["beta", "exit 7"]], async (
+        [name, more],
+      ) => void await runCli([...guard(broker, `${name}`), ...talk(5, more)]));
+      await fleet.waitFor("stdout", "left");
+      await fleet.waitFor("stdout", "down");
+      fleet.kill("SIGINT");
+      const { stdout } = await fleet.ended;
+      if (flags.length === 0) {
+        assertMatch(stdout, / left {7}alpha {2}\(as planned\)\n/);
+        assertMatch(stdout, / down {7}beta {2}\(failed\)\n/);
+        continue;
+      }
+      const seen = parseLines(stdout).slice(1)
+        .map(({ type, worker, reason }) => [worker, type, reason]);
+      assertEquals(seen.filter(([, type]) => type !== "up").sort(), [
+        ["alpha", "left", undefined],
+        ["beta", "down", "failed"],
+      ]);
+    }
+  },
+);
+
+testWithBroker(
   "heartbeat fleet exits with 125 where it cannot connect, and shows no password",
   async () => {
     await using broker = await Broker.start(users("watcher", "secret"));
