@@ -104,6 +104,8 @@ export class PersistedFleet {
   #acknowledged = 0;
   #handedOver = 0;
   #acknowledging: Promise<void> | undefined;
+  /** No event of a worker that is not in the store any more has a higher number. */
+  #lastChange = 0;
 
   constructor(
     source: PersistedSource,
@@ -163,6 +165,8 @@ export class PersistedFleet {
       this.#store.load()
     );
     this.#acknowledged = this.#handedOver = acknowledged;
+    // each event has a position of its own, so a worker has no more events than that
+    this.#lastChange = acknowledged;
     const expected: string[] = [];
     for (const row of workers.sort((a, b) => a.position - b.position)) {
       const { worker, change, event, position } = row;
@@ -192,7 +196,7 @@ export class PersistedFleet {
     const row = this.#rows.get(worker);
     const transition = toTransition(row, event);
     if (!transition) return undefined;
-    const change = (row?.change ?? 0) + 1;
+    const change = (row?.change ?? this.#lastChange) + 1;
     this.#leaving.delete(worker);
     const writing = this.#save(transition, change, row?.position);
     this.#rows.set(worker, {
@@ -266,6 +270,8 @@ export class PersistedFleet {
     for (const [worker, position] of this.#leaving) {
       if (position > acknowledged) continue;
       this.#leaving.delete(worker);
+      const { change } = this.#rows.get(worker)!;
+      this.#lastChange = Math.max(this.#lastChange, change);
       this.#rows.delete(worker);
       await this.#store.remove(worker, position);
     }

@@ -138,11 +138,18 @@ Deno.test("persistFleet forgets who has left, once a reader knows", async () => 
   await time.runUntil(Date.now() + 10);
   assertEquals(first.says(), ["up alpha#1", "forgotten alpha#2"]);
   assertEquals([...store.rows], []);
-  // it begins anew, and nothing is left of the first time
+  // it begins anew, and no event has the id of an earlier one
   first.fleet.beat("alpha");
   await time.runUntil(Date.now() + 10);
-  assertEquals(first.says().at(-1), "up alpha#1");
+  assertEquals(first.says().at(-1), "up alpha#3");
+  first.fleet.remove("alpha");
+  await time.runUntil(Date.now() + 10);
   await first.end();
+  // not even in the next watcher
+  const second = watch(store);
+  await advance(time, 500, second.fleet, ["alpha"]);
+  assertEquals(second.says(), ["up alpha#5"]);
+  await second.end();
 });
 
 Deno.test("persistFleet misses nobody who has left as planned, whenever the next watcher starts", async () => {
@@ -241,6 +248,27 @@ Deno.test("persistFleet hands an event over where the store fails for long", asy
   assertEquals(store.rows.get("alpha")?.event.type, "recovered");
   assertEquals(store.rows.get("alpha")?.change, 3);
   await first.end();
+});
+
+Deno.test("persistFleet gives no id twice to a worker that left while the store failed", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, says, end } = watch(store, { storeTimeout: 300 });
+  await advance(time, 500, fleet, ["alpha"]);
+  store.failure = FAILURE;
+  for (let life = 0; life < 3; life++) {
+    await advance(time, 3000);
+    await advance(time, 1000, fleet, ["alpha"]);
+  }
+  store.failure = undefined;
+  fleet.remove("alpha");
+  await advance(time, 1000);
+  fleet.beat("alpha");
+  await advance(time, 250);
+  const ids = says().map((line) => line.split(" ")[1]);
+  assertEquals(ids.length, 9);
+  assertEquals(ids.length, new Set(ids).size);
+  await end();
 });
 
 Deno.test("persistFleet leaves no timer when it is cancelled while its store fails", async () => {
