@@ -3,6 +3,7 @@
 /** The arguments of the command line: what they mean, and what is wrong with them. */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { type AliveSource, parseAliveSource } from "./_cli_alive.ts";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import {
   checkFlags,
@@ -38,6 +39,10 @@ export interface Settings {
   stats: boolean;
   /** Whether the fleet is shown once. */
   once: boolean;
+  /** Whether the command gets a terminal. */
+  tty: boolean;
+  /** What shows that a silent command is alive, if anything does. */
+  alive: AliveSource | undefined;
   /** Where the health is served, if it is. */
   health: Address | undefined;
   /** What is pinged, if anything is. */
@@ -112,6 +117,10 @@ function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
     json: flags.json === true,
     stats: flags.stats === true,
     once: flags.once === true,
+    tty: flags.tty === true,
+    alive: flags["alive-if"] === undefined
+      ? undefined
+      : parseAliveSource(flags["alive-if"]),
     health: flags.health === undefined ? undefined : parseAddress(flags.health),
     ping: readPing(flags),
     network: readNetwork(flags, mode === "fleet"),

@@ -2,6 +2,7 @@
 
 /** Guards a command: runs it, and ends it when it is silent. */
 
+import { AliveProbe } from "./_cli_alive.ts";
 import type { Settings } from "./_cli_args.ts";
 import {
   forwardOutput,
@@ -17,6 +18,11 @@ import type { CommandOutput } from "./_command_types.ts";
 import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
 import { RestartLimitError } from "./_restart_policy.ts";
+import {
+  IN_TERMINAL,
+  type TerminalOption,
+  type TerminalSize,
+} from "./_terminal_process.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 import type { startCommand, StartCommandOptions } from "./command.ts";
 import type { supervise } from "./supervisor.ts";
@@ -37,10 +43,14 @@ export async function guardCommand(
 ): Promise<number> {
   const { settings, output, shutdown } = context;
   const { command: [command = ""], timeout, retries } = settings;
+  if (settings.tty && Deno.build.os !== "linux") {
+    throw new Error("--tty works on Linux only, by 'script' of util-linux");
+  }
+  const probe = createProbe(settings, output);
   const { observers, onSilence, gaps } = await openObservers(context);
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
-      () => start(startCommand, settings, shutdown, observers),
+      () => start(startCommand, { settings, shutdown, observers, probe }),
       {
         timeout,
         maxRestarts: retries,
@@ -71,23 +81,41 @@ export async function guardCommand(
   return await runGuarded(context, observers, run);
 }
 
+/** Looks for signs of life of a silent command, if that is wanted. */
+function createProbe({ alive, timeout }: Settings, output: CliOutput) {
+  const onFailure = (message: string) => void output.warn(message);
+  return alive && new AliveProbe(alive, { timeout, onFailure });
+}
+
+/** What a start of the command is given. */
+interface StartContext {
+  settings: Settings;
+  shutdown: Shutdown;
+  observers: GuardObservers;
+  probe: AliveProbe | undefined;
+}
+
 /** Starts the command once. */
 function start(
   startCommand: CommandModules["startCommand"],
-  settings: Settings,
-  shutdown: Shutdown,
-  observers: GuardObservers,
+  { settings, shutdown, observers, probe }: StartContext,
 ) {
   const { command: [command = "", ...args], timeout } = settings;
   const { signal } = shutdown;
   const ended = Promise.withResolvers<void>();
-  const options: StartCommandOptions & ProcessTreeHook = {
-    [ON_START](tree) {
+  const options: StartCommandOptions & ProcessTreeHook & TerminalOption = {
+    [ON_START](tree, beat) {
       shutdown.onCommandStarted(tree, ended.promise);
       observers.onStarted();
+      probe?.watch(tree, () => {
+        beat();
+        observers.onProgress();
+      }, ended.promise);
     },
+    [IN_TERMINAL]: settings.tty ? getTerminalSize() : undefined,
     args,
-    stdin: "inherit",
+    // 'script' would put the user's terminal into raw mode: no Ctrl-C any more
+    stdin: settings.tty && Deno.stdin.isTerminal() ? "null" : "inherit",
     // not the attempt's own signal: this one also kills an attempt that was given up already
     signal,
     killAfter: KILL_AFTER_MS,
@@ -98,6 +126,12 @@ function start(
   const worker = startCommand(command, options);
   worker.finished.then(ended.resolve);
   return worker;
+}
+
+function getTerminalSize(): TerminalSize {
+  return Deno.stdout.isTerminal()
+    ? Deno.consoleSize()
+    : { columns: 80, rows: 24 };
 }
 
 async function forwardHeartbeats(

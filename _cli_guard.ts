@@ -26,8 +26,7 @@ export async function openObservers(
   { settings, output, loadHealth }: GuardContext,
 ) {
   const { command: [name = ""], ping } = settings;
-  const onFailure = (message: string) =>
-    void output.notify("warning", message, { message });
+  const onFailure = (message: string) => void output.warn(message);
   const notices = new NoticeReporter(settings, output);
   const stats = settings.stats ? new GuardStats(output) : undefined;
   const observers = new GuardObservers([

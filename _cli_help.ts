@@ -26,6 +26,12 @@ Limits and lines:
                         otherwise the notices on standard error
   --help, --version     print this, or the version
 
+Signs of life, of a command, besides its output:
+  --alive-if cpu|FILE   the CPU time that it and its children use, or a change of a file
+                        (needs --allow-read)
+  --tty                 run it in a terminal, as many programs print in large blocks otherwise;
+                        its two outputs become one (Linux only, needs 'script' of util-linux)
+
 Restarts, of a command and of the demo:
   --retries N           restart what went silent, at most N times (0); a command
                         that failed is not restarted

@@ -23,6 +23,13 @@ const WORDS = {
   },
 };
 
+type Words = typeof WORDS[keyof typeof WORDS];
+
+function findWords({ mode, alive }: Settings): Words {
+  const words = WORDS[mode === "pipe" ? "pipe" : "command"];
+  return alive ? { ...words, noun: "sign of life" } : words;
+}
+
 /**
  * Reports when what is guarded goes silent, at half of the timeout, and when it
  * comes back. A command that is started again after a stall ends that silence by
@@ -31,14 +38,14 @@ const WORDS = {
 export class NoticeReporter implements GuardObserver {
   #settings: Settings;
   #output: CliOutput;
-  #words: typeof WORDS[keyof typeof WORDS];
+  #words: Words;
   /** When the silence that was reported began. */
   #silentSince: number | undefined;
 
   constructor(settings: Settings, output: CliOutput) {
     this.#settings = settings;
     this.#output = output;
-    this.#words = WORDS[settings.mode === "pipe" ? "pipe" : "command"];
+    this.#words = findWords(settings);
   }
 
   /** Give this to whatever watches. */

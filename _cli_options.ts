@@ -32,6 +32,7 @@ const VALUED = {
   timeout: ["limit", ALL],
   runtime: ["limit", LOCAL],
   retries: ["count", RESTARTED],
+  "alive-if": ["text", COMMAND],
   interval: ["duration", DEMO],
   work: ["duration", DEMO],
   "hang-after": ["count", DEMO],
@@ -53,6 +54,7 @@ const VALUED = {
 const SWITCHES = {
   cpu: DEMO,
   once: FLEET,
+  tty: COMMAND,
   quiet: ALL,
   json: ALL,
   stats: GUARDS,

@@ -106,6 +106,11 @@ export class CliOutput {
     );
   }
 
+  /** Reports that something does not work, which the command does without. */
+  warn(message: string): Promise<void> {
+    return this.notify("warning", message, { message });
+  }
+
   /** Resolves when all notices have been written, or cannot be. */
   flush(): Promise<void> {
     return this.#notices;

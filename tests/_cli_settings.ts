@@ -17,6 +17,8 @@ export const DEFAULTS: Settings = {
   json: false,
   stats: false,
   once: false,
+  tty: false,
+  alive: undefined,
   health: undefined,
   ping: undefined,
   network: undefined,
@@ -36,6 +38,7 @@ export interface Given {
 }
 
 const GUARDS = ["command", "pipe"] as const;
+const COMMAND = ["command"] as const;
 const PING = "https://hc.example/secret";
 
 /** What is right, and what it means. */
@@ -49,6 +52,17 @@ export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
     modes: GUARDS,
     args: ["--ping-plain", `--ping=${PING}`, "--ping-every=5m"],
     settings: { ping: { url: PING, every: 300_000, isPlain: true } },
+  },
+  { modes: COMMAND, args: ["--tty"], settings: { tty: true } },
+  {
+    modes: COMMAND,
+    args: ["--alive-if", "cpu"],
+    settings: { alive: { type: "cpu" } },
+  },
+  {
+    modes: COMMAND,
+    args: ["--alive-if=./cpu"],
+    settings: { alive: { type: "file", path: "./cpu" } },
   },
 ];
 
@@ -70,6 +84,16 @@ export const WRONG: (Given & { message: string })[] = [
     message: "--ping is not for this use: it goes with -- COMMAND and - only",
   },
   {
+    modes: COMMAND,
+    args: ["--alive-if="],
+    message: "invalid value '' for --alive-if: it must not be empty",
+  },
+  {
+    modes: ["demo", "pipe", "fleet"],
+    args: ["--tty"],
+    message: "--tty is not for this use: it goes with -- COMMAND only",
+  },
+  {
     modes: GUARDS,
     args: [`--ping=${PING}`, "--ping-every=0"],
     message: "invalid value '0' for --ping-every: it takes 250ms",
@@ -82,8 +106,9 @@ export const NETWORK_OPTIONS =
 
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
-  ..."timeout runtime retries interval work hang-after health".split(" "),
+  ..."timeout runtime retries alive-if".split(" "),
+  ..."interval work hang-after health".split(" "),
   ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,
-  ..."cpu once quiet json stats ping-plain help version".split(" "),
+  ..."cpu once tty quiet json stats ping-plain help version".split(" "),
 ];

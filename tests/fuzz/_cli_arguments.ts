@@ -24,7 +24,7 @@ const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
 const SWITCHES = ["cpu", "quiet", "json", "stats"];
-const NO_VALUES = [...SWITCHES, "ping-plain"];
+const NO_VALUES = [...SWITCHES, "ping-plain", "tty"];
 
 const NO_DURATIONS = [
   ...each(
@@ -69,8 +69,7 @@ const COMMON = [...LIMITS, "quiet", "json"];
 const DEMO = each("retries interval work hang-after health cpu");
 const GUARDS = each("stats ping ping-every ping-plain");
 const COMMAND = [
-  "retries",
-  "health",
+  ...each("retries health tty alive-if"),
   ...NETWORK.filter((flag) => !FLEET.includes(flag)),
 ];
 
@@ -303,7 +302,7 @@ export class ArgumentMaker extends Random {
       message: ` is not for this use: it goes with ${
         FLEET.includes(flag)
           ? "fleet"
-          : [...NETWORK, ...GUARDS].includes(flag)
+          : [...NETWORK, ...GUARDS, "tty", "alive-if"].includes(flag)
           ? "-- COMMAND"
           : "the demo"
       }`,

@@ -51,6 +51,8 @@ function assertSettings(settings: Settings, args: string[]) {
     quiet,
     json,
     stats,
+    tty,
+    alive,
     health,
     ping,
     network,
@@ -81,6 +83,7 @@ function assertSettings(settings: Settings, args: string[]) {
     [cpu, quiet, json, stats].map((flag) => typeof flag),
     Array(4).fill("boolean"),
   );
+  assert(!tty && !alive || mode === "command", mode);
   if (mode === "demo") return;
   assertEquals(
     [interval, work, hangAfter, cpu],
