@@ -104,11 +104,15 @@ export const WRONG: (Given & { message: string })[] = [
 export const NETWORK_OPTIONS =
   "nats name subject exec group creds tls-ca tls-cert tls-key".split(" ");
 
+/** The options without a value. */
+export const SWITCHES = "cpu once tty quiet json stats ping-plain help version"
+  .split(" ");
+
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
   ..."timeout runtime retries alive-if".split(" "),
   ..."interval work hang-after health".split(" "),
   ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,
-  ..."cpu once tty quiet json stats ping-plain help version".split(" "),
+  ...SWITCHES,
 ];

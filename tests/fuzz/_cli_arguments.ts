@@ -7,6 +7,7 @@ import {
   NETWORK_OPTIONS,
   OPTIONS,
   RIGHT,
+  SWITCHES,
   WRONG,
 } from "../_cli_settings.ts";
 import { Random } from "../_random.ts";
@@ -19,12 +20,11 @@ type Mode = Settings["mode"];
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
 const NETWORK = NETWORK_OPTIONS;
-const FLEET = ["exec", "group"];
+const FLEET = ["exec", "group", "once"];
 const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];
-const SWITCHES = ["cpu", "quiet", "json", "stats"];
-const NO_VALUES = [...SWITCHES, "ping-plain", "tty"];
+const ALONE = ["cpu", "quiet", "json", "stats"];
 
 const NO_DURATIONS = [
   ...each(
@@ -82,7 +82,7 @@ function takes(mode: Mode) {
 
 /** Those of them that the fuzz gives alone. */
 function takesAlone(mode: Mode) {
-  const alone = [...LIMITS, ...COUNTS, ...SWITCHES, "interval", "work"];
+  const alone = [...LIMITS, ...COUNTS, ...ALONE, "interval", "work"];
   return takes(mode).filter((flag) => alone.includes(flag));
 }
 
@@ -183,7 +183,7 @@ export class ArgumentMaker extends Random {
   #set(settings: Settings): string[] {
     const flag = this.pick(takesAlone(settings.mode));
     const key = flag === "hang-after" ? "hangAfter" : flag;
-    if (SWITCHES.includes(flag)) {
+    if (ALONE.includes(flag)) {
       Object.assign(settings, { [key]: true });
       return [`--${flag}`];
     }
@@ -239,7 +239,7 @@ export class ArgumentMaker extends Random {
       const { args, message } = this.pick(more);
       return { group: args, message };
     }
-    const valued = takesAlone(mode).filter((flag) => !SWITCHES.includes(flag));
+    const valued = takesAlone(mode).filter((flag) => !ALONE.includes(flag));
     const flag = this.pick(valued);
     const isCount = COUNTS.includes(flag);
     const isLimit = LIMITS.includes(flag);
@@ -264,7 +264,7 @@ export class ArgumentMaker extends Random {
   }
 
   #wrongSwitch(): Wrong {
-    const flag = `--${this.pick([...NO_VALUES, "help", "version"])}`;
+    const flag = `--${this.pick(SWITCHES)}`;
     const text = this.pick(["", "1", "true", "false", "a=b", "\n"]);
     const apart = /true|false/.test(text) && this.chance(0.5);
     return {
@@ -296,9 +296,7 @@ export class ArgumentMaker extends Random {
     const flag = this.pick(others);
     const text = COUNTS.includes(flag) ? "1" : "1s";
     return {
-      group: NO_VALUES.includes(flag)
-        ? [`--${flag}`]
-        : this.#option(flag, text),
+      group: SWITCHES.includes(flag) ? [`--${flag}`] : this.#option(flag, text),
       message: ` is not for this use: it goes with ${
         FLEET.includes(flag)
           ? "fleet"

@@ -25,46 +25,35 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
   }
 }
 
-function assertReports(
-  mode: Settings["mode"],
-  { health, ping }: Pick<Settings, "health" | "ping">,
-) {
+/** What goes with some uses only is not in the settings of the others. */
+function assertUses(settings: Settings) {
+  const { mode, network, once, tty, alive, health, ping } = settings;
+  const isGuard = mode === "command" || mode === "pipe";
+  assert(network ? !/demo|pipe/.test(mode) : mode !== "fleet");
+  assert(!once || mode === "fleet", mode);
+  assert(!tty && !alive || mode === "command", mode);
   if (health) {
     assert(mode === "demo" || mode === "command", mode);
     assert(health.port <= 65_535 && health.hostname !== "");
   }
   if (ping) {
-    assert(mode === "command" || mode === "pipe", mode);
+    assert(isGuard, mode);
     assert(ping.every > 0 && /^https?:$/.test(new URL(ping.url).protocol));
   }
+  if (mode === "demo") return;
+  const { interval, work, hangAfter, cpu } = settings;
+  assertEquals({ ...DEFAULTS, interval, work, hangAfter, cpu }, DEFAULTS);
 }
 
 /** Whatever the arguments are, the settings obey their types and ranges. */
 function assertSettings(settings: Settings, args: string[]) {
-  const { mode, command, retries, hangAfter, ...more } = settings;
-  const {
-    timeout,
-    runtime,
-    interval,
-    work,
-    cpu,
-    quiet,
-    json,
-    stats,
-    tty,
-    alive,
-    health,
-    ping,
-    network,
-    ...none
-  } = more;
-  assertEquals(none, {});
+  assertEquals(Object.keys(settings).sort(), Object.keys(DEFAULTS).sort());
+  assertUses(settings);
+  const { mode, command, timeout, runtime, interval, work } = settings;
   const cut = args.indexOf("--");
   const isWord = mode === "pipe" && args.includes("-") ||
     mode === "fleet" && args.includes("fleet");
   assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
-  assert(network ? mode !== "demo" && mode !== "pipe" : mode !== "fleet");
-  assertReports(mode, { health, ping });
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
   const own = args.slice(0, cut >>> 0);
   assert(!own.some((arg) => /^(-h|--help|--version)$/.test(arg)), "asked");
@@ -75,6 +64,7 @@ function assertSettings(settings: Settings, args: string[]) {
     );
   }
   for (const time of [interval, work]) assert(time > 0 && time <= LONGEST_MS);
+  const { retries, hangAfter, cpu, quiet, json, stats } = settings;
   for (const count of [retries, hangAfter]) {
     assert(Number.isSafeInteger(count) && count >= 0 || count === Infinity);
   }
@@ -82,12 +72,6 @@ function assertSettings(settings: Settings, args: string[]) {
   assertEquals(
     [cpu, quiet, json, stats].map((flag) => typeof flag),
     Array(4).fill("boolean"),
-  );
-  assert(!tty && !alive || mode === "command", mode);
-  if (mode === "demo") return;
-  assertEquals(
-    [interval, work, hangAfter, cpu],
-    [DEFAULTS.interval, DEFAULTS.work, DEFAULTS.hangAfter, DEFAULTS.cpu],
   );
 }
 
