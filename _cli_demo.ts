@@ -2,7 +2,9 @@
 
 /** The demo: the work that it runs, and the lines that it prints. `main.ts` wires them. */
 
+import { BeatTrace } from "./_beat_trace.ts";
 import type { Settings } from "./_cli_args.ts";
+import { LiveLine } from "./_cli_live_line.ts";
 import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
 import { escapeText } from "./_escape_text.ts";
 import { sleep } from "./_timers.ts";
@@ -61,28 +63,59 @@ const STYLES: Record<LineType, number> = {
   end: 1,
 };
 
-/** Prints what happens in the demo, and counts it. */
+/** The moving trace: how many cells it has, and how many for an interval. */
+const TRACE_CELLS = 48;
+const CELLS_PER_INTERVAL = 6;
+/** The cells before it, as of a line. */
+const TRACE_INDENT = 9;
+
+/** What a {@linkcode DemoReport} knows of its terminal. */
+export interface DemoTerminal {
+  /** The width of its window. */
+  getColumns: () => number;
+}
+
+/** The terminal that standard output is, unless that or `NO_COLOR` says otherwise. */
+export function findTerminal(): DemoTerminal | undefined {
+  if (!Deno.stdout.isTerminal() || Deno.noColor) return undefined;
+  return { getColumns: () => Deno.consoleSize().columns };
+}
+
+/**
+ * Prints what happens in the demo, and counts it. In a terminal, the words have
+ * colours, and a trace of the heartbeats moves below the lines.
+ */
 export class DemoReport {
   #settings: Settings;
-  #output: CliOutput;
-  #isColored: boolean;
+  #terminal: DemoTerminal | undefined;
+  #trace: BeatTrace;
+  #line: LiveLine;
   #startTime = performance.now();
   #counts = { results: 0, heartbeats: 0, alarms: 0, restarts: 0 };
-  #printed = Promise.resolve();
+  /** When the last heartbeat came. */
+  #lastBeat = Date.now();
 
-  constructor(settings: Settings, output: CliOutput, isColored: boolean) {
+  /** @param terminal The terminal, if colours and movement are wanted. */
+  constructor(
+    settings: Settings,
+    output: Pick<CliOutput, "print">,
+    terminal: DemoTerminal | undefined,
+  ) {
     this.#settings = settings;
-    this.#output = output;
-    this.#isColored = isColored && !settings.json;
+    if (!settings.json) this.#terminal = terminal;
+    const cellMs = settings.interval / CELLS_PER_INTERVAL;
+    this.#trace = new BeatTrace({ length: TRACE_CELLS, cellMs });
+    this.#line = new LiveLine(output, () => this.#drawTrace());
   }
 
   /** Resolves when all lines have been printed; rejects if one cannot be. */
   get printed(): Promise<void> {
-    return this.#printed;
+    return this.#line.written;
   }
 
   /** The first line: what is going to happen. */
   onStart(): Promise<void> {
+    if (this.#terminal && !this.#settings.quiet) this.#line.start();
     const { work, interval, timeout, runtime } = this.#settings;
     const pace = `a result every ${formatDuration(work)}, a heartbeat every ${
       formatDuration(interval)
@@ -101,6 +134,10 @@ export class DemoReport {
 
   onHeartbeat(beat: Heartbeat): Promise<void> {
     this.#counts.heartbeats++;
+    if (beat.restarting === undefined) {
+      this.#lastBeat = Date.now();
+      this.#trace.beat(this.#lastBeat);
+    }
     return this.#print("heartbeat", String(beat.seq), beat);
   }
 
@@ -137,8 +174,15 @@ export class DemoReport {
     }
   }
 
+  /** Nothing moves any more; resolves when that is so. */
+  stop(): Promise<void> {
+    return this.#line.stop();
+  }
+
   /** The last line: the summary. */
   onEnd(): Promise<void> {
+    // what fails here fails the summary, too
+    this.#line.stop().catch(() => {});
     const { results, heartbeats, alarms, restarts } = this.#counts;
     const parts = [
       formatCount(results, "result"),
@@ -152,21 +196,37 @@ export class DemoReport {
   /** Prints a line after those before it. */
   #print(type: LineType, text: string, data: object): Promise<void> {
     const { quiet, json } = this.#settings;
-    if (quiet && type !== "alarm" && type !== "end") return this.#printed;
+    if (quiet && type !== "alarm" && type !== "end") return this.printed;
     const elapsed = Math.round(performance.now() - this.#startTime);
     const line = json
       ? escapeText(JSON.stringify({ type, elapsed, ...data }))
       : this.#formatLine(type, elapsed, escapeText(text));
-    return this.#printed = this.#printed
-      .then(() => this.#output.print(`${line}\n`));
+    return this.#line.print(`${line}\n`);
   }
 
   #formatLine(type: LineType, elapsed: number, text: string): string {
-    const seconds = (elapsed / 1_000).toFixed(1).padStart(6);
     const name = type.padEnd(9);
-    const styled = this.#isColored
-      ? `\x1b[${STYLES[type]}m${name}\x1b[0m`
-      : name;
-    return `${seconds}s  ${styled}  ${text}`;
+    const styled = this.#terminal ? paint(name, STYLES[type]) : name;
+    return `${formatElapsed(elapsed)}  ${styled}  ${text}`;
   }
+
+  /** The heartbeats until now: red in a silence that is a stall soon. */
+  #drawTrace(): string {
+    const now = Date.now();
+    const isSilent = now - this.#lastBeat > this.#settings.timeout / 2;
+    const room = this.#terminal!.getColumns() - TRACE_INDENT - 1;
+    const trace = this.#trace.draw(now, Math.max(room, 0));
+    const style = STYLES[isSilent ? "alarm" : "heartbeat"];
+    const elapsed = performance.now() - this.#startTime;
+    return `${formatElapsed(elapsed)}  ${paint(trace, style)}`;
+  }
+}
+
+/** The time since the start. */
+function formatElapsed(ms: number): string {
+  return `${(ms / 1_000).toFixed(1).padStart(6)}s`;
+}
+
+function paint(text: string, style: number): string {
+  return `\x1b[${style}m${text}\x1b[0m`;
 }

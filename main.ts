@@ -18,6 +18,7 @@ import { guardCommand, KILL_AFTER_MS } from "./_cli_command.ts";
 import {
   type DemoInput,
   DemoReport,
+  findTerminal,
   produceItems,
   STOP_TIMEOUT_MS,
 } from "./_cli_demo.ts";
@@ -60,8 +61,7 @@ async function runDemo(
   { settings, output, shutdown: { signal } }: GuardContext,
 ): Promise<number> {
   const { timeout, interval, retries } = settings;
-  const isColored = Deno.stdout.isTerminal() && !Deno.noColor;
-  const report = new DemoReport(settings, output, isColored);
+  const report = new DemoReport(settings, output, findTerminal());
   const health = await openHealth(settings, "demo", output, loadHealth);
   await report.onStart();
   const { results, heartbeats } = supervise<number>(
@@ -97,7 +97,10 @@ async function runDemo(
     // output that cannot be written, first of all
     await report.printed;
     const cause = error instanceof RestartLimitError ? error.cause : error;
-    if (!(cause instanceof HeartbeatTimeoutError)) throw cause;
+    if (!(cause instanceof HeartbeatTimeoutError)) {
+      await report.stop();
+      throw cause;
+    }
     await report.onEnd();
     return 124;
   }
