@@ -4,6 +4,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type AliveSource, parseAliveSource } from "./_cli_alive.ts";
+import { type CheckTarget, parseCheckTarget } from "./_cli_check.ts";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import {
   checkFlags,
@@ -27,6 +28,8 @@ export interface Settings {
   mode: Mode;
   /** The command and its arguments; empty in the other modes. */
   command: string[];
+  /** What is checked; `undefined` in the other modes. */
+  target: CheckTarget | undefined;
   timeout: number;
   runtime: number;
   retries: number;
@@ -58,6 +61,17 @@ export interface Settings {
  */
 export function parseArguments(args: string[]): Settings | "help" | "version" {
   const end = args.indexOf("--");
+  try {
+    return parse(args, end);
+  } catch (error) {
+    const own = end < 0 ? args : args.slice(0, end);
+    if (!(error instanceof UsageError) || !own.includes("check")) throw error;
+    // the exit code 2 of a probe is reserved
+    throw new UsageError(error.message, 125);
+  }
+}
+
+function parse(args: string[], end: number): Settings | "help" | "version" {
   const own = end < 0 ? args : args.slice(0, end);
   const command = end < 0 ? undefined : args.slice(end + 1);
   const { _: words, ...flags } = parseArgs(normalizeOptions(own), {
@@ -67,8 +81,14 @@ export function parseArguments(args: string[]): Settings | "help" | "version" {
   if (flags.help) return "help";
   if (flags.version) return "version";
   const mode = findMode(words, command);
+  const target = mode === "check"
+    ? parseCheckTarget(words.slice(1))
+    : undefined;
   checkFlags(flags, mode);
-  const settings = toSettings(flags, mode, command ?? []);
+  const settings = {
+    ...toSettings(flags, mode, command ?? []),
+    target,
+  };
   if (settings.once && settings.timeout === Infinity) {
     throw new UsageError("--once needs a --timeout: it ends after that time");
   }
@@ -79,6 +99,7 @@ function findMode(words: string[], command: string[] | undefined): Mode {
   const isWord = (word: string) =>
     words[0] === word && words.length === 1 && !command;
   if (isWord("fleet")) return "fleet";
+  if (words[0] === "check" && !command) return "check";
   const isPipe = isWord("-");
   if (words.length > 0 && !isPipe) {
     const suggestion = ["heartbeat", "--", ...words, ...command ?? []];
@@ -97,14 +118,26 @@ function findMode(words: string[], command: string[] | undefined): Mode {
   return isPipe ? "pipe" : "demo";
 }
 
-function toSettings(flags: Flags, mode: Mode, command: string[]): Settings {
-  const timeout = mode === "demo" || mode === "fleet" ? "3s" : "10m";
+/** The longest silence, where none is given. */
+const TIMEOUTS: Record<Mode, string> = {
+  demo: "3s",
+  command: "10m",
+  pipe: "10m",
+  fleet: "3s",
+  check: "5s",
+};
+
+function toSettings(
+  flags: Flags,
+  mode: Mode,
+  command: string[],
+): Omit<Settings, "target"> {
   const runtime = mode === "demo" ? "10s" : "none";
   const { "hang-after": hangAfter } = flags;
   return {
     mode,
     command,
-    timeout: parseDuration("timeout", flags.timeout ?? timeout, true),
+    timeout: parseDuration("timeout", flags.timeout ?? TIMEOUTS[mode], true),
     runtime: parseDuration("runtime", flags.runtime ?? runtime, true),
     retries: parseCount("retries", flags.retries ?? "0"),
     interval: parseDuration("interval", flags.interval ?? "1s", false),

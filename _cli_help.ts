@@ -17,11 +17,14 @@ Usage:
                                           heartbeat -- PRODUCER | consumer
   heartbeat fleet --nats URL [OPTIONS]    watch the heartbeats that others publish: a live table in a
                                           terminal (q quits), otherwise a line for each event
+  heartbeat check URL|FILE [OPTIONS]      find out whether a URL answers, or a file was modified lately:
+                                          exits with 0 or 1, as the probes of containers expect
 
 Limits and lines:
-  --timeout DURATION    the longest silence (demo, fleet: 3s, otherwise: 10m); 0 or none: no limit
+  --timeout DURATION    the longest silence (demo, fleet: 3s, check: 5s, otherwise: 10m); 0 or none: no limit
   --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
-  --quiet               demo, fleet: only alarms and the summary; otherwise: no notices, only errors
+  --quiet               demo, fleet: only alarms and the summary; check: nothing;
+                        otherwise: no notices, only errors
   --json                one JSON object a line: the lines of the demo and of the fleet,
                         otherwise the notices on standard error
   --help, --version     print this, or the version
@@ -75,7 +78,8 @@ The demo:
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code
   1        --once: somebody is down, or nobody is up, or nobody can be heard
-  2        bad usage
+  1        check: it is not alive
+  2        bad usage (check: 125, as probes reserve 2)
   124      ended for its silence or its runtime
   125      heartbeat itself failed, or lost the NATS server for good
   126      the command cannot be run

@@ -5,7 +5,7 @@
 import { parseCount, parseDuration, UsageError } from "./_cli_values.ts";
 
 /** What the command line does. */
-export type Mode = "demo" | "command" | "pipe" | "fleet";
+export type Mode = "demo" | "command" | "pipe" | "fleet" | "check";
 
 /** How a mode is called where an option is refused. */
 const MODE_NAMES: Record<Mode, string> = {
@@ -13,9 +13,11 @@ const MODE_NAMES: Record<Mode, string> = {
   command: "-- COMMAND",
   pipe: "-",
   fleet: "fleet",
+  check: "check",
 };
 
-const ALL: readonly Mode[] = ["demo", "command", "pipe", "fleet"];
+const ALL: readonly Mode[] = ["demo", "command", "pipe", "fleet", "check"];
+const RUNS: readonly Mode[] = ["demo", "command", "pipe", "fleet"];
 const LOCAL: readonly Mode[] = ["demo", "command", "pipe"];
 const RESTARTED: readonly Mode[] = ["demo", "command"];
 const NETWORK: readonly Mode[] = ["command", "fleet"];
@@ -56,7 +58,7 @@ const SWITCHES = {
   once: FLEET,
   tty: COMMAND,
   quiet: ALL,
-  json: ALL,
+  json: RUNS,
   stats: GUARDS,
   "ping-plain": GUARDS,
   help: ALL,

@@ -146,7 +146,7 @@ export function formatCount(count: number, noun: string): string {
 
 /** The exit code for what the command line has thrown. */
 export function toFailureCode(error: unknown): number {
-  if (error instanceof UsageError) return 2;
+  if (error instanceof UsageError) return error.code;
   // as a process is ended whose output nobody reads
   const isUnread = (error as Error | null)?.cause instanceof
     Deno.errors.BrokenPipe;

@@ -6,8 +6,12 @@ import { MAX_DELAY_MS } from "./_timers.ts";
 
 /** The arguments are wrong; the message says how, in one line. */
 export class UsageError extends Error {
-  constructor(message: string) {
+  /** The exit code. */
+  readonly code: number;
+
+  constructor(message: string, code = 2) {
     super(message.replaceAll(/[\r\n]/g, " "));
+    this.code = code;
   }
 }
 

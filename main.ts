@@ -14,6 +14,7 @@
  */
 
 import { parseArguments, type Settings } from "./_cli_args.ts";
+import { runCheck } from "./_cli_check.ts";
 import { guardCommand, KILL_AFTER_MS } from "./_cli_command.ts";
 import {
   type DemoInput,
@@ -142,6 +143,7 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
     command: () => guardCommand(context, { supervise, startCommand }),
     pipe: () => guardPipe(context, HeartbeatMonitor),
     fleet: () => guardFleet(context),
+    check: () => runCheck(settings, output),
   };
   const code = await Promise.race([modes[mode](), shutdown.waitForKill()]);
   if (shutdown.phase === "expired") {

@@ -36,7 +36,9 @@ type Side = "stdout" | "stderr";
 function spawn(args: string[], options: CliOptions) {
   const { allowRun = args.includes("--"), allowRead = false } = options;
   const { input, redirect, env = {} } = options;
-  const allowNet = args.some((arg) => /^--(nats|health|ping)/.test(arg));
+  const allowNet = args.some((arg) =>
+    /^--(nats|health|ping)|^check$/.test(arg)
+  );
   return new Deno.Command(redirect ? "sh" : Deno.execPath(), {
     args: [
       ...(redirect ? ["-c", `"$0" "$@" ${redirect}`, Deno.execPath()] : []),

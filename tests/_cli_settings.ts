@@ -6,6 +6,7 @@ import type { Settings } from "../_cli_args.ts";
 export const DEFAULTS: Settings = {
   mode: "demo",
   command: [],
+  target: undefined,
   timeout: 3_000,
   runtime: 10_000,
   retries: 0,

@@ -276,6 +276,7 @@ const MODE_ARGS: Record<Settings["mode"], string[]> = {
   command: ["--", "make"],
   pipe: ["-"],
   fleet: ["--nats=a", "fleet"],
+  check: ["check", "file"],
 };
 
 function* inEachMode<T extends Given>(rows: readonly T[]) {

@@ -60,7 +60,7 @@ const WORDS = [
 
 const POOL = [
   ...EVERY.flatMap((flag) => [`--${flag}`, `--${flag}=`]),
-  ...each("--help -h --version -- - true false 3s 1 none"),
+  ...each("--help -h --version -- - true false 3s 1 none check"),
   ...[NO_DURATIONS, NO_COUNTS, UNKNOWN, WORDS].flat(),
 ];
 

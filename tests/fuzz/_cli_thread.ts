@@ -28,8 +28,9 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
 /** What goes with some uses only is not in the settings of the others. */
 function assertUses(settings: Settings) {
   const { mode, network, once, tty, alive, health, ping } = settings;
+  assertEquals(settings.target !== undefined, mode === "check");
   const isGuard = mode === "command" || mode === "pipe";
-  assert(network ? !/demo|pipe/.test(mode) : mode !== "fleet");
+  assert(network ? /command|fleet/.test(mode) : mode !== "fleet");
   assert(!once || mode === "fleet", mode);
   assert(!tty && !alive || mode === "command", mode);
   if (health) {
@@ -52,7 +53,8 @@ function assertSettings(settings: Settings, args: string[]) {
   const { mode, command, timeout, runtime, interval, work } = settings;
   const cut = args.indexOf("--");
   const isWord = mode === "pipe" && args.includes("-") ||
-    mode === "fleet" && args.includes("fleet");
+    mode === "fleet" && args.includes("fleet") ||
+    mode === "check" && args.includes("check");
   assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
   const own = args.slice(0, cut >>> 0);
@@ -84,6 +86,8 @@ const MESSAGE = new RegExp(
     "^unexpected argument '.*': a command is given after --, as in ",
     "^missing command after --: give one, as in ",
     "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND|fleet)",
+    "^missing URL or FILE: check needs one, as in ",
+    "^unexpected argument '.*': check takes one URL or FILE$",
     "^missing --(nats URL|ping URL|name NAME): ",
     "^invalid value for --(nats: it takes|ping: it must be) a URL",
     "^invalid value '.*' for --health: it takes a port",

@@ -31,7 +31,7 @@ Deno.test("parseArguments() gives settings within their ranges or refuses in one
   assertEquals(done(), cases);
   // a fuzz that reaches less is none
   const reached = [
-    ...["command", "demo", "help", "pipe", "refused", "version"]
+    ...["check", "command", "demo", "help", "pipe", "refused", "version"]
       .map((answer) => `noise ${answer}`),
     ...["command", "demo", "pipe"].map((mode) => `right ${mode}`),
     ...["command", "switch", "unknown", "use", "value", "word"]

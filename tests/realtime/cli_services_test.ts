@@ -85,6 +85,28 @@ testSideBySide("--ping", {
 });
 
 testPosix(
+  "heartbeat check finds a demo that hangs, and that it goes on",
+  async () => {
+    const cli = startCli([
+      ...["--json", "--health=0", "--runtime=30s", "--timeout=2s"],
+      ...["--hang-after=3", "--retries=1", "--work=300ms", "--interval=300ms"],
+    ]);
+    await cli.waitFor("stderr", '/"}');
+    const [, url] = /"url":"(.*?)"/.exec(cli.text("stderr"))!;
+    const codes: number[] = [];
+    for (const expected of [0, 1, 0]) {
+      while (codes.at(-1) !== expected) {
+        const { code } = await runCli(["check", "--quiet", `${url}livez`]);
+        codes.push(code);
+      }
+    }
+    assert(codes.every((code) => code === 0 || code === 1), `${codes}`);
+    cli.kill("SIGTERM");
+    await cli.ended;
+  },
+);
+
+testPosix(
   "heartbeat reports to systemd that it is ready, lives and stops",
   () =>
     withTempDir(async (folder) => {
@@ -97,7 +119,10 @@ testPosix(
         PATH: `${folder}:${Deno.env.get("PATH")}`,
       };
       const { code, stderr } = await runCli(
-        ["--timeout=30s", ...shell("echo 1; sleep 1; echo 2; sleep 3")],
+        [
+          "--timeout=30s",
+          ...shell("sleep 1; echo 1; sleep 1; echo 2; sleep 2"),
+        ],
         { env },
       );
       assertEquals([code, stderr], [0, ""]);
