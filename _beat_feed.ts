@@ -27,7 +27,7 @@ interface Frame {
   time: number;
   /** How many workers there are; more than are sent, perhaps. */
   total: number;
-  /** Whether no heartbeat can be heard. */
+  /** Whether nobody is reported as down. */
   blind: boolean;
   /** Whether `workers` are all, and the client forgets the others. */
   full: boolean;
@@ -47,7 +47,7 @@ interface Snapshot {
 export interface BeatFeedOptions {
   /** The workers as they are now. */
   getWorkers: () => Iterable<FeedWorker>;
-  /** Whether no heartbeat can be heard now. */
+  /** Whether nobody is reported as down now. */
   isBlind: () => boolean;
 }
 

@@ -20,13 +20,13 @@ import type { NetworkSettings } from "./_cli_network.ts";
 import { type CliOutput, OutputError } from "./_cli_output.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
-import type {
-  ConnectionEvent,
-  SubscribeHeartbeatsOptions,
-} from "./_nats_types.ts";
+import type { SubscribeHeartbeatsOptions } from "./_nats_types.ts";
 import { startTimer } from "./_timers.ts";
 import type { FleetEvent } from "./fleet.ts";
 import type { watchFleet } from "./nats.ts";
+
+/** If more than this share of the workers is silent at once, nobody is reported. */
+const BLIND_ABOVE = 0.5;
 
 /** A worker that is down for so long (ms) is forgotten: names come from a network. */
 const FORGET_AFTER_MS = 3_600_000;
@@ -35,10 +35,12 @@ const FORGET_AFTER_MS = 3_600_000;
 const ONCE_TIMEOUTS = 1.25;
 
 /** An event as text, without its type and time. */
-function describe(event: FleetEvent | ConnectionEvent, size: number): string {
+function describe(event: FleetEvent, size: number): string {
   switch (event.type) {
     case "blind":
-      return "nobody can be heard, so nobody is reported";
+      return event.reason === "share"
+        ? `${event.silent} of ${event.watched} are silent at once, so nobody is reported`
+        : "nobody can be heard, so nobody is reported";
     case "sees":
       return "the fleet can be heard again";
     case "refused":
@@ -87,7 +89,7 @@ class FleetReport {
     return this.#show(event, this.#context.title);
   }
 
-  async onEvent(event: FleetEvent | ConnectionEvent, size: number) {
+  async onEvent(event: FleetEvent, size: number) {
     if (event.type === "blind" || event.type === "sees") {
       this.#isBlind = event.type === "blind";
     }
@@ -158,7 +160,11 @@ async function startWatching(
   modules: FleetModules,
 ) {
   const { subject, group } = network!;
-  const limits = { timeout, forgetAfter: FORGET_AFTER_MS };
+  const limits = {
+    timeout,
+    forgetAfter: FORGET_AFTER_MS,
+    blindAbove: BLIND_ABOVE,
+  };
   const listener: SubscribeHeartbeatsOptions = {
     onMalformed: (message) =>
       report.onOddMessage("malformed", message.subject, message),

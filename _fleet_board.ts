@@ -20,7 +20,7 @@ export interface ListedWorker extends ShownWorker {
 export interface BoardEvent {
   type: string;
   time: number;
-  worker?: string;
+  worker?: string | undefined;
 }
 
 /** Options of a {@linkcode FleetBoard}. */

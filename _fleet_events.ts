@@ -15,12 +15,13 @@
  * | `left` | `up` waits | `down` waits | `up` waits | nothing waits | `forgotten` waits |
  *
  * So at most one event of each worker waits, and one `forgotten` for each worker
- * that the reader knows. The worker itself is a row of the fleet's table.
+ * that the reader knows. The worker itself is a row of the fleet's table. Of the
+ * sight of the watcher, one event waits: `blind` and the `sees` after it cancel out.
  *
  * @module
  */
 
-import type { FleetEvent } from "./fleet.ts";
+import type { FleetEvent, SightEvent } from "./fleet.ts";
 
 /** An event of one of these types. */
 type EventOf<Type extends FleetEvent["type"]> = FleetEvent & { type: Type };
@@ -60,8 +61,11 @@ class Refusals {
   }
 }
 
-/** A row; the name of who is forgotten, as its row may be used again; or what is refused. */
-type Key = number | string | Refusals;
+/** The key of an event about the sight of the watcher. */
+const SIGHT_KEY = Symbol("sight");
+
+/** A row; the name of who is forgotten, as its row may be used again; what is refused; or the sight. */
+type Key = number | string | Refusals | typeof SIGHT_KEY;
 
 /** A queue with one event for each key. */
 class EventQueue {
@@ -77,8 +81,9 @@ class EventQueue {
     if (this.#changes++ > this.#events.size) this.#iterator = undefined;
   }
 
-  delete(key: Key) {
-    this.#events.delete(key);
+  /** Returns whether there was such an event. */
+  delete(key: Key): boolean {
+    return this.#events.delete(key);
   }
 
   shift(): [Key, FleetEvent] | undefined {
@@ -95,7 +100,7 @@ class EventQueue {
 }
 
 /** What may be reported of a worker that stays in the fleet. */
-export type WorkerEvent = EventOf<"up" | "down" | "recovered" | "left">;
+export type StateEvent = EventOf<"up" | "down" | "recovered" | "left">;
 
 /** The first heartbeat that the reader hears of is an `up`, whatever was before. */
 function toUp(event: EventOf<"recovered">): FleetEvent {
@@ -116,7 +121,7 @@ export class FleetEvents {
   }
 
   /** Something happened to the worker in this row. */
-  report(row: number, event: WorkerEvent) {
+  report(row: number, event: StateEvent) {
     this.#queue.delete(row);
     const known = this.#known[row] ?? NOTHING;
     if (known === KNOWN_AFTER[event.type]) return;
@@ -132,6 +137,11 @@ export class FleetEvents {
     }
     this.#known[row] = NOTHING;
     this.#refusals.full.onReasonGone();
+  }
+
+  /** The watcher is blind, or sees again: two that nobody has read say nothing. */
+  reportSight(event: SightEvent) {
+    if (!this.#queue.delete(SIGHT_KEY)) this.#queue.push(SIGHT_KEY, event);
   }
 
   /**
@@ -162,6 +172,8 @@ export class FleetEvents {
         return { ...event, count: refusals.count };
       }
       case "forgotten":
+      case "blind":
+      case "sees":
         return event;
       default:
         this.#setKnown(key as number, KNOWN_AFTER[event.type]);

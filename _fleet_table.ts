@@ -295,6 +295,17 @@ export class FleetTable {
     return silent;
   }
 
+  /** How many are waited for since `limit`, or longer. */
+  countSilent(limit: number): number {
+    const fields = this.#fields;
+    const end = this.#names.length * FIELDS;
+    let count = 0;
+    for (let at = POSITION; at < end; at += FIELDS) {
+      if (fields[at]! <= limit) count++;
+    }
+    return count;
+  }
+
   /** What is known of the last heartbeat of the worker in a row. */
   lastBeat(row: number): LastBeat {
     const at = row * FIELDS;

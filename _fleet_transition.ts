@@ -1,12 +1,12 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import type { FleetEvent } from "./fleet.ts";
+import type { WorkerEvent } from "./fleet.ts";
 
 /** What the store knows of a worker. */
 export interface KnownWorker {
   /** Its last event. */
-  type: FleetEvent["type"];
+  type: WorkerEvent["type"];
   /** When that was found. */
   time: number;
   /** When it was last heard before that, if it is down. */
@@ -16,7 +16,7 @@ export interface KnownWorker {
 }
 
 /** What is kept of an event. */
-export function toKnown(event: FleetEvent): KnownWorker {
+export function toKnown(event: WorkerEvent): KnownWorker {
   const { type, time } = event;
   const known: KnownWorker = { type, time };
   if ("lastSeen" in event) known.lastSeen = event.lastSeen;
@@ -44,8 +44,8 @@ function isUp(known: KnownWorker | undefined): boolean {
  */
 export function toTransition(
   known: KnownWorker | undefined,
-  event: FleetEvent,
-): FleetEvent | undefined {
+  event: WorkerEvent,
+): WorkerEvent | undefined {
   const isDown = known?.type === "down";
   switch (event.type) {
     case "up":
@@ -66,8 +66,8 @@ export function toTransition(
 /** The outage counts from when the worker was last heard, by whichever watcher. */
 function toRecovered(
   { lastSeen, time: downSince, seq: lastSeq = NaN }: KnownWorker,
-  event: FleetEvent & { type: "up" },
-): FleetEvent {
+  event: WorkerEvent & { type: "up" },
+): WorkerEvent {
   const { worker, time, seq } = event;
   const outage = Math.max(time - (lastSeen ?? downSince), 0);
   const missed = (seq ?? NaN) - lastSeq - 1;
@@ -79,7 +79,7 @@ function toRecovered(
   };
 }
 
-function toUp(event: FleetEvent & { type: "recovered" }): FleetEvent {
+function toUp(event: WorkerEvent & { type: "recovered" }): WorkerEvent {
   const { outage: _, missed: __, ...rest } = event;
   return { ...rest, type: "up" };
 }

@@ -7,7 +7,7 @@
  *
  * | phase | heartbeat, goodbye, `expect()` | a tick | `pause()` | `resume()` | `end()` |
  * | --- | --- | --- | --- | --- | --- |
- * | watching | is taken | who is silent is down, or has left; who is gone for long is forgotten | → paused | a fresh window for all | → ended |
+ * | watching | is taken | who is silent is down, or has left, if that is believed; who is gone for long is forgotten | → paused | a fresh window for all | → ended |
  * | paused | is taken | nobody is silent | | → watching, a fresh window for all | → ended |
  * | ended | is ignored | | | | |
  *
@@ -17,18 +17,26 @@
  */
 
 import { FleetClock } from "./_fleet_clock.ts";
-import { FleetEvents } from "./_fleet_events.ts";
+import type { FleetEvents } from "./_fleet_events.ts";
 import { type Goodbye, isGoodbye, judgeGoodbye } from "./_fleet_goodbye.ts";
-import { FleetTable, type FleetTableLimits } from "./_fleet_table.ts";
+import { FleetRoster } from "./_fleet_roster.ts";
+import {
+  FleetSight,
+  type FleetSightOptions,
+  type WatchedWorkers,
+} from "./_fleet_sight.ts";
+import type { FleetTable, FleetTableLimits } from "./_fleet_table.ts";
 import { checkString } from "./_validate.ts";
 import type { FleetHandle } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
 /** Limits of a {@linkcode FleetWatch}, as those of a `FleetMonitor`. */
-export interface FleetWatchOptions extends FleetTableLimits {
+export interface FleetWatchOptions extends FleetTableLimits, FleetSightOptions {
   timeout: number;
   forgetAfter: number;
   resolution: number;
+  /** Whether what is seen is believed, if several watches decide that together. */
+  sight?: FleetSight | undefined;
 }
 
 /** The number of a heartbeat; NaN if it has none. */
@@ -36,34 +44,44 @@ function toNumber(seq: unknown): number {
   return typeof seq === "number" ? seq : NaN;
 }
 
-/** What a heartbeat says, without what it does not have. */
-function contentsOf(seq: number, detail: unknown) {
-  return {
-    ...(!Number.isNaN(seq) && { seq }),
-    ...(detail !== undefined && { detail }),
-  };
-}
-
 /** Watches the workers of a fleet. */
 export class FleetWatch {
   readonly table: FleetTable;
-  readonly events = new FleetEvents();
-  /** Is called when there may be an event to read. */
-  onEvent = () => {};
+  readonly events: FleetEvents;
+  #roster: FleetRoster;
   #phase: "watching" | "paused" | "ended" = "watching";
   #clock: FleetClock;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timeout: number;
   #forgetAfter: number;
+  #sight: FleetSight;
   /** Nobody is forgotten before, by `#clock.present`. */
   #forgetNotBefore = 0;
 
   constructor(options: FleetWatchOptions) {
     const { timeout, forgetAfter, resolution } = options;
-    this.table = new FleetTable(options);
+    this.#roster = new FleetRoster(options);
+    this.table = this.#roster.table;
+    this.events = this.#roster.events;
     this.#clock = new FleetClock(timeout, resolution);
     this.#timeout = timeout;
     this.#forgetAfter = forgetAfter;
+    this.#sight = options.sight ?? this.#createSight(options);
+    this.#sight.add(this);
+  }
+
+  #createSight(options: FleetSightOptions): FleetSight {
+    const sight = new FleetSight(options);
+    sight.onEvent = (event) => {
+      this.events.reportSight(event);
+      this.#roster.onEvent();
+    };
+    return sight;
+  }
+
+  /** Is called when there may be an event to read. */
+  set onEvent(listener: () => void) {
+    this.#roster.onEvent = listener;
   }
 
   /** Takes a heartbeat. */
@@ -111,7 +129,7 @@ export class FleetWatch {
         if (!table.hasLeft(known)) continue;
         table.clear(known);
       }
-      const row = known ?? this.#add(worker);
+      const row = known ?? this.#roster.add(worker);
       // each time, as the timer may be started by the first one
       this.#clock.read(Date.now());
       if (row !== undefined) this.#startWaiting(row);
@@ -136,61 +154,45 @@ export class FleetWatch {
   resume() {
     if (this.#phase === "ended") return;
     this.#phase = "watching";
+    this.#sight.reset();
+    this.refresh();
+  }
+
+  /** Every silence begins anew. */
+  refresh() {
     this.#clock.restart();
     this.#forgetNotBefore = this.#clock.present + this.#clock.window;
+  }
+
+  /** How many are waited for, and how many of them would be down within half a timeout. */
+  countWorkers(): WatchedWorkers {
+    const limit = this.#clock.limit() + this.#timeout / 2;
+    const { table } = this;
+    return { silent: table.countSilent(limit), watched: table.waiting };
   }
 
   /** Ends it. What was not read yet can still be read. */
   end() {
     this.#phase = "ended";
+    this.#sight.remove(this);
     this.#stopTimer();
   }
 
   #take(worker: string, seq: number | undefined, detail: unknown) {
     if (this.#phase === "ended") return;
-    const row = this.table.rowOf(worker) ?? this.#add(worker);
+    const row = this.table.rowOf(worker) ?? this.#roster.add(worker);
     if (row !== undefined) this.#record(row, seq, detail);
-  }
-
-  /** Adds a worker, or refuses it. */
-  #add(worker: string): number | undefined {
-    const { table, events } = this;
-    const reason = table.refusalOf(worker);
-    if (reason === undefined) return table.add(worker);
-    events.reportRefused(reason, Date.now(), () => table.shorten(worker));
-    this.onEvent();
-    return undefined;
   }
 
   #record(row: number, seq: unknown, detail: unknown) {
     const { table } = this;
     const count = toNumber(seq);
-    if (!table.isUp(row, table.idOf(row))) this.#reportBeat(row, count, detail);
+    if (!table.isUp(row, table.idOf(row))) {
+      this.#roster.reportBeat(row, count, detail);
+      if (!table.isWaitedFor(row)) this.#startWaiting(row);
+    }
     const { position, wall } = this.#clock;
     table.record(row, position, wall, count, detail);
-  }
-
-  /** Reports a heartbeat that is the first one, or the first after an outage. */
-  #reportBeat(row: number, seq: number, detail: unknown) {
-    const { table, events } = this;
-    const hasLeft = table.hasLeft(row);
-    if (!table.isWaitedFor(row)) this.#startWaiting(row);
-    const time = Date.now();
-    const worker = table.nameOf(row);
-    const contents = contentsOf(seq, detail);
-    const last = table.lastBeat(row);
-    if (last.lastSeen === undefined || hasLeft) {
-      events.report(row, { type: "up", worker, time, ...contents });
-    } else {
-      const outage = Math.max(time - last.lastSeen, 0);
-      const missed = seq - (last.seq ?? NaN) - 1;
-      events.report(row, {
-        ...{ type: "recovered", worker, time, outage },
-        ...(missed >= 0 && { missed }),
-        ...contents,
-      });
-    }
-    this.onEvent();
   }
 
   #startWaiting(row: number) {
@@ -201,7 +203,7 @@ export class FleetWatch {
   #onGoodbye({ worker, seq, detail }: Heartbeat, ended: Goodbye["ended"]) {
     if (this.#phase === "ended") return;
     const { table } = this;
-    const row = table.rowOf(worker) ?? this.#add(worker);
+    const row = table.rowOf(worker) ?? this.#roster.add(worker);
     if (row === undefined) return;
     const lastSeen = this.#clock.wall;
     const goodbye = { ended, lastSeen, seq: toNumber(seq), detail };
@@ -217,8 +219,8 @@ export class FleetWatch {
     const { position } = this.#clock;
     table.startWaiting(row, position);
     table.record(row, position, lastSeen, seq, detail);
-    if (ended === "done") this.#markLeft(row);
-    else this.#markDown(row, "failed");
+    if (ended === "done") this.#roster.markLeft(row, this.#now());
+    else this.#roster.markDown(row, this.#now(), "failed");
     this.#adjustTimer();
   }
 
@@ -226,7 +228,10 @@ export class FleetWatch {
   #adjustTimer() {
     const needsTimer = this.#needsTimer();
     if (needsTimer === (this.#timer !== undefined)) return;
-    if (!needsTimer) return this.#stopTimer();
+    if (!needsTimer) {
+      this.#stopTimer();
+      return this.#sight.onIdle();
+    }
     this.#clock.start(Date.now());
     this.#startTimer();
   }
@@ -252,35 +257,23 @@ export class FleetWatch {
     this.#startTimer();
     if (this.#phase === "paused") return this.#clock.restart();
     const silent = this.table.silentRows(this.#clock.limit());
-    for (const row of silent) this.#onSilent(row);
-    this.#forgetOld();
+    if (this.#believes(silent)) {
+      for (const row of silent) this.#onSilent(row);
+      this.#forgetOld();
+    }
     this.#adjustTimer();
+  }
+
+  #believes(silent: number[]): boolean {
+    if (silent.length === 0 && !this.#sight.isBlind) return true;
+    const { wall, period } = this.#clock;
+    return this.#sight.believes(wall, this.#timeout, period);
   }
 
   #onSilent(row: number) {
     const goodbye = this.table.goodbyeOf(row);
     if (goodbye) this.#markEnded(row, goodbye);
-    else this.#markDown(row, "silent");
-  }
-
-  #markDown(row: number, reason: "silent" | "failed") {
-    const { table, events } = this;
-    const worker = table.nameOf(row);
-    const last = table.lastBeat(row);
-    table.markDown(row, this.#now());
-    events.report(row, {
-      ...{ type: "down", worker, time: Date.now(), ...last, reason },
-    });
-    this.onEvent();
-  }
-
-  #markLeft(row: number) {
-    const { table, events } = this;
-    const worker = table.nameOf(row);
-    const last = table.lastBeat(row);
-    table.markLeft(row, this.#now());
-    events.report(row, { type: "left", worker, time: Date.now(), ...last });
-    this.onEvent();
+    else this.#roster.markDown(row, this.#now(), "silent");
   }
 
   /** Since when a worker is gone that goes now; `Infinity` if it is never forgotten. */
@@ -297,12 +290,8 @@ export class FleetWatch {
   }
 
   #forget(row: number) {
-    const { table, events } = this;
-    const worker = table.nameOf(row);
-    table.remove(row);
-    events.reportForgotten(row, worker, Date.now());
+    this.#roster.remove(row);
     this.#adjustTimer();
-    this.onEvent();
   }
 }
 

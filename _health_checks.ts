@@ -61,8 +61,8 @@ export interface CheckReport {
   check: CheckName;
   /** The workers that were checked. */
   workers: WorkerCheck[];
-  /** Whether nothing can be heard, so that no new verdict is possible. */
-  isBlind: boolean;
+  /** Why no new verdict is possible, if that is so. */
+  blindness: string | undefined;
 }
 
 /** The answer to a check, in the format that the client accepts. */
@@ -73,8 +73,9 @@ export function createCheckResponse(
   const ok = report.workers.every(({ ok }) => ok);
   const status = ok ? 200 : 503;
   if (acceptsJson(request)) {
-    const { check, workers, isBlind } = report;
-    return Response.json({ check, ok, blind: isBlind, workers }, { status });
+    const { check, workers, blindness } = report;
+    const blind = blindness !== undefined;
+    return Response.json({ check, ok, blind, workers }, { status });
   }
   const isVerbose = !ok || new URL(request.url).searchParams.has("verbose");
   return new Response(isVerbose ? formatReport(report, ok) : "ok\n", {
@@ -89,11 +90,11 @@ function acceptsJson(request: Request): boolean {
 
 /** In the form of the Kubernetes API server: a line for each worker, then the verdict. */
 function formatReport(
-  { check, workers, isBlind }: CheckReport,
+  { check, workers, blindness }: CheckReport,
   ok: boolean,
 ): string {
   const lines = workers.map(formatWorker);
-  if (isBlind) lines.push("[~]blind: no heartbeat can be heard");
+  if (blindness !== undefined) lines.push(`[~]blind: ${blindness}`);
   lines.push(`${check} check ${ok ? "passed" : "failed"}`);
   return `${lines.join("\n")}\n`;
 }

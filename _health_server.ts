@@ -19,10 +19,13 @@ export interface HealthEvent {
   /** What happened. */
   type: string;
   /** To which worker, if it is about one. */
-  worker?: string;
+  worker?: string | undefined;
   /** How long a worker that recovered was silent, in milliseconds. */
   outage?: number;
-  /** Why a worker is down: `"failed"` if it said so, which is no stall. */
+  /**
+   * Why a worker is down: `"failed"` if it said so, which is no stall. Or why nobody
+   * is reported: `"share"` if too many are silent.
+   */
   reason?: string;
 }
 
@@ -50,7 +53,8 @@ export interface HealthServerOptions {
 export class HealthServer {
   #fleet: HealthSource;
   #options: HealthServerOptions;
-  #isBlind = false;
+  /** Why nobody is reported as down now, if that is so. */
+  #blindness: string | undefined;
   #log: EventLog;
   #feed: BeatFeed;
   #metrics: HealthMetrics;
@@ -64,7 +68,10 @@ export class HealthServer {
     const { hasWorkerLabels } = options;
     this.#metrics = new HealthMetrics({ getWorkers, hasWorkerLabels });
     this.#log = new EventLog(() => this.#createSnapshot());
-    this.#feed = new BeatFeed({ getWorkers, isBlind: () => this.#isBlind });
+    this.#feed = new BeatFeed({
+      getWorkers,
+      isBlind: () => this.#blindness !== undefined,
+    });
     this.#routes = {
       "/livez": (request) => this.#check("livez", request),
       "/readyz": (request) => this.#check("readyz", request),
@@ -105,7 +112,7 @@ export class HealthServer {
     const { isEssential } = this.#options;
     const workers = checkWorkers(check, this.#fleet, isEssential, Date.now());
     return createCheckResponse(
-      { check, workers, isBlind: this.#isBlind },
+      { check, workers, blindness: this.#blindness },
       request,
     );
   }
@@ -126,7 +133,8 @@ export class HealthServer {
   }
 
   #createSnapshot() {
-    const data = { blind: this.#isBlind, workers: [...this.#fleet] };
+    const blind = this.#blindness !== undefined;
+    const data = { blind, workers: [...this.#fleet] };
     return { type: "snapshot", data: JSON.stringify(data) };
   }
 
@@ -144,8 +152,12 @@ export class HealthServer {
         this.#metrics.observeSilence(event.outage ?? 0);
         break;
       case "blind":
+        this.#blindness = event.reason === "share"
+          ? "too many workers are silent at once to be believed"
+          : "no heartbeat can be heard";
+        break;
       case "sees":
-        this.#isBlind = event.type === "blind";
+        this.#blindness = undefined;
         break;
     }
     this.#log.add({ type: event.type, data: JSON.stringify(event) });

@@ -15,7 +15,7 @@ export interface InstrumentedFleetEvent {
   /** What it is; other types are ignored. */
   type: string;
   /** The name of the worker. */
-  worker?: string;
+  worker?: string | undefined;
   /** How long a worker was silent that came back, in milliseconds. */
   outage?: number;
   /** Why a worker is down: `"failed"` if it said so, which is no stall. */

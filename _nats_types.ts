@@ -182,10 +182,3 @@ export interface WatchGivenFleetOptions<Fleet extends WatchableFleet>
    */
   blindAfter: number;
 }
-
-/** What happens to the connection of a watcher. It is plain data. */
-export type ConnectionEvent =
-  /** Nothing can be heard: nobody is reported until it is over. */
-  | { type: "blind"; time: number; reason: "connection" }
-  /** The server answers again; everybody has a fresh `timeout`. */
-  | { type: "sees"; time: number };

@@ -112,7 +112,7 @@ function showStatus(now) {
   const state = isLost ? "lost" : isBlind ? "blind" : "live";
   const texts = {
     lost: "connection lost",
-    blind: "connection lost: no heartbeat can be heard",
+    blind: "blind: nobody is reported as down",
     live: "live",
   };
   if ($("status").dataset.state !== state) {

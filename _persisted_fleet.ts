@@ -13,7 +13,7 @@ import type {
   StoredRow,
 } from "./_store_types.ts";
 import { sleep } from "./_timers.ts";
-import type { FleetEvent } from "./fleet.ts";
+import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
@@ -57,9 +57,10 @@ interface Written {
   position?: number | undefined;
 }
 
-/** The types of events that are about no worker in the store. */
-function isAboutWorker({ type }: FleetEvent): boolean {
-  return ["up", "down", "recovered", "forgotten", "left"].includes(type);
+/** Whether an event is about a worker in the store. */
+function isAboutWorker(event: FleetEvent): event is WorkerEvent {
+  const types = ["up", "down", "recovered", "forgotten", "left"];
+  return types.includes(event.type);
 }
 
 function hasLeft(type: string): boolean {
@@ -67,10 +68,10 @@ function hasLeft(type: string): boolean {
 }
 
 /** The event without a detail that is too long to be kept, or has no form in JSON. */
-function toStored(event: FleetEvent): FleetEvent {
+function toStored(event: WorkerEvent): WorkerEvent {
   if (!("detail" in event) || canStore(event.detail)) return event;
   const { detail: _, ...rest } = event;
-  return rest as FleetEvent;
+  return rest as WorkerEvent;
 }
 
 function canStore(detail: unknown): boolean {
@@ -214,7 +215,7 @@ export class PersistedFleet {
   }
 
   async #save(
-    event: FleetEvent,
+    event: WorkerEvent,
     change: number,
     previous: Promise<number | undefined> | undefined,
   ): Promise<WriteResult> {

@@ -8,7 +8,7 @@
  */
 
 import type { LeaseEntry } from "./_group_types.ts";
-import type { FleetEvent } from "./fleet.ts";
+import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** What a store keeps of a worker: its last event. */
 export interface StoredWorker {
@@ -17,7 +17,7 @@ export interface StoredWorker {
   /** Counts the events of the worker. */
   change: number;
   /** The last of them. */
-  event: FleetEvent;
+  event: WorkerEvent;
 }
 
 /** A {@linkcode StoredWorker}, and where it is in the order of all writes. */

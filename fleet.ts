@@ -10,6 +10,11 @@
 
 import { FleetEventStream } from "./_fleet_events.ts";
 import {
+  type FleetSight,
+  type FleetSightOptions,
+  SIGHT,
+} from "./_fleet_sight.ts";
+import {
   FleetWatch,
   type FleetWatchOptions,
   WorkerHandle,
@@ -54,6 +59,29 @@ export interface FleetMonitorOptions {
    */
   resolution?: number | undefined;
   /**
+   * Above which share of silent workers the watcher doubts itself: a positive
+   * number, 1 for never. It counts, of the workers that are expected or up, those
+   * that would go down within half a `timeout` if nothing more is heard; that is
+   * why workers must beat twice in a `timeout`. If there are at least 10 workers,
+   * and that share of them is exceeded when somebody is to be reported as `down`,
+   * nobody is. One `blind` event says so.
+   *
+   * It ends with `sees` as soon as the share is not exceeded any more: everybody
+   * then has a fresh `timeout`. What a worker says itself is still reported.
+   *
+   * @default {1}
+   */
+  blindAbove?: number | undefined;
+  /**
+   * After how long those who are still silent are reported after all, in
+   * milliseconds: a positive number, `Infinity` for never. It counts from `blind`,
+   * and goes on if it is blind again within two `timeout`s of `sees`. So nobody is
+   * reported later than `blindFor` and a `timeout` after that.
+   *
+   * @default {10 * timeout}
+   */
+  blindFor?: number | undefined;
+  /**
    * How many workers are watched at most: a positive integer, or `Infinity`. The
    * heartbeats of any other name are refused. More than 4,194,304 (2^22) are
    * refused in any case, as a `Map` cannot hold many more for long.
@@ -71,7 +99,7 @@ export interface FleetMonitorOptions {
   maxNameLength?: number | undefined;
 }
 
-/** What every event contains. */
+/** What every event about a worker contains. */
 export interface FleetEventBase {
   /** The name of the worker. */
   worker: string;
@@ -94,8 +122,34 @@ export interface LastBeat {
 }
 
 /**
- * What happened to a worker. It is plain data and survives `JSON.stringify()` if
- * the details of the heartbeats do.
+ * Whether the watcher sees the fleet. From `blind` to `sees`, nobody is reported
+ * because of silence. It is plain data.
+ */
+export type SightEvent =
+  & {
+    /** When it was found, in milliseconds since the epoch, by this process's clock. */
+    time: number;
+    /** It is about no worker. */
+    worker?: undefined;
+  }
+  & (
+    /** Nothing can be heard: the round trip to the server is lost. */
+    | { type: "blind"; reason: "connection" }
+    /**
+     * Too many are silent to be believed: `silent` of the `watched` workers that are
+     * expected or up, which is above `blindAbove`.
+     */
+    | { type: "blind"; reason: "share"; silent: number; watched: number }
+    /**
+     * It is over, and everybody has a fresh `timeout`; or it has lasted for
+     * `blindFor`, and those who are still silent are reported after all.
+     */
+    | { type: "sees" }
+  );
+
+/**
+ * What happened to a worker, or to the sight of the watcher. It is plain data and
+ * survives `JSON.stringify()` if the details of the heartbeats do.
  *
  * @example Who is down
  * ```ts
@@ -105,7 +159,7 @@ export interface LastBeat {
  * const down = new Set<string>();
  * function take({ type, worker }: FleetEvent) {
  *   if (type === "down") down.add(worker);
- *   else down.delete(worker);
+ *   else if (worker !== undefined) down.delete(worker);
  * }
  *
  * take({
@@ -119,7 +173,10 @@ export interface LastBeat {
  * assertEquals([...down], ["beta"]);
  * ```
  */
-export type FleetEvent =
+export type FleetEvent = WorkerEvent | SightEvent;
+
+/** What happened to a worker. */
+export type WorkerEvent =
   & FleetEventBase
   & (
     /** Its first heartbeat came. */
@@ -214,7 +271,28 @@ function checkFleetOptions(options: FleetMonitorOptions): FleetWatchOptions {
   );
   checkLimit("maxWorkers", maxWorkers);
   checkLimit("maxNameLength", maxNameLength);
-  return { timeout, forgetAfter, resolution, maxWorkers, maxNameLength };
+  return {
+    ...{ timeout, forgetAfter, resolution, maxWorkers, maxNameLength },
+    ...checkSightOptions(options),
+    sight: (options as { [SIGHT]?: FleetSight })[SIGHT],
+  };
+}
+
+/** Checks the options that say when the watcher doubts itself. */
+function checkSightOptions(
+  { blindAbove, blindFor }: FleetMonitorOptions,
+): FleetSightOptions {
+  if (blindAbove !== undefined) {
+    checkNumber(
+      ACTION,
+      "blindAbove",
+      blindAbove,
+      "a positive number, at most 1",
+      (value) => value > 0 && value <= 1,
+    );
+  }
+  if (blindFor !== undefined) checkDuration(ACTION, "blindFor", blindFor);
+  return { blindAbove, blindFor };
 }
 
 /**

@@ -17,7 +17,9 @@ import type {
   WatchGroupOptions,
 } from "./_group_types.ts";
 import { getPartition } from "./_partition.ts";
+import { FleetSight, SIGHT } from "./_fleet_sight.ts";
 import { ShareMerger } from "./_shared_fleet.ts";
+import { SightEvents } from "./_sight_events.ts";
 import {
   checkFunction,
   checkNumber,
@@ -286,6 +288,9 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
  * 3. A member that has lost a partition reports nothing about it any more, even if
  *    it does not know that yet because it was stopped.
  *
+ * `blindAbove` is a share of all workers that this member watches, whatever their
+ * partitions.
+ *
  * While a store cannot be read or written, what it would report waits, and
  * `onError` hears of it. If that is because the member is cut off, it loses its
  * leases, and another one reports.
@@ -334,6 +339,7 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
  */
 export class SharedFleet {
   readonly #merger: ShareMerger<FleetMonitor>;
+  readonly #events: SightEvents;
 
   /**
    * Constructs a new instance.
@@ -349,11 +355,15 @@ export class SharedFleet {
     }
     // checks the options
     new FleetMonitor(options);
+    // all partitions count: each of them alone may have too few workers
+    const sight = new FleetSight(options);
+    sight.onEvent = (event) => this.#events.add(event);
+    const limits = { ...options, [SIGHT]: sight };
     const { store, onError = () => {} } = options;
     if (store !== undefined) checkFunction("share fleet", "store", store);
     checkFunction("share fleet", "onError", onError);
     this.#merger = new ShareMerger(group, (partition) => {
-      const fleet = new FleetMonitor(options);
+      const fleet = new FleetMonitor(limits);
       const events = store
         ? persistFleet(fleet, store(partition), {
           // who cannot reach it for long loses the lease, and the next one reports
@@ -363,11 +373,12 @@ export class SharedFleet {
         : fleet.readable;
       return { fleet, events };
     });
+    this.#events = new SightEvents(this.#merger.readable, () => {});
   }
 
   /** The events. Cancelling this stream ends the fleets, and cancels what is piped into it. */
   get readable(): ReadableStream<StoredFleetEvent> {
-    return this.#merger.readable;
+    return this.#events.readable;
   }
 
   /** Takes the heartbeats of all workers, one by one or in batches. */

@@ -52,13 +52,12 @@ import {
   throwInvalid,
 } from "./_validate.ts";
 import { escapeText as escapeUnsafe } from "./_escape_text.ts";
-import { ConnectionEvents } from "./_connection_events.ts";
+import { SightEvents } from "./_sight_events.ts";
 import { ConnectionWatch } from "./_connection_watch.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { hasWildcard, isSubject } from "./_nats_subject.ts";
 import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
 import type {
-  ConnectionEvent,
   NatsConnection,
   PublishHeartbeatsOptions,
   SubscribeHeartbeatsOptions,
@@ -71,7 +70,6 @@ import { FleetMonitor } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
 export type {
-  ConnectionEvent,
   DroppedHeartbeat,
   MalformedMessage,
   NatsConnection,
@@ -298,8 +296,8 @@ export function subscribeHeartbeats(
 
 /** A fleet that is watched over NATS, and what happens to it. */
 export interface WatchedFleet<Fleet extends WatchableFleet = FleetMonitor> {
-  /** The events, of the workers and of the connection. */
-  readonly events: ReadableStream<StoredFleetEvent | ConnectionEvent>;
+  /** What happens to the workers, and to the sight of the watcher. */
+  readonly events: ReadableStream<StoredFleetEvent>;
   /** The fleet: its size, and its workers. */
   readonly fleet: Fleet;
 }
@@ -456,7 +454,7 @@ export function watchFleet(
       events.add({ type: "sees", time: Date.now() });
     },
   });
-  const events = new ConnectionEvents(source, () => watch.stop());
+  const events = new SightEvents(source, () => watch.stop());
   // how it ends is seen in the events
   heartbeats.pipeTo(fleet.writable).catch(() => {});
   return { events: events.readable, fleet };

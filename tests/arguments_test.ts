@@ -181,6 +181,17 @@ function natsRows(): Row[] {
   ];
 }
 
+/** When a fleet doubts itself. */
+function sightRows(given: (more: object) => unknown[]): Row[] {
+  return [
+    ...options(given, ["blindAbove"], "a positive number, at most 1", {
+      wrongKinds: NO_NUMBERS,
+      outOfRange: [0, -1, 1.1, NaN, Infinity],
+    }),
+    ...options(given, ["blindFor"], positive, DURATION),
+  ];
+}
+
 /** `watchFleet()` with a fleet that the caller has made. */
 function givenFleetRows(): Row[] {
   const given = (more: object) => [connection, "a", { fleet, ...more }];
@@ -216,6 +227,7 @@ function sharedRows(): Row[] {
       odd: [],
     }),
     ...options((given) => [group, given], ["timeout"], positive, DURATION),
+    ...sightRows(given),
     ...options(given, ["store", "onError"], "a function", FUNCTION),
   ];
 }
@@ -576,6 +588,7 @@ const TABLE: Record<string, Entry> = {
         "a positive integer",
         { ...DURATION, outOfRange: [...DURATION.outOfRange, 1.5] },
       ),
+      ...sightRows((given) => [{ timeout: 1, ...given }]),
     ],
   },
   "HeartbeatGaps.record": {
@@ -714,6 +727,7 @@ const TABLE: Record<string, Entry> = {
         FUNCTION,
       ),
       ...givenFleetRows(),
+      ...sightRows((given) => [connection, "a", given]),
     ],
   },
   escapeText: {

@@ -4,12 +4,12 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   FleetEvents,
   FleetEventStream,
-  type WorkerEvent,
+  type StateEvent,
 } from "../_fleet_events.ts";
 
-type Kind = WorkerEvent["type"] | "forgotten";
+type Kind = StateEvent["type"] | "forgotten";
 
-function eventOf(type: WorkerEvent["type"], worker: string): WorkerEvent {
+function eventOf(type: StateEvent["type"], worker: string): StateEvent {
   const base = { worker, time: 5 };
   switch (type) {
     case "recovered":
@@ -64,7 +64,7 @@ for (
     ["left", "recovered", ["up"]],
     ["left", "left", []],
     ["left", "forgotten", ["forgotten"]],
-  ] as [WorkerEvent["type"] | "nothing", Kind, string[]][]
+  ] as [StateEvent["type"] | "nothing", Kind, string[]][]
 ) {
   Deno.test(`FleetEvents: ${kind} gives ${unread.join() || "no event"} when the reader knows ${known}`, () => {
     const events = new FleetEvents();

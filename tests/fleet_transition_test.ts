@@ -2,23 +2,24 @@
 
 import { assertEquals } from "@std/assert";
 import { toKnown, toTransition } from "../_fleet_transition.ts";
-import type { FleetEvent } from "../fleet.ts";
+import type { WorkerEvent } from "../fleet.ts";
 
 const worker = "alpha";
-const UP: FleetEvent = { type: "up", worker, time: 1000, seq: 1, detail: "a" };
-const DOWN: FleetEvent = {
+const UP: WorkerEvent = { type: "up", worker, time: 1000, seq: 1, detail: "a" };
+const DOWN: WorkerEvent = {
   ...{ type: "down", worker, time: 2000 },
-  ...{ lastSeen: 1500, seq: 5, detail: "b", reason: "silent" },
+  ...{ lastSeen: 1500, seq: 5, detail: "b" },
+  reason: "silent",
 };
-const RECOVERED: FleetEvent = {
+const RECOVERED: WorkerEvent = {
   ...{ type: "recovered", worker, time: 3000 },
   ...{ outage: 1500, missed: 2, seq: 8, detail: "c" },
 };
-const LEFT: FleetEvent = { type: "left", worker, time: 3500, seq: 9 };
-const FORGOTTEN: FleetEvent = { type: "forgotten", worker, time: 4000 };
+const LEFT: WorkerEvent = { type: "left", worker, time: 3500, seq: 9 };
+const FORGOTTEN: WorkerEvent = { type: "forgotten", worker, time: 4000 };
 
 /** The type of what each event becomes for a reader who knows the last one. */
-function typesAfter(last: FleetEvent | undefined) {
+function typesAfter(last: WorkerEvent | undefined) {
   const known = last && toKnown(last);
   return [UP, RECOVERED, DOWN, LEFT, FORGOTTEN]
     .map((event) => toTransition(known, event)?.type);
@@ -39,7 +40,7 @@ Deno.test("toTransition leaves only what is news", () => {
 });
 
 Deno.test("toTransition counts the outage from when the worker was last heard", () => {
-  const up: FleetEvent = {
+  const up: WorkerEvent = {
     type: "up",
     worker,
     time: 5000,
@@ -51,15 +52,16 @@ Deno.test("toTransition counts the outage from when the worker was last heard", 
     ...{ outage: 3500, missed: 3, seq: 9, detail: "d" },
   });
   // it never showed up, and has no numbers
-  const absent: FleetEvent = {
-    ...{ type: "down", worker, time: 2000, reason: "silent" },
+  const absent: WorkerEvent = {
+    ...{ type: "down", worker, time: 2000 },
+    reason: "silent",
   };
-  const bare: FleetEvent = { type: "up", worker, time: 5000 };
+  const bare: WorkerEvent = { type: "up", worker, time: 5000 };
   assertEquals(toTransition(toKnown(absent), bare), {
     ...{ type: "recovered", worker, time: 5000, outage: 3000 },
   });
   // the worker counts from the start again, by a clock that was set back
-  const restarted: FleetEvent = { type: "up", worker, time: 1000, seq: 1 };
+  const restarted: WorkerEvent = { type: "up", worker, time: 1000, seq: 1 };
   assertEquals(toTransition(toKnown(DOWN), restarted), {
     ...{ type: "recovered", worker, time: 1000, outage: 0, seq: 1 },
   });

@@ -101,6 +101,43 @@ Deno.test("watchFleet watches a SharedFleet, and pauses all its partitions while
   await group.leave();
 });
 
+Deno.test("watchFleet with blindAbove says once that it is blind, for all partitions, and for the connection", async () => {
+  using time = new FakeTime();
+  const group = await joinGroup(time);
+  const limits = { timeout: 1_000, blindAbove: 0.5, blindFor: 60_000 };
+  for (
+    const fleet of [new FleetMonitor(limits), new SharedFleet(group, limits)]
+  ) {
+    const test = startWatching({ fleet });
+    // so few that no partition alone has ten
+    const names = Array.from({ length: 12 }, (_, i) => `worker-${i}`);
+    const beat = async (count: number, ms: number) => {
+      for (let at = 0; at < ms; at += 250) {
+        names.slice(0, count).forEach(test.beat);
+        await advance(time, 250);
+      }
+    };
+    const says = () => test.says().slice(12);
+    await beat(12, 1_000);
+    assertEquals(test.says().length, 12);
+    await beat(5, 5_000);
+    assertEquals(says(), ["blind"]);
+    await beat(12, 1_500);
+    assertEquals(says(), ["blind", "sees"]);
+    await beat(5, 3_000);
+    test.status({ type: "disconnect" });
+    await advance(time, 2_000);
+    assertEquals(says().slice(2), ["blind", "blind"]);
+    test.status({ type: "reconnect" });
+    await beat(12, 1_500);
+    assertEquals(says().slice(4), ["sees"]);
+    await beat(11, 3_000);
+    assertEquals(says().slice(5), ["worker-11 down"]);
+    await test.events.cancel(REASON);
+  }
+  await group.leave();
+});
+
 Deno.test("watchFleet reports the events that it is given, with their ids", async () => {
   using time = new FakeTime();
   const fleet = new FleetMonitor({ timeout: 1_000 });

@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { type FleetEvent, FleetMonitor } from "../fleet.ts";
+import { FleetMonitor, type WorkerEvent } from "../fleet.ts";
 import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
 import { readAll } from "./_help.ts";
 import { MemoryBucket } from "./_memory_bucket.ts";
@@ -169,7 +169,7 @@ Deno.test("persistFleet misses nobody who has left as planned, whenever the next
     await first.end();
     if (!isAcknowledged) {
       // it ended before its reader had taken the event
-      const event = first.events.chunks[2]!;
+      const event = first.events.chunks[2] as WorkerEvent;
       const row = { worker: "alpha", change: 2, position: 3, event };
       store.rows.set("alpha", row);
       store.acknowledged = 2;
@@ -208,7 +208,7 @@ Deno.test("persistFleet leaves an event to another watcher that has written the 
   await advance(time, 500, first.fleet, ["alpha", "beta"]);
   const event = {
     ...{ type: "down", worker: "alpha", time: Date.now(), reason: "silent" },
-  } as FleetEvent;
+  } as WorkerEvent;
   await store.save({ worker: "alpha", change: 2, event }, 1);
   await advance(time, 2000);
   assertEquals(first.says().slice(2), ["down beta#2"]);
@@ -363,7 +363,7 @@ Deno.test("natsStore keeps what a fleet needs under keys that any name has", asy
   const [first] = workers;
   const event = {
     ...{ type: "down", worker: "alpha", time: 6, reason: "silent" },
-  } as FleetEvent;
+  } as WorkerEvent;
   const row = { worker: "alpha", change: 2, event };
   const position = await store.save(row, first!.position);
   // the answer to a first try was lost

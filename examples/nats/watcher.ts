@@ -14,11 +14,7 @@
  */
 
 import type { FleetEvent } from "@heartbeat/heartbeat/fleet";
-import {
-  type ConnectionEvent,
-  escapeText,
-  watchFleet,
-} from "@heartbeat/heartbeat/nats";
+import { escapeText, watchFleet } from "@heartbeat/heartbeat/nats";
 import { connectTo } from "./_connect.ts";
 import {
   fail,
@@ -46,7 +42,7 @@ function print(type: string, event: object, text: string) {
   console.log(escapeText(line));
 }
 
-function printEvent({ type, ...event }: FleetEvent | ConnectionEvent) {
+function printEvent({ type, ...event }: FleetEvent) {
   if (type === "blind") {
     print(type, event, `lost ${options.server}: nobody can be heard`);
   } else if (type === "sees") {

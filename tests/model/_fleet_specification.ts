@@ -243,7 +243,7 @@ export class ExpectedEvents {
       const most = this.refused[event.reason];
       claim(event.count >= least! && event.count <= most, `not ${event.count}`);
       this.#refusedRead[event.reason] = expected.count = event.count;
-    } else if (type !== "forgotten") this.known.set(worker, type);
+    } else if (type !== "forgotten") this.known.set(worker!, type);
     const [is, must] = [sortedJson(event), sortedJson(expected)];
     claim(is === must, `${is} is not ${must}`);
   }

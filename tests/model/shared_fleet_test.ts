@@ -74,7 +74,7 @@ class Reader {
     this.#workers = workers;
   }
 
-  take({ worker, type, id, time }: StoredFleetEvent) {
+  take({ worker = "", type, id, time }: StoredFleetEvent) {
     const change = Number(id!.split("#").at(-1));
     const before = this.last.get(worker);
     if (before && before.change >= change) {

@@ -39,7 +39,7 @@ function watchAll(connection: NatsConnection) {
   );
   const listening = counted.pipeThrough(fleet).pipeTo(
     new WritableStream({
-      write: ({ type, worker }) => void events[type]!.push(worker),
+      write: ({ type, worker }) => void events[type]!.push(worker!),
     }),
   );
   return { seen, listening };

@@ -54,7 +54,7 @@ class Events {
     this.#workers = workers;
   }
 
-  add({ worker, type, id, time }: StoredFleetEvent) {
+  add({ worker = "", type, id, time }: StoredFleetEvent) {
     const change = Number(id!.split("#")[1]);
     if (change <= (this.#last.get(worker)?.change ?? 0)) return;
     this.#last.set(worker, { change, type });

@@ -1,13 +1,14 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import type { ConnectionEvent } from "./_nats_types.ts";
 import type { StoredFleetEvent } from "./_store_types.ts";
+import type { SightEvent } from "./fleet.ts";
 
 /**
- * One stream of the events of a fleet and of the connection that feeds it.
+ * One stream of the events of a fleet, and of the sight of whoever feeds it, such as
+ * a watcher that has lost its connection.
  *
- * | phase | the reader pulls | an event of the fleet | an event of the connection | the fleet's stream ends | the reader cancels |
+ * | phase | the reader pulls | an event of the fleet | `add()` | the fleet's stream ends | the reader cancels |
  * | --- | --- | --- | --- | --- | --- |
  * | `idle` | delivers what is unread, else → `waiting` and reads on | is delivered | is unread; it cancels out one that is unread | → `ended` | → `ended` |
  * | `waiting` | | is delivered, → `idle` | is delivered, → `idle` | → `ended` | → `ended` |
@@ -16,17 +17,23 @@ import type { StoredFleetEvent } from "./_store_types.ts";
  * An unread `blind` and the `sees` that follows it cancel out, for together they say
  * nothing; so do `sees` and `blind`. The fleet collapses its own unread events, so it is
  * read only on demand.
+ *
+ * A fleet may be blind by itself, too. The reader hears `sees` once, when it is over
+ * for both: a fleet that is resumed, as it can be heard again, is not blind any more.
  */
-export class ConnectionEvents {
+export class SightEvents {
   /** The events. */
-  readonly readable: ReadableStream<StoredFleetEvent | ConnectionEvent>;
+  readonly readable: ReadableStream<StoredFleetEvent>;
   readonly #fleetEvents: ReadableStreamDefaultReader<StoredFleetEvent>;
   readonly #onEnd: () => void;
   #phase: "idle" | "waiting" | "ended" = "idle";
-  #unread: ConnectionEvent | undefined;
+  #unread: SightEvent | undefined;
+  /** What the reader knows: who is blind. */
+  #isBlind = false;
+  #isFleetBlind = false;
   #read: Promise<void> | undefined;
   #controller!: ReadableStreamDefaultController<
-    StoredFleetEvent | ConnectionEvent
+    StoredFleetEvent
   >;
 
   /**
@@ -49,8 +56,8 @@ export class ConnectionEvents {
     }, { highWaterMark: 0 });
   }
 
-  /** Adds an event of the connection. */
-  add(event: ConnectionEvent) {
+  /** Adds an event of the sight. */
+  add(event: SightEvent) {
     switch (this.#phase) {
       case "waiting":
         return this.#deliver(event);
@@ -73,7 +80,7 @@ export class ConnectionEvents {
       const { done, value } = await this.#fleetEvents.read();
       this.#read = undefined;
       if (this.#phase === "ended") return;
-      if (!done) return this.#deliver(value);
+      if (!done) return this.#onFleetEvent(value);
       this.#end();
       this.#controller.close();
     } catch (error) {
@@ -83,7 +90,26 @@ export class ConnectionEvents {
     }
   }
 
-  #deliver(event: StoredFleetEvent | ConnectionEvent) {
+  #onFleetEvent(event: StoredFleetEvent) {
+    if (this.#isNews(event)) return this.#enqueue(event);
+    if (this.#phase === "waiting") this.#read = this.#readFleet();
+  }
+
+  #isNews({ type }: StoredFleetEvent): boolean {
+    const wasBlind = this.#isFleetBlind;
+    if (type === "blind") this.#isFleetBlind = true;
+    if (type !== "sees") return true;
+    this.#isFleetBlind = false;
+    return wasBlind && !this.#isBlind;
+  }
+
+  #deliver(event: SightEvent) {
+    this.#isBlind = event.type === "blind";
+    if (!this.#isBlind) this.#isFleetBlind = false;
+    this.#enqueue(event);
+  }
+
+  #enqueue(event: StoredFleetEvent) {
     // before enqueue(), which pulls at once if another read waits
     this.#phase = "idle";
     this.#controller.enqueue(event);

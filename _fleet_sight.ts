@@ -1,0 +1,185 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * Whether a watcher believes what it sees. If a large part of a fleet falls silent
+ * at once, the cause is probably what lies between: then nobody is reported until
+ * that is over, or has lasted for long. The idea is Eureka's self-preservation.
+ *
+ * It is asked before verdicts: whenever somebody is silent, and at each tick while
+ * it is blind.
+ *
+ * | phase | too many are silent | few are silent | `blindFor` is over | `reset()` |
+ * | --- | --- | --- | --- | --- |
+ * | `seeing` | → `blind`, reports it: no verdicts | verdicts | verdicts | |
+ * | `blind` | no verdicts | → `seeing`, reports it: everybody has a fresh timeout | → `seeing`, reports it: verdicts | → `seeing`, reports it |
+ *
+ * `blindFor` counts from when it went blind first: it goes on if it is blind again
+ * before verdicts were believed, or a calm time has passed. So an outage that comes
+ * and goes keeps nobody back for ever.
+ *
+ * @module
+ */
+
+import type { SightEvent } from "./fleet.ts";
+
+/** Under so many workers, a share says nothing. */
+const LEAST_WORKERS = 10;
+/** After so many timeouts without doubt, it is calm. */
+const CALM_TIMEOUTS = 2;
+/** It is blind for so many timeouts at most, by default. */
+const DEFAULT_TIMEOUTS = 10;
+
+/** The workers of a watch that are waited for. */
+export interface WatchedWorkers {
+  /** How many would go down within half a timeout, if nothing more is heard. */
+  silent: number;
+  /** How many are waited for. */
+  watched: number;
+}
+
+/** A watch whose workers count. */
+export interface SightedWatch {
+  /** Counts its workers. */
+  countWorkers(): WatchedWorkers;
+  /** Gives everybody a fresh timeout. */
+  refresh(): void;
+}
+
+/** Options of {@linkcode FleetSight}. */
+export interface FleetSightOptions {
+  /**
+   * No verdicts above this share of silent workers.
+   *
+   * @default {1} which is never
+   */
+  blindAbove?: number | undefined;
+  /** The longest time without verdicts, in milliseconds; by default some timeouts. */
+  blindFor?: number | undefined;
+}
+
+/** The key of an option that hands one sight to several fleets. */
+export const SIGHT = Symbol("sight");
+
+/** Whether the watches of one fleet believe what they see. */
+export class FleetSight {
+  /** Receives `blind` and `sees`. */
+  onEvent: (event: SightEvent) => void = () => {};
+  readonly #blindAbove: number;
+  readonly #blindFor: number | undefined;
+  readonly #watches = new Set<SightedWatch>();
+  #phase: "seeing" | "blind" = "seeing";
+  /** The time that passed between calls: it never goes back, whatever the wall clock does. */
+  #now = 0;
+  #wall = Infinity;
+  /** When the workers were last counted while it was blind. */
+  #countedAt = 0;
+  /** When it went blind first; undefined if that is over. */
+  #began: number | undefined;
+  /** When it saw again. */
+  #sawAt = 0;
+
+  constructor({ blindAbove = 1, blindFor }: FleetSightOptions) {
+    this.#blindAbove = blindAbove;
+    this.#blindFor = blindFor;
+  }
+
+  get isBlind(): boolean {
+    return this.#phase === "blind";
+  }
+
+  /** Counts the workers of a watch from now on. */
+  add(watch: SightedWatch) {
+    this.#watches.add(watch);
+  }
+
+  /** A watch has ended. */
+  remove(watch: SightedWatch) {
+    this.#watches.delete(watch);
+  }
+
+  /**
+   * Whether those who are silent now are to be reported.
+   *
+   * @param wall The wall clock.
+   * @param timeout The longest timeout of a worker.
+   * @param period The time between two calls of one watch.
+   */
+  believes(wall: number, timeout: number, period: number): boolean {
+    if (this.#blindAbove >= 1) return true;
+    this.#now += Math.max(wall - this.#wall, 0);
+    this.#wall = wall;
+    return this.#phase === "blind"
+      ? this.#staysBlind(timeout, period)
+      : this.#keepsSeeing(timeout);
+  }
+
+  /** Everybody has a fresh timeout for another reason. */
+  reset() {
+    this.#began = undefined;
+    if (this.#phase === "blind") this.#see();
+  }
+
+  /** A watch waits for nobody any more. */
+  onIdle() {
+    if (this.#phase !== "blind") return;
+    if (this.#countWorkers().watched === 0) this.reset();
+  }
+
+  #keepsSeeing(timeout: number): boolean {
+    const workers = this.#countWorkers();
+    if (!this.#areTooMany(workers)) {
+      this.#began = undefined;
+      return true;
+    }
+    const isCalm = this.#now - this.#sawAt >= CALM_TIMEOUTS * timeout;
+    if (isCalm) this.#began = undefined;
+    this.#began ??= this.#now;
+    if (this.#isOver(timeout)) return true;
+    this.#phase = "blind";
+    this.#countedAt = this.#now;
+    this.onEvent({
+      ...{ type: "blind", time: Date.now(), reason: "share", ...workers },
+    });
+    return false;
+  }
+
+  #staysBlind(timeout: number, period: number): boolean {
+    // several watches ask in turn, and each count looks at all workers
+    if (this.#now - this.#countedAt < period / 2) return false;
+    this.#countedAt = this.#now;
+    if (!this.#areTooMany(this.#countWorkers())) {
+      this.#see();
+      for (const watch of this.#watches) watch.refresh();
+      return false;
+    }
+    if (!this.#isOver(timeout)) return false;
+    this.#see();
+    return true;
+  }
+
+  #see() {
+    this.#phase = "seeing";
+    this.#sawAt = this.#now;
+    this.onEvent({ type: "sees", time: Date.now() });
+  }
+
+  #isOver(timeout: number): boolean {
+    const blindFor = this.#blindFor ?? DEFAULT_TIMEOUTS * timeout;
+    return this.#now - this.#began! >= blindFor;
+  }
+
+  #countWorkers(): WatchedWorkers {
+    const sum = { silent: 0, watched: 0 };
+    for (const watch of this.#watches) {
+      const { silent, watched } = watch.countWorkers();
+      sum.silent += silent;
+      sum.watched += watched;
+    }
+    return sum;
+  }
+
+  #areTooMany({ silent, watched }: WatchedWorkers): boolean {
+    return watched >= LEAST_WORKERS && silent > this.#blindAbove * watched;
+  }
+}
