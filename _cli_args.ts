@@ -5,6 +5,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type AliveSource, parseAliveSource } from "./_cli_alive.ts";
 import { type CheckTarget, parseCheckTarget } from "./_cli_check.ts";
+import { parsePattern } from "./_cli_grep.ts";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import {
   checkFlags,
@@ -44,6 +45,8 @@ export interface Settings {
   once: boolean;
   /** Whether the command gets a terminal. */
   tty: boolean;
+  /** What the lines contain that are signs of life, if not all are. */
+  grep: RegExp | undefined;
   /** What shows that a silent command is alive, if anything does. */
   alive: AliveSource | undefined;
   /** Where the health is served, if it is. */
@@ -151,6 +154,7 @@ function toSettings(
     stats: flags.stats === true,
     once: flags.once === true,
     tty: flags.tty === true,
+    grep: flags.grep === undefined ? undefined : parsePattern(flags.grep),
     alive: flags["alive-if"] === undefined
       ? undefined
       : parseAliveSource(flags["alive-if"]),

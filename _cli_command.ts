@@ -4,6 +4,7 @@
 
 import { AliveProbe } from "./_cli_alive.ts";
 import type { Settings } from "./_cli_args.ts";
+import { LineFilter } from "./_cli_grep.ts";
 import {
   forwardOutput,
   type GuardContext,
@@ -48,9 +49,14 @@ export async function guardCommand(
   }
   const probe = createProbe(settings, output);
   const { observers, onSilence, gaps } = await openObservers(context);
+  const forward = ({ from, bytes }: CommandOutput) => {
+    observers.onChunk(bytes);
+    return output.forward(from, bytes);
+  };
+  const attempt = { settings, shutdown, observers, probe, forward };
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
-      () => start(startCommand, { settings, shutdown, observers, probe }),
+      () => start(startCommand, attempt),
       {
         timeout,
         maxRestarts: retries,
@@ -65,10 +71,9 @@ export async function guardCommand(
     );
     forwardHeartbeats(heartbeats, observers);
     try {
-      await forwardOutput(results, ({ from, bytes }: CommandOutput) => {
+      await forwardOutput(results, (chunk: CommandOutput) => {
         observers.onProgress();
-        observers.onChunk(bytes);
-        return output.forward(from, bytes);
+        return forward(chunk);
       }, shutdown.killNow);
       return 0;
     } catch (error) {
@@ -93,22 +98,26 @@ interface StartContext {
   shutdown: Shutdown;
   observers: GuardObservers;
   probe: AliveProbe | undefined;
+  /** Passes output on. */
+  forward: (chunk: CommandOutput) => Promise<void>;
 }
 
 /** Starts the command once. */
 function start(
   startCommand: CommandModules["startCommand"],
-  { settings, shutdown, observers, probe }: StartContext,
+  { settings, shutdown, observers, probe, forward }: StartContext,
 ) {
   const { command: [command = "", ...args], timeout } = settings;
   const { signal } = shutdown;
   const ended = Promise.withResolvers<void>();
+  const filter = settings.grep && new LineFilter(settings.grep);
   const options: StartCommandOptions & ProcessTreeHook & TerminalOption = {
     [ON_START](tree, beat) {
       shutdown.onCommandStarted(tree, ended.promise);
       observers.onStarted();
       probe?.watch(tree, () => {
         beat();
+        filter?.onSign();
         observers.onProgress();
       }, ended.promise);
     },
@@ -125,7 +134,7 @@ function start(
   };
   const worker = startCommand(command, options);
   worker.finished.then(ended.resolve);
-  return worker;
+  return filter ? filter.apply(worker, forward) : worker;
 }
 
 function getTerminalSize(): TerminalSize {

@@ -29,10 +29,11 @@ Limits and lines:
                         otherwise the notices on standard error
   --help, --version     print this, or the version
 
-Signs of life, of a command, besides its output:
-  --alive-if cpu|FILE   the CPU time that it and its children use, or a change of a file
-                        (needs --allow-read)
-  --tty                 run it in a terminal, as many programs print in large blocks otherwise;
+Signs of life, of a command and of a pipe:
+  --grep REGEX          only lines that match are signs of life; all are passed on
+  --alive-if cpu|FILE   a command, besides its output: the CPU time that it and its children use,
+                        or a change of a file (needs --allow-read)
+  --tty                 a command: run it in a terminal, as many programs print in large blocks otherwise;
                         its two outputs become one (Linux only, needs 'script' of util-linux)
 
 Restarts, of a command and of the demo:

@@ -25,9 +25,10 @@ const WORDS = {
 
 type Words = typeof WORDS[keyof typeof WORDS];
 
-function findWords({ mode, alive }: Settings): Words {
+function findWords({ mode, grep, alive }: Settings): Words {
   const words = WORDS[mode === "pipe" ? "pipe" : "command"];
-  return alive ? { ...words, noun: "sign of life" } : words;
+  if (alive) return { ...words, noun: "sign of life" };
+  return grep ? { ...words, noun: "matching line" } : words;
 }
 
 /**
@@ -86,9 +87,13 @@ export class NoticeReporter implements GuardObserver {
   #reportStall(elapsed: number) {
     const { mode, timeout, command: [command] } = this.#settings;
     const subject = mode === "pipe" ? "standard input" : `'${command}'`;
-    const text = `${subject} was silent for ${
+    const { noun, outcome } = this.#words;
+    const silence = noun === "matching line"
+      ? "had no matching line"
+      : "was silent";
+    const text = `${subject} ${silence} for ${
       formatDuration(timeout)
-    }: ${this.#words.outcome}`;
+    }: ${outcome}`;
     this.#output.notify("stalled", text, { silence: elapsed, timeout });
   }
 }

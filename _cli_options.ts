@@ -34,6 +34,7 @@ const VALUED = {
   timeout: ["limit", ALL],
   runtime: ["limit", LOCAL],
   retries: ["count", RESTARTED],
+  grep: ["text", GUARDS],
   "alive-if": ["text", COMMAND],
   interval: ["duration", DEMO],
   work: ["duration", DEMO],

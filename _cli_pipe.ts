@@ -8,6 +8,7 @@ import {
   openObservers,
   runGuarded,
 } from "./_cli_guard.ts";
+import { LineMatcher } from "./_cli_grep.ts";
 import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import type { HeartbeatMonitor } from "./monitor.ts";
 
@@ -16,11 +17,17 @@ export async function guardPipe(
   context: GuardContext,
   Monitor: typeof HeartbeatMonitor,
 ): Promise<number> {
-  const { settings: { timeout }, output, shutdown: { signal } } = context;
+  const { settings: { timeout, grep }, output, shutdown: { signal } } = context;
   const { observers, onSilence, gaps } = await openObservers(context);
   const run = async () => {
+    const matcher = grep && new LineMatcher(grep);
     const monitor = new Monitor<Uint8Array>({
       timeout,
+      isHeartbeat(bytes) {
+        const isSign = matcher?.test(bytes) ?? true;
+        if (isSign) observers.onProgress();
+        return isSign;
+      },
       onSilence,
       observe: gaps,
     });
@@ -28,7 +35,6 @@ export async function guardPipe(
     observers.onStarted();
     try {
       await forwardOutput(input, (bytes: Uint8Array) => {
-        observers.onProgress();
         observers.onChunk(bytes);
         return output.forward("stdout", bytes);
       }, signal);

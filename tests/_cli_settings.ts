@@ -19,6 +19,7 @@ export const DEFAULTS: Settings = {
   stats: false,
   once: false,
   tty: false,
+  grep: undefined,
   alive: undefined,
   health: undefined,
   ping: undefined,
@@ -54,6 +55,7 @@ export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
     args: ["--ping-plain", `--ping=${PING}`, "--ping-every=5m"],
     settings: { ping: { url: PING, every: 300_000, isPlain: true } },
   },
+  { modes: GUARDS, args: ["--grep", "^\\d+%"], settings: { grep: /^\d+%/ } },
   { modes: COMMAND, args: ["--tty"], settings: { tty: true } },
   {
     modes: COMMAND,
@@ -84,6 +86,12 @@ export const WRONG: (Given & { message: string })[] = [
     args: [`--ping=${PING}`],
     message: "--ping is not for this use: it goes with -- COMMAND and - only",
   },
+  ...["(", "[", "a**"].map((pattern) => ({
+    modes: GUARDS,
+    args: [`--grep=${pattern}`],
+    message:
+      `invalid value '${pattern}' for --grep: it takes a regular expression of JavaScript: `,
+  })),
   {
     modes: COMMAND,
     args: ["--alive-if="],
@@ -111,7 +119,7 @@ export const SWITCHES = "cpu once tty quiet json stats ping-plain help version"
 
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
-  ..."timeout runtime retries alive-if".split(" "),
+  ..."timeout runtime retries grep alive-if".split(" "),
   ..."interval work hang-after health".split(" "),
   ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,

@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { parseArguments, type Settings } from "../_cli_args.ts";
 import { NoticeReporter } from "../_cli_notices.ts";
@@ -55,6 +55,31 @@ Deno.test("NoticeReporter reports the first output after a stall", async () => {
   reporter.onProgress();
   await output.flush();
   assertEquals(texts.stderr, "heartbeat: output again after 10s\n");
+});
+
+Deno.test("NoticeReporter names what counts as a sign of life", async () => {
+  const rows = [
+    [
+      ["--grep=x", "--", "make"],
+      "matching line",
+      "'make' had no matching line",
+    ],
+    [["--grep=x", "-"], "matching line", "standard input had no matching line"],
+    [["--alive-if=cpu", "--", "make"], "sign of life", "'make' was silent"],
+  ] as const;
+  for (const [args, noun, verdict] of rows) {
+    using time = new FakeTime();
+    const { reporter, output, texts } = createReporter(...args);
+    reporter.onSilence({ ...silent, ...seen });
+    await time.tickAsync(997);
+    reporter.onProgress();
+    reporter.onEvent(stalled);
+    await output.flush();
+    const [notice, again, stall] = texts.stderr.split("\n");
+    assertStringIncludes(notice!, `no ${noun} for 5s, `);
+    assertEquals(again, `heartbeat: ${noun} again after 6s`);
+    assertStringIncludes(stall!, `heartbeat: ${verdict} for 10s: `);
+  }
 });
 
 Deno.test("NoticeReporter reports a restart, and what did not end before it", async () => {

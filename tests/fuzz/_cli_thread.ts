@@ -37,8 +37,8 @@ function assertUses(settings: Settings) {
     assert(mode === "demo" || mode === "command", mode);
     assert(health.port <= 65_535 && health.hostname !== "");
   }
+  assert(isGuard || !ping && !settings.grep, mode);
   if (ping) {
-    assert(isGuard, mode);
     assert(ping.every > 0 && /^https?:$/.test(new URL(ping.url).protocol));
   }
   if (mode === "demo") return;
@@ -88,6 +88,7 @@ const MESSAGE = new RegExp(
     "^--[a-z-]+( '.*')? is not for this use: it goes with (the demo|-- COMMAND|fleet)",
     "^missing URL or FILE: check needs one, as in ",
     "^unexpected argument '.*': check takes one URL or FILE$",
+    "^invalid value '.*' for --grep: it takes a regular expression of JavaScript: [^:]+$",
     "^missing --(nats URL|ping URL|name NAME): ",
     "^invalid value for --(nats: it takes|ping: it must be) a URL",
     "^invalid value '.*' for --health: it takes a port",
@@ -126,7 +127,8 @@ function playWrong(maker: ArgumentMaker): Play {
 
 function playNoise(maker: ArgumentMaker): Play {
   const tail = () => maker.chance(0.3) ? ["--", ...maker.noise()] : [];
-  const args = [...maker.noise(), ...tail()];
+  const word = maker.chance(0.1) ? ["check"] : [];
+  const args = [...word, ...maker.noise(), ...tail()];
   const check = () => {
     const answer = ask(args);
     if (answer instanceof UsageError) {

@@ -3,8 +3,10 @@
 // What counts as a sign of life of a guarded command, in real time.
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
 import {
   assertEnds,
+  type CliOptions,
   forEachRow,
   runCli,
   startCli,
@@ -53,6 +55,61 @@ testSideBySide("--alive-if", {
     assertEquals(code, 124);
     const reported = stderr.match(/^heartbeat: cannot see whether .*$/gm);
     assertEquals(reported?.length, 1, stderr);
+  },
+});
+
+testSideBySide("--grep", {
+  async "ends a command whose other output goes on, and passes all of it on"() {
+    const turn = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done";
+    await forEachRow([
+      [turn, {}, /^1\n2\n3\n4\n/],
+      // more than is read
+      ["exec yes", { redirect: "> /dev/null" }, /^$/],
+    ] as [string, CliOptions, RegExp][], async ([script, options, printed]) => {
+      const args = ["--timeout=2s", "--grep=^x", ...shell(script)];
+      const { code, stdout, stderr } = await runCli(args, {
+        allowRun: true,
+        ...options,
+      });
+      assertEquals(code, 124, stderr);
+      assertMatch(stdout, printed);
+      assertMatch(
+        stderr,
+        /^heartbeat: no matching line for 1s, it will be ended at 2s\nheartbeat: 'sh' had no matching line for 2s: ended\n$/,
+      );
+    });
+  },
+
+  async "keeps a command alive by lines that match"() {
+    const script =
+      "for i in 1 2 3 4; do echo step $i; for j in 1 2 3; do echo noise >&2; sleep 0.3; done; done";
+    const { code, stdout, stderr } = await runCli(
+      ["--timeout=3s", "--grep=^step \\d$", ...shell(script)],
+    );
+    assertEquals([code, stdout, stderr], [
+      0,
+      "step 1\nstep 2\nstep 3\nstep 4\n",
+      "noise\n".repeat(12),
+    ]);
+  },
+
+  async "ends a pipe whose other input goes on"() {
+    const cli = startCli(["--timeout=2s", "--grep=x", "-"], {
+      input: "written",
+    });
+    let isOver = false;
+    cli.ended.then(() => isOver = true);
+    for (let i = 0; !isOver; i++) {
+      await cli.write(`${i}\n`).catch(() => {});
+      await delay(100);
+    }
+    const { code, stdout, stderr } = await cli.ended;
+    assertEquals(code, 124);
+    assertMatch(stdout, /^0\n1\n2\n/);
+    assertMatch(
+      stderr,
+      /heartbeat: standard input had no matching line for 2s: /,
+    );
   },
 });
 

@@ -1,0 +1,129 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+/** Output of which only some lines are signs of life. */
+
+import { UsageError } from "./_cli_values.ts";
+import type { CommandOutput } from "./_command_types.ts";
+import { isResultBeat } from "./_result_beats.ts";
+import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
+
+/** How much of a line is looked at, in characters. */
+const MAX_LINE = 65_536;
+
+/** A line ends with it. A progress bar goes back to the start of its line. */
+const LINE_END = /\r\n|\r|\n/;
+
+/**
+ * Reads a regular expression.
+ *
+ * @throws {UsageError} If it is none.
+ */
+export function parsePattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    const why = (error as Error).message.split(": ").at(-1);
+    throw new UsageError(
+      `invalid value '${text}' for --grep: it takes a regular expression of JavaScript: ${why}`,
+    );
+  }
+}
+
+/** Finds lines in one stream of bytes. It keeps the beginning of the last line only. */
+export class LineMatcher {
+  readonly #pattern: RegExp;
+  readonly #decoder = new TextDecoder();
+  #rest = "";
+
+  /** @param pattern What a line contains. */
+  constructor(pattern: RegExp) {
+    this.#pattern = pattern;
+  }
+
+  /** Whether one of the lines that end in this chunk matches. */
+  test(bytes: Uint8Array): boolean {
+    const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
+    const lines = text.split(LINE_END);
+    this.#rest = lines.pop()!.slice(0, MAX_LINE);
+    return lines.some((line) => this.#pattern.test(line.slice(0, MAX_LINE)));
+  }
+}
+
+/**
+ * Makes those lines of a command that match its signs of life, and its other
+ * output none. The supervisor of the command gets the chunks with such lines.
+ */
+export class LineFilter {
+  readonly #matchers: Record<CommandOutput["from"], LineMatcher>;
+  /** Whether there was a sign of life since the last heartbeat. */
+  #hasSign = false;
+  /** Whether there was other output since then, which the heartbeat stands for. */
+  #hasOther = false;
+
+  /** @param pattern What a line contains. */
+  constructor(pattern: RegExp) {
+    this.#matchers = {
+      stdout: new LineMatcher(pattern),
+      stderr: new LineMatcher(pattern),
+    };
+  }
+
+  /** There was a sign of life that is no output. */
+  onSign() {
+    this.#hasSign = true;
+  }
+
+  /**
+   * Gives what the supervisor watches instead of the command.
+   *
+   * @param command Its streams.
+   * @param forward Takes the chunks that are no signs of life.
+   */
+  apply(
+    { results, heartbeats, finished }: WorkerStreams<CommandOutput>,
+    forward: (chunk: CommandOutput) => Promise<void>,
+  ): WorkerStreams<CommandOutput> {
+    return {
+      results: this.#filterResults(results.getReader(), forward),
+      heartbeats: heartbeats.pipeThrough(
+        new TransformStream<Heartbeat, Heartbeat>({
+          transform: (beat, controller) => {
+            if (this.#isSign(beat)) controller.enqueue(beat);
+          },
+        }),
+      ),
+      finished,
+    };
+  }
+
+  #filterResults(
+    reader: ReadableStreamDefaultReader<CommandOutput>,
+    forward: (chunk: CommandOutput) => Promise<void>,
+  ) {
+    return new ReadableStream<CommandOutput>({
+      pull: async (controller) => {
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) return controller.close();
+          if (this.#matchers[value.from].test(value.bytes)) {
+            this.#hasSign = true;
+            return controller.enqueue(value);
+          }
+          this.#hasOther = true;
+          await forward(value);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  /**
+   * Whether a heartbeat is a sign of life. Without any output it is the first one,
+   * or the command waits for its consumer.
+   */
+  #isSign(beat: Heartbeat) {
+    const isSign = this.#hasSign || !this.#hasOther && !isResultBeat(beat);
+    this.#hasSign = this.#hasOther = false;
+    return isSign;
+  }
+}

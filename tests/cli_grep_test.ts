@@ -1,0 +1,137 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { LineFilter, LineMatcher } from "../_cli_grep.ts";
+import type { CommandOutput } from "../_command_types.ts";
+import { markResultBeat } from "../_result_beats.ts";
+import type { Heartbeat, WorkerStreams } from "../_worker_types.ts";
+import { createSource, readAll } from "./_help.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("LineMatcher finds lines, however they are split into chunks", () => {
+  const rows: [RegExp, string[], boolean[]][] = [
+    [/b/, ["abc\n", "b", "\n"], [true, false, true]],
+    [/^step \d$/, ["st", "ep 1", "\nstep ", "2\n"], [false, false, true, true]],
+    [/^step \d$/, ["step 12\n", "a step 1\n"], [false, false]],
+    // a progress bar
+    [/^50%$/, ["49%\r50", "%\r", "\r\n"], [false, true, false]],
+    [/^a$/, ["x\na\ny\n", "x\r\na\r\n"], [true, true]],
+    // no line of one is a line of the next
+    [/ab/, ["a\n", "b\n"], [false, false]],
+    [/^$/, ["", "\n"], [false, true]],
+  ];
+  for (const [pattern, chunks, expected] of rows) {
+    const matcher = new LineMatcher(pattern);
+    const found = chunks.map((chunk) => matcher.test(bytes(chunk)));
+    assertEquals(found, expected, `${pattern}`);
+  }
+});
+
+Deno.test("LineMatcher takes characters that are split into chunks", () => {
+  const matcher = new LineMatcher(/^日本$/);
+  const found = [...bytes("日本\n")]
+    .map((byte) => matcher.test(new Uint8Array([byte])));
+  assertEquals(found, [...Array(6).fill(false), true]);
+});
+
+Deno.test("LineMatcher looks at the first 65,536 characters of a line", () => {
+  const matcher = new LineMatcher(/x/);
+  const long = bytes("a".repeat(40_000));
+  assertEquals([long, long, bytes("x\n")].map((chunk) => matcher.test(chunk)), [
+    ...[false, false],
+    false,
+  ]);
+  assertEquals(matcher.test(bytes(`${"a".repeat(65_535)}x\n`)), true);
+  assertEquals(matcher.test(bytes(`${"a".repeat(65_536)}x\n`)), false);
+  assertEquals(matcher.test(bytes("x\n")), true);
+});
+
+function createFilter() {
+  const results = createSource<CommandOutput>();
+  const heartbeats = createSource<Heartbeat>();
+  const forwarded: string[] = [];
+  const filter = new LineFilter(/!/);
+  const command: WorkerStreams<CommandOutput> = {
+    results: results.stream,
+    heartbeats: heartbeats.stream,
+    finished: Promise.resolve(),
+  };
+  const watched = filter.apply(command, ({ bytes }) => {
+    forwarded.push(new TextDecoder().decode(bytes));
+    return Promise.resolve();
+  });
+  let seq = 0;
+  return {
+    ...{ filter, results, heartbeats, forwarded, watched },
+    print: (text: string, from: CommandOutput["from"] = "stdout") =>
+      results.controller.enqueue({ from, bytes: bytes(text) }),
+    beat(isOfResults = false) {
+      const heartbeat = { worker: "make", seq: ++seq, time: 0 };
+      if (isOfResults) markResultBeat(heartbeat);
+      heartbeats.controller.enqueue(heartbeat);
+    },
+  };
+}
+
+/** Lets the streams run. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("LineFilter gives the lines that match, and forwards the others in between", async () => {
+  const { print, results, watched, forwarded } = createFilter();
+  const seen = readAll(watched.results);
+  print("a\nb!\n");
+  print("c\n");
+  // one line, of one stream
+  print("d", "stderr");
+  print("!\n", "stdout");
+  print("!\n", "stderr");
+  await settle();
+  results.controller.close();
+  await settle();
+  const texts = seen.chunks.map(({ bytes }) => new TextDecoder().decode(bytes));
+  assertEquals(texts, ["a\nb!\n", "!\n", "!\n"]);
+  assertEquals([forwarded, seen.end], [["c\n", "d"], "closed"]);
+});
+
+Deno.test("LineFilter drops the heartbeats that stand for other output only", async () => {
+  const { filter, print, beat, watched } = createFilter();
+  const seen = readAll(watched.heartbeats);
+  readAll(watched.results);
+  const steps: [what: string, isSign: boolean, happens: () => void][] = [
+    ["the start", true, () => {}],
+    ["a line that matches", true, () => print("!\n")],
+    ["another line", false, () => print("a\n")],
+    ["both", true, () => (print("!\n"), print("a\n"))],
+    ["another sign of life", true, () => (print("a\n"), filter.onSign())],
+    ["a slow consumer", true, () => {}],
+  ];
+  for (const [what, isSign, happens] of steps) {
+    const before = seen.chunks.length;
+    happens();
+    await settle();
+    beat();
+    await settle();
+    assertEquals(seen.chunks.length - before, +isSign, what);
+  }
+  const before = seen.chunks.length;
+  beat(true);
+  await settle();
+  assertEquals(seen.chunks.length, before, "results that nobody has read");
+});
+
+Deno.test("LineFilter passes a cancellation on, and an error", async () => {
+  const reason = new Error("stop");
+  const cancelled = createFilter();
+  await cancelled.watched.results.cancel(reason);
+  await cancelled.watched.heartbeats.cancel(reason);
+  await settle();
+  assertEquals(cancelled.results.cancelled, reason);
+  assertEquals(cancelled.heartbeats.cancelled, reason);
+
+  const failed = createFilter();
+  const seen = readAll(failed.watched.results);
+  failed.results.controller.error(reason);
+  await settle();
+  assertEquals(seen.end, reason);
+});
