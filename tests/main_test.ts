@@ -221,7 +221,7 @@ Deno.test({
 
 /** Says what signal it got; a shell reports the end of its child on stderr. */
 const TRAPS =
-  'exec 2>/dev/null; for name in INT TERM HUP; do trap "echo got $name; exit" $name; done; echo ready; while :; do sleep 0.05; done';
+  'exec 2>/dev/null; for name in INT TERM HUP; do trap "echo got $name; exit 129" $name; done; echo ready; while :; do sleep 0.05; done';
 
 testPosix(
   "heartbeat passes SIGINT, SIGTERM and SIGHUP on, and ends by them",
