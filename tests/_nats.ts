@@ -289,13 +289,20 @@ export async function startWatcher(
     env,
   );
   await waitUntil(() => watcher.lines.length > 0, "the watcher prints");
-  const events = () => watcher.lines.map((line) => JSON.parse(line));
+  const events: { type: string; worker: string }[] = [];
+  /** Parses each line once, however often somebody looks. */
+  function read() {
+    while (events.length < watcher.lines.length) {
+      events.push(JSON.parse(watcher.lines[events.length]!));
+    }
+    return events;
+  }
   return {
     ...watcher,
     [Symbol.asyncDispose]: watcher[Symbol.asyncDispose],
     /** The workers of all events of this type, sorted. */
     reported: (type: string): string[] =>
-      events().filter((event) => event.type === type)
+      read().filter((event) => event.type === type)
         .map(({ worker }) => worker).sort(),
   };
 }
