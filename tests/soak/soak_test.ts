@@ -11,7 +11,7 @@ import { trackLeftovers } from "./_leftovers.ts";
 import { Lives } from "./_lives.ts";
 
 /** `deno task soak` takes ten minutes. */
-const SECONDS = Number(Deno.env.get("SOAK_SECONDS") ?? 8);
+const SECONDS = Number(Deno.env.get("SOAK_SECONDS") ?? 5);
 const SEED = Number(Deno.env.get("SEED") ?? Date.now());
 /** How many are alive at once. */
 const WORKERS = 1_000;
