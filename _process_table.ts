@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-/** Runs a command and returns what it prints; rejects if there is no such command. */
+/** Runs a command and returns what it prints; it may reject if there is no such command. */
 export type RunCommand = (command: string, args: string[]) => Promise<string>;
 
 /** What is known of a process group. */
@@ -40,8 +40,8 @@ function parseStat(line: string): Entry[] {
 
 /** Parses a CPU time as `ps` prints it, `[[days-]hours:]minutes:seconds`. */
 function parseTime(text: string): number {
-  const [time = "", days = 0] = text.split("-").reverse();
-  const seconds = time.split(":").reduce((sum, part) => sum * 60 + +part, 0);
+  const [time, days = 0] = text.split("-").reverse();
+  const seconds = time!.split(":").reduce((sum, part) => sum * 60 + +part, 0);
   return (Number(days) * 86_400 + seconds) * 1_000;
 }
 

@@ -66,8 +66,8 @@ export class StreamGuard<T> {
 
   /** Errors the stream, and cancels its source with the same error. */
   fail(error: unknown) {
-    if (this.#phase === "ended") return;
     this.#end("error", error);
+    // does nothing if it has ended
     this.#reader.cancel(error).catch(() => {});
   }
 

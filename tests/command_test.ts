@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { ON_START, type ProcessTreeHook } from "../_process_tree.ts";
 import {
   CommandError,
   startCommand,
@@ -87,6 +88,33 @@ testPosix(
       startShell("exec >&- 2>&-; read _; exit 3", { killAfter: 1 }),
     );
     assertEquals(((await outcome).error as CommandError).code, 3);
+  },
+);
+
+// how it starts
+
+Deno.test("startCommand starts nothing when it is aborted or cancelled in the turn of the call", async () => {
+  for (const isAborted of [true, false]) {
+    const aborter = new AbortController();
+    let isStarted = false;
+    const hook: ProcessTreeHook = { [ON_START]: () => isStarted = true };
+    const { signal } = aborter;
+    const command = startCommand(Deno.execPath(), { signal, ...hook });
+    if (isAborted) aborter.abort();
+    else await command.results.cancel();
+    await command.finished;
+    assertEquals(isStarted, false);
+  }
+});
+
+testPosix(
+  "startCommand beats when whoever watches the process tree saw progress",
+  async () => {
+    const hook: ProcessTreeHook = { [ON_START]: (_, beat) => beat() };
+    const command = startShell("sleep 0.2", { interval: 10, ...hook });
+    const beats = Array.fromAsync(command.heartbeats);
+    await collectOutput(command.results);
+    assertEquals((await beats).length, 2);
   },
 );
 

@@ -6,7 +6,8 @@
 import process from "node:process";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { SpawnOptions } from "../_command_types.ts";
-import { openNodeRuntime } from "../_node_process.ts";
+import { isNode, openNodeRuntime } from "../_node_process.ts";
+import { startCommand } from "../command.ts";
 import { isWindows, replaceProperty } from "./_command.ts";
 import { commandBehaviours } from "./runtimes/command.ts";
 
@@ -70,6 +71,61 @@ Deno.test({
       const error = await assertRejects(() => spawn(command!, OPTIONS), Error);
       assertEquals((error as Error & { code?: string }).code, code);
     }
+  },
+});
+
+Deno.test({
+  name: "openNodeRuntime closes the pipes of a process that nobody reads",
+  ignore: isWindows,
+  async fn() {
+    const { spawn } = await openNodeRuntime();
+    const { stdout, stderr, exited } = await spawn("yes", {
+      ...OPTIONS,
+      args: [],
+    });
+    await Promise.all([stdout.cancel(), stderr.cancel()]);
+    assertEquals((await exited).signal, "SIGPIPE");
+  },
+});
+
+Deno.test({
+  name: "openNodeRuntime writes nothing but bytes to a process",
+  ignore: isWindows,
+  async fn() {
+    const { spawn } = await openNodeRuntime();
+    const child = await spawn("sh", { ...OPTIONS, stdin: "piped" });
+    await assertRejects(
+      () => child.stdin!.getWriter().write("text" as never),
+      TypeError,
+      "Cannot write to a command what is not bytes",
+    );
+    child.kill("SIGINT");
+    await child.exited;
+    await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+  },
+});
+
+Deno.test("isNode is false where there is no process", () => {
+  assertEquals(isNode(), true);
+  using _ = replaceProperty(
+    globalThis as { process?: unknown },
+    "process",
+    undefined,
+  );
+  assertEquals(isNode(), false);
+});
+
+Deno.test({
+  name: "startCommand takes node:child_process where there is no Deno",
+  ignore: isWindows,
+  async fn() {
+    const start = () => {
+      const scope = globalThis as { Deno?: unknown };
+      using _ = replaceProperty(scope, "Deno", undefined);
+      return startCommand("no-such-command");
+    };
+    const error = await assertRejects(() => Array.fromAsync(start().results));
+    assertEquals((error as { code?: string }).code, "ENOENT");
   },
 });
 

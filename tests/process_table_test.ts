@@ -28,6 +28,11 @@ const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
     stat("a", "Z", 7, 2),
     [false, 100],
   ],
+  "the last thread of a zombie has ended": [
+    "linux",
+    stat("a", "Z", 7, 0),
+    [true, 100],
+  ],
   "a name looks like a state": [
     "android",
     stat("a) Z 1 7\n", "S", 7),
@@ -45,6 +50,11 @@ const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
     "    7 Z+ 0:00.01\n  77 Ss 0:01.00\n",
     [true, 10],
   ],
+  "ps prints a line that is no process": [
+    "darwin",
+    "warning: 7 Ss 0:01.00\n",
+    [undefined, undefined],
+  ],
   "ps prints something else": [
     "darwin",
     "usage: ps\n",
@@ -58,6 +68,14 @@ for (const [when, [os, table, expected]] of Object.entries(TABLES)) {
     assertEquals([group?.isDefunct, group?.cpuTime], expected);
   });
 }
+
+Deno.test("readGroup finds an id of any length, and columns of any width", async () => {
+  const run = () => Promise.resolve(" 1234   Ss    0:01.50\n");
+  assertEquals(await readGroup(1234, "darwin", run), {
+    isDefunct: false,
+    cpuTime: 1500,
+  });
+});
 
 Deno.test("readGroup is undefined when the processes cannot be listed", async () => {
   const run = () => Promise.reject(new Error("no ps"));

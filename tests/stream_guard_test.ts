@@ -71,6 +71,45 @@ Deno.test("StreamGuard lets a silence go on after chunks that are no heartbeats"
   assertEquals(seen.end, "silence");
 });
 
+Deno.test("StreamGuard does not end the first window by a chunk that is no heartbeat", async () => {
+  using time = new FakeTime();
+  const source = createSource<string>();
+  const { guard } = createGuard(source.stream, (chunk) => chunk !== "ping");
+  const seen = readAll(guard.readable);
+  source.controller.enqueue("ping");
+  await advance(time, 2 * TIMEOUT - 1, 333);
+  assertEquals([seen.chunks, seen.end], [["ping"], undefined]);
+  await advance(time, 1, 1);
+  assertEquals(seen.end, "first");
+});
+
+Deno.test("StreamGuard takes a second read that waits for no sign of life", async () => {
+  using time = new FakeTime();
+  const source = createSource<number>();
+  const { guard } = createGuard(source.stream);
+  const reader = guard.readable.getReader();
+  const read = () => reader.read().catch((error) => error);
+  const reads = [read()];
+  await advance(time, TIMEOUT / 2);
+  reads.push(read());
+  await advance(time, 1.5 * TIMEOUT);
+  assertEquals(await Promise.all(reads), ["first", "first"]);
+});
+
+Deno.test("StreamGuard drops what arrives in the turn in which it fails", async () => {
+  const source = createSource<number>();
+  const taken: number[] = [];
+  const { guard } = createGuard(source.stream, (n) => taken.push(n) > 0);
+  const seen = readAll(guard.readable);
+  // its read waits
+  await new Promise((resolve) => setTimeout(resolve));
+  source.controller.enqueue(1);
+  guard.fail(FAILURE);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals([seen.chunks, taken], [[], []]);
+  assertStrictEquals(seen.end, FAILURE);
+});
+
 Deno.test("StreamGuard stops its clocks while nobody reads, and however it ends", async () => {
   for (const end of ["close", "error", "cancel", "throw"]) {
     using time = new FakeTime();
@@ -93,8 +132,10 @@ Deno.test("StreamGuard stops its clocks while nobody reads, and however it ends"
     else if (end !== "cancel") {
       assertStrictEquals(await assertRejects(() => reader.read()), FAILURE);
     }
-    guard.fail(new Error("late"));
     assertEquals([end, ends, clock.isEnded], [end, ["end"], true]);
+    if (end === "cancel") assertStrictEquals(source.cancelled, FAILURE);
+    guard.fail(new Error("late"));
+    assertEquals([end, ends], [end, ["end"]]);
     assertEquals(time.next(), false);
   }
 });

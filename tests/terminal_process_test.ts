@@ -1,8 +1,13 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async/deadline";
-import { IN_TERMINAL, type TerminalOption } from "../_terminal_process.ts";
+import type { ProcessRuntime, RunningProcess } from "../_command_types.ts";
+import {
+  IN_TERMINAL,
+  openTerminalRuntime,
+  type TerminalOption,
+} from "../_terminal_process.ts";
 import {
   type CommandError,
   startCommand,
@@ -10,6 +15,61 @@ import {
 } from "../command.ts";
 import { HANG_MS, NEVER_MS, readText, waitForOutcome } from "./_command.ts";
 import { isRunning, waitUntil } from "./_help.ts";
+
+/** Starts a process in a terminal that prints these chunks, and nothing else for now. */
+async function spawnPrinting(...chunks: string[]) {
+  const state = { pulls: 0, args: [] as readonly string[] };
+  const stdout = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      const chunk = chunks[state.pulls++];
+      if (chunk === "end") return controller.close();
+      if (chunk === undefined) return new Promise<void>(() => {});
+      controller.enqueue(new TextEncoder().encode(chunk));
+    },
+  }, { highWaterMark: 0 });
+  const script = { pid: 7, stdout } as RunningProcess;
+  const { spawn } = openTerminalRuntime({
+    spawn(command, { args }) {
+      state.args = [String(command), ...args];
+      return Promise.resolve(script);
+    },
+  } as ProcessRuntime, { columns: 90, rows: 30 });
+  const process = await spawn("make", {
+    ...{ args: [], cwd: undefined, env: undefined },
+    stdin: "null",
+  });
+  return { process, state };
+}
+
+const LONG_LINE = "7".repeat(64);
+const FIRST_LINES: [chunks: string[], pid: number, rest: string][] = [
+  [["12\n", "a"], 12, "a"],
+  [["1", "2", "\nab"], 12, "ab"],
+  [["x12\n"], 7, "x12\n"],
+  [["12x\n"], 7, "12x\n"],
+  [["\n"], 7, "\n"],
+  [["12", "end"], 7, "12"],
+  [[LONG_LINE], 7, LONG_LINE],
+];
+
+for (const [chunks, pid, rest] of FIRST_LINES) {
+  Deno.test(`a process in a terminal has the id ${pid} when it prints ${JSON.stringify(chunks)}`, async () => {
+    const { process } = await spawnPrinting(...chunks);
+    const { value } = await process.stdout.getReader().read();
+    const text = new TextDecoder().decode(value);
+    assertEquals([process.pid, text], [pid, rest]);
+  });
+}
+
+Deno.test("a process in a terminal is started by a shell, and read no further than is asked for", async () => {
+  const { state } = await spawnPrinting("12\n", "a", "b");
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(state.pulls, 1);
+  const [command, option, script, name, words] = state.args;
+  assertEquals([command, option, name], ["sh", "-c", "sh"]);
+  assert(script!.includes("exec script"));
+  assert(words!.endsWith("exec 'make'"));
+});
 
 async function hasScript() {
   try {
