@@ -1,9 +1,11 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { boundAnswer } from "./_bounded_bucket.ts";
 import type {
   FleetStore,
   StoreBucket,
+  StoreBucketEntry,
   StoredFleet,
   StoredRow,
   StoredWorker,
@@ -11,6 +13,12 @@ import type {
 
 /** The server's code for a write to a key that has another revision. */
 const WRONG_REVISION = 10071;
+
+/**
+ * How long the server may take (ms) for the next row when all are read. The client
+ * waits for ever if a bucket is removed meanwhile.
+ */
+const ROW_MS = 5_000;
 
 const encoder = new TextEncoder();
 
@@ -43,14 +51,31 @@ export class NatsStore implements FleetStore {
 
   async load(): Promise<StoredFleet> {
     const workers: StoredRow[] = [];
-    const key = `${this.#prefix}worker.*`;
-    for await (const entry of await this.#bucket.history({ key })) {
+    for (const entry of await this.#readEntries()) {
       if (entry.operation !== "PUT") continue;
       const row = JSON.parse(entry.string()) as StoredWorker;
       workers.push({ ...row, position: entry.revision });
     }
     const acknowledged = await this.#bucket.get(this.#acknowledgedKey);
     return { workers, acknowledged: Number(acknowledged?.string() || 0) };
+  }
+
+  async #readEntries(): Promise<StoreBucketEntry[]> {
+    const key = `${this.#prefix}worker.*`;
+    const history = await this.#bucket.history({ key });
+    const iterator = history[Symbol.asyncIterator]();
+    const entries: StoreBucketEntry[] = [];
+    try {
+      for (;;) {
+        const { done, value } = await boundAnswer(iterator.next(), ROW_MS);
+        if (done) return entries;
+        entries.push(value);
+      }
+    } catch (error) {
+      // the iterator of the official client can be stopped while it waits
+      (history as { stop?(): void }).stop?.();
+      throw error;
+    }
   }
 
   async save(row: StoredWorker, previous: number | undefined) {

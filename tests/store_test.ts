@@ -376,3 +376,29 @@ Deno.test("natsStore keeps what a fleet needs under keys that any name has", asy
   await store.remove("alpha", position!);
   assertEquals((await store.load()).workers.length, names.length - 1);
 });
+
+Deno.test("natsStore waits 5 s for a row, and leaves no timer and no iterator behind", async () => {
+  using time = new VirtualTime();
+  const bucket = new MemoryBucket(Infinity);
+  const connected = bucket.connect();
+  const store = natsStore(connected);
+  const event = { type: "up", worker: "alpha", time: 5 } as const;
+  await store.save({ worker: "alpha", change: 1, event }, undefined);
+  let stopped = 0;
+  const history = connected.history.bind(connected);
+  connected.history = async (options) => {
+    const entries = await history(options);
+    return Object.assign(
+      (async function* () {
+        yield* entries;
+        await new Promise(() => {}); // the bucket was removed
+      })(),
+      { stop: () => stopped++ },
+    );
+  };
+  const loaded = store.load().then(() => "loaded", ({ name }) => name);
+  await time.runUntil(4_999);
+  assertEquals(await Promise.race([loaded, "waits"]), "waits");
+  await time.runUntil(5_000);
+  assertEquals([await loaded, stopped, time.timers], ["TimeoutError", 1, 0]);
+});
