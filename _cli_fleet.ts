@@ -10,7 +10,7 @@ import {
   type FleetViewContext,
   isLive,
 } from "./_cli_fleet_views.ts";
-import { type GroupModules, joinGroup } from "./_cli_group.ts";
+import { ErrorStreak, type GroupModules, joinGroup } from "./_cli_group.ts";
 import {
   type CliConnection,
   connectToServer,
@@ -65,8 +65,8 @@ class FleetReport {
   readonly #isShared: boolean;
   /** Resolves when there is a fleet to show. */
   readonly #view = Promise.withResolvers<FleetView>();
+  readonly #errors = new ErrorStreak();
   #isBlind = false;
-  #problems = 0;
 
   constructor(context: Omit<FleetViewContext, "fleet">) {
     this.#context = context;
@@ -111,16 +111,21 @@ class FleetReport {
   /** This watcher has another share of the partitions. */
   readonly onShare = (held: number, partitions: number) => {
     const event = { type: "share", time: Date.now(), held, partitions };
-    this.#show(event, `${held} of ${partitions} partitions`).catch(() => {});
+    this.#show(event, `${held} of ${partitions} partitions of the fleet`).catch(
+      () => {},
+    );
   };
 
-  /** The memory cannot be reached: at powers of ten only, and not while nothing can be. */
+  /** The memory cannot be reached: not while nothing can be, and not at once. */
   readonly onError = (error: unknown) => {
-    if (this.#isBlind || !/^10*$/.test(`${++this.#problems}`)) return;
-    const { message } = error as Error;
-    const text = `cannot reach the group's memory: ${message}`;
-    this.#reportProblem(text, message);
+    if (this.#isBlind) this.#errors.reset();
+    else if (this.#errors.onError()) this.#reportMemory(error as Error);
   };
+
+  #reportMemory({ message }: Error) {
+    const text = `cannot reach the group's memory: ${message}`;
+    this.#reportProblem(text, text);
+  }
 
   /** Nothing is watched any more; resolves to the exit code. */
   async end(): Promise<number> {

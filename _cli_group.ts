@@ -19,6 +19,12 @@ const LEASE_MS = 10_000;
 /** How long changes of the share are collected (ms): they come one by one. */
 const SHARE_MS = 200;
 
+/** Errors within so many ms of each other belong together: a request may take 5 s. */
+const STREAK_GAP_MS = 10_000;
+
+/** Errors that go on for so long (ms) are reported. */
+const STREAK_MS = 5_000;
+
 /** A bucket, as `@nats-io/kv` has it. */
 type Bucket = LeaseBucket & StoreBucket & {
   /** Its configuration; `ttl` is in milliseconds, 0 for none. */
@@ -112,6 +118,35 @@ async function openBuckets(
     throw new Error(`the bucket ${name}-leases has no TTL, so no lease ends`);
   }
   return { leases, lease, bucket: await kvm.create(`${name}-fleet`) };
+}
+
+/**
+ * Errors that come again and again. One alone says nothing: a request may be lost
+ * with a connection, and each is tried again.
+ */
+export class ErrorStreak {
+  #first = -Infinity;
+  #last = -Infinity;
+  #isReported = false;
+
+  /** An error came; returns whether it is time to report that, once in a streak. */
+  onError(): boolean {
+    const now = Date.now();
+    if (now - this.#last > STREAK_GAP_MS) this.#begin(now);
+    this.#last = now;
+    if (this.#isReported || now - this.#first < STREAK_MS) return false;
+    return this.#isReported = true;
+  }
+
+  /** What came so far has a known reason. */
+  reset() {
+    this.#last = -Infinity;
+  }
+
+  #begin(now: number) {
+    this.#first = now;
+    this.#isReported = false;
+  }
 }
 
 /** Reports changes of the share that come one by one as one. */

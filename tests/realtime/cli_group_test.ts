@@ -147,10 +147,26 @@ async function restartWatcher() {
   assertEquals(events(), ["down w-3", "down w-7"]);
 }
 
+/** Somebody deletes the bucket of the memory. */
+async function loseMemory() {
+  await using setup = await startBroker();
+  await using watcher = startWatcher(setup.broker);
+  await waitUntil(() => watcher.held() === 64);
+  const bucket = await new Kvm(setup.connection).open("ops-fleet");
+  await bucket.destroy();
+  using _workers = startWorkers(setup.connection, ["w-0"]);
+  await watcher.cli.waitFor("stderr", "cannot reach the group's memory: ");
+  await delay(TIMEOUT);
+  // it says so once
+  assertEquals(parseLines(watcher.cli.text("stderr")).length, 1);
+  assertEquals(listEvents([watcher]), []);
+}
+
 test("heartbeat fleet --group shares a fleet, takes over, and remembers", (t) =>
   runSideBySide(t, {
     "a watcher is killed": killWatcher,
     "the only watcher starts again": restartWatcher,
+    "the memory is lost": loseMemory,
   }));
 
 test("heartbeat fleet --group says that the server has no JetStream, and that a lease never ends", async () => {
