@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { isByteBody } from "./_byte_stream.ts";
 import {
   createEventReader,
   isEventStream,
@@ -53,6 +54,7 @@ export interface FetchSilenceEvent extends SilenceEvent<ServerSentEvent> {
   source: string | undefined;
 }
 
+type Send = (signal: AbortSignal) => Promise<Response>;
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
 /** Calls `release()` of a request whose response nobody holds any more. */
@@ -73,7 +75,7 @@ const unread = new FinalizationRegistry<() => void>((release) => release());
 export class GuardedRequest {
   #phase: "connecting" | "reading" | "ended" = "connecting";
   #limits: RequestLimits;
-  #source: string | undefined;
+  #describeSource: () => string | undefined;
   #aborter = new AbortController();
   #firstClock: SilenceClock;
   /** When the request was sent, by the wall clock. */
@@ -82,14 +84,16 @@ export class GuardedRequest {
   #reject!: (reason: unknown) => void;
   #cancelTotal: CancelTimer = () => {};
   #unfollow: () => void = () => {};
+  /** Whether there is a listener on the caller's signal. */
+  #isFollowing = false;
 
   /**
    * @param limits The limits.
-   * @param source Who is watched, for the error.
+   * @param describeSource Says who is watched, for the error.
    */
-  constructor(limits: RequestLimits, source: string | undefined) {
+  constructor(limits: RequestLimits, describeSource: () => string | undefined) {
     this.#limits = limits;
-    this.#source = source;
+    this.#describeSource = describeSource;
     const record = new HeartbeatRecord<ServerSentEvent>();
     this.#firstClock = this.#createClock("first", limits.firstTimeout, record);
   }
@@ -102,7 +106,7 @@ export class GuardedRequest {
    * @returns The response, with a guarded body.
    */
   start(
-    send: (signal: AbortSignal) => Promise<Response>,
+    send: Send,
     signal: AbortSignal | null | undefined,
   ): Promise<Response> {
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -114,11 +118,20 @@ export class GuardedRequest {
         () => this.#onTotalTimeout(),
         this.#limits.totalTimeout,
       );
-      send(this.#aborter.signal).then(
+      this.#send(send).then(
         (response) => this.#onResponse(response, resolve),
         (error) => this.#fail(error),
       );
     });
+  }
+
+  /** Without an async function, which costs a promise more. */
+  #send(send: Send): Promise<Response> {
+    try {
+      return Promise.resolve(send(this.#aborter.signal));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Follows the caller's signal, weakly: an unread response must not stay with it. */
@@ -129,6 +142,7 @@ export class GuardedRequest {
       if (request) request.#fail(signal.reason);
     }
     signal.addEventListener("abort", onAbort, { once: true });
+    this.#isFollowing = true;
     this.#unfollow = () => signal.removeEventListener("abort", onAbort);
   }
 
@@ -145,7 +159,7 @@ export class GuardedRequest {
     }
     this.#phase = "reading";
     const body = this.#guardBody(response, response.body);
-    unread.register(body, this.#unfollow, this);
+    if (this.#isFollowing) unread.register(body, this.#unfollow, this);
     const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
     resolve(
       new ResponseWithBody(response, { stream: body, throwIfFailed }),
@@ -160,6 +174,7 @@ export class GuardedRequest {
     this.#guard = new StreamGuard({
       source,
       limits,
+      isBytes: isByteBody(response, source),
       onEnd: () => this.#release(),
     });
     return this.#guard.readable;
@@ -195,7 +210,7 @@ export class GuardedRequest {
     record: HeartbeatRecord<ServerSentEvent>,
   ): SilenceClock {
     const { onSilence, warnAfter, gaps } = this.#limits;
-    const source = this.#source;
+    const describeSource = this.#describeSource;
     return new SilenceClock({
       timeout,
       firstTimeout: timeout,
@@ -203,9 +218,11 @@ export class GuardedRequest {
       warnAfter,
       onGap: gaps && ((gap) => gaps[limit].record(gap)),
       onFirstGap: gaps && ((gap) => gaps[limit].recordFirst(gap)),
-      onStall: (stall) => this.#fail(record.createError(stall, source, limit)),
+      onStall: (stall) =>
+        this.#fail(record.createError(stall, describeSource(), limit)),
       onSilence: onSilence && ((report) => {
         try {
+          const source = describeSource();
           onSilence({ ...record.createEvent(report), limit, source });
         } catch (error) {
           this.#fail(error);
@@ -235,6 +252,6 @@ export class GuardedRequest {
     this.#firstClock.stop();
     this.#cancelTotal();
     this.#unfollow();
-    unread.unregister(this);
+    if (this.#isFollowing) unread.unregister(this);
   }
 }

@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { isByteStream } from "./_byte_stream.ts";
 import type { SilenceClock } from "./_silence_clock.ts";
 
 /** One limit on the silence of a stream. */
@@ -15,6 +16,8 @@ export interface StreamLimit<T> {
 export interface StreamGuardOptions<T> {
   /** The stream to read. It is locked. */
   source: ReadableStream<T>;
+  /** Whether it is a byte stream; by default it is asked, which costs a lot. */
+  isBytes?: boolean;
   /** What is measured. */
   limits: StreamLimit<T>[];
   /** Called once: the stream has closed, errored, or been cancelled. */
@@ -51,10 +54,12 @@ export class StreamGuard<T> {
   #onRead = (result: ReadableStreamReadResult<T>) => this.#takeResult(result);
   #onReadError = (error: unknown) => this.#end("error", error);
 
-  constructor({ source, limits, onEnd = () => {} }: StreamGuardOptions<T>) {
+  constructor(
+    { source, limits, isBytes, onEnd = () => {} }: StreamGuardOptions<T>,
+  ) {
     this.#limits = limits.map((limit) => ({ ...limit, isAlive: true }));
     this.#onEnd = onEnd;
-    const type = isByteStream(source) ? "bytes" : undefined;
+    const type = isBytes ?? isByteStream(source) ? "bytes" : undefined;
     this.#reader = source.getReader();
     this.readable = new ReadableStream({
       type,
@@ -135,15 +140,5 @@ export class StreamGuard<T> {
     this.#phase = "ended";
     for (const { clock } of this.#limits) clock.stop();
     this.#onEnd();
-  }
-}
-
-/** Whether a stream lets its consumer read into buffers of its own. */
-function isByteStream(stream: ReadableStream<unknown>): boolean {
-  try {
-    stream.getReader({ mode: "byob" }).releaseLock();
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -178,11 +178,14 @@ export type GuardedFetch = typeof fetch & {
 export function guardFetch(options: GuardFetchOptions): GuardedFetch {
   const { send, limits } = readOptions(options);
   function guardedFetch(input: RequestInfo | URL, init?: RequestInit) {
-    const request = new GuardedRequest(limits, describeUrl(input));
-    const own = input instanceof Request ? input.signal : undefined;
+    const isRequest = input instanceof Request;
+    // now, because the caller may change a `URL` afterwards
+    const url = isRequest ? input.url : String(input);
+    const request = new GuardedRequest(limits, () => describeUrl(url));
+    const own = isRequest ? input.signal : undefined;
     return request.start(
-      async (signal) =>
-        await (send ?? globalThis.fetch)(input as Request, { ...init, signal }),
+      (signal) =>
+        (send ?? globalThis.fetch)(input as Request, { ...init, signal }),
       init?.signal === undefined ? own : init.signal,
     );
   }
@@ -245,8 +248,7 @@ function hasContent(part: ServerSentEvent | Uint8Array): boolean {
 }
 
 /** The URL of a request, without what may be secret: credentials, query, fragment. */
-function describeUrl(input: RequestInfo | URL): string | undefined {
-  const text = input instanceof Request ? input.url : String(input);
+function describeUrl(text: string): string | undefined {
   try {
     const url = new URL(text, globalThis.location?.href);
     if (url.protocol === "data:") return "data:";
