@@ -25,9 +25,6 @@ import { startTimer } from "./_timers.ts";
 import type { FleetEvent } from "./fleet.ts";
 import type { watchFleet } from "./nats.ts";
 
-/** If more than this share of the workers is silent at once, nobody is reported. */
-const BLIND_ABOVE = 0.5;
-
 /** A worker that is down for so long (ms) is forgotten: names come from a network. */
 const FORGET_AFTER_MS = 3_600_000;
 
@@ -66,7 +63,7 @@ class FleetReport {
   /** Resolves when there is a fleet to show. */
   readonly #view = Promise.withResolvers<FleetView>();
   readonly #errors = new ErrorStreak();
-  #isBlind = false;
+  #isCutOff = false;
 
   constructor(context: Omit<FleetViewContext, "fleet">) {
     this.#context = context;
@@ -91,7 +88,7 @@ class FleetReport {
 
   async onEvent(event: FleetEvent, size: number) {
     if (event.type === "blind" || event.type === "sees") {
-      this.#isBlind = event.type === "blind";
+      this.#isCutOff = event.type === "blind" && event.reason === "connection";
     }
     this.#command?.run(event);
     await this.#show(event, describe(event, size));
@@ -118,7 +115,7 @@ class FleetReport {
 
   /** The memory cannot be reached: not while nothing can be, and not at once. */
   readonly onError = (error: unknown) => {
-    if (this.#isBlind) this.#errors.reset();
+    if (this.#isCutOff) this.#errors.reset();
     else if (this.#errors.onError()) this.#reportMemory(error as Error);
   };
 
@@ -164,12 +161,8 @@ async function startWatching(
   report: FleetReport,
   modules: FleetModules,
 ) {
-  const { subject, group } = network!;
-  const limits = {
-    timeout,
-    forgetAfter: FORGET_AFTER_MS,
-    blindAbove: BLIND_ABOVE,
-  };
+  const { subject, group, blindAbove } = network!;
+  const limits = { timeout, forgetAfter: FORGET_AFTER_MS, blindAbove };
   const listener: SubscribeHeartbeatsOptions = {
     onMalformed: (message) =>
       report.onOddMessage("malformed", message.subject, message),

@@ -61,6 +61,8 @@ NATS, for a command (publish its heartbeats) and for the fleet:
                         it over a restart (needs JetStream: nats-server -js)
   --once                the fleet: listen for a --timeout, print one table (with --json a line for
                         each worker), exit with 0 if somebody is up and nobody is down, else 1
+  --blind-above SHARE   the fleet: if more than this share of at least 10 workers is silent at
+                        once, say so and report nobody for a while (0.5); 0 or none: never
   --creds FILE          credentials; or NATS_CREDS, NATS_TOKEN, NATS_USER and NATS_PASSWORD
                         in the environment
   --tls-ca, --tls-cert, --tls-key FILE    certificates, if the server asks for them

@@ -3,7 +3,7 @@
 /** The arguments for NATS: where heartbeats are published, or watched. */
 
 import { parseServer } from "./_cli_nats.ts";
-import { parseSubject, UsageError } from "./_cli_values.ts";
+import { parseShare, parseSubject, UsageError } from "./_cli_values.ts";
 
 /** How to reach a NATS server, and what for. */
 export interface NetworkSettings {
@@ -17,6 +17,8 @@ export interface NetworkSettings {
   exec: string | undefined;
   /** The group of watchers to join. */
   group: string | undefined;
+  /** The share of silent workers above which nobody is reported. */
+  blindAbove: number;
   /** The file with credentials. */
   creds: string | undefined;
   /** The files of TLS. */
@@ -34,6 +36,7 @@ interface NetworkFlags {
   subject?: string;
   exec?: string;
   group?: string;
+  "blind-above"?: string;
   creds?: string;
   "tls-ca"?: string;
   "tls-cert"?: string;
@@ -86,6 +89,7 @@ export function readNetwork(
     group: group === undefined
       ? undefined
       : parseSubject("group", group, "bucket"),
+    blindAbove: parseShare("blind-above", flags["blind-above"] ?? "0.5"),
     creds: flags.creds,
     tls: {
       ca: flags["tls-ca"],

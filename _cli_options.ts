@@ -47,6 +47,7 @@ const VALUED = {
   subject: ["text", NETWORK],
   exec: ["text", FLEET],
   group: ["text", FLEET],
+  "blind-above": ["text", FLEET],
   creds: ["text", NETWORK],
   "tls-ca": ["text", NETWORK],
   "tls-cert": ["text", NETWORK],

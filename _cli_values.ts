@@ -80,6 +80,21 @@ function toMilliseconds(text: string): number {
     .reduce((sum, unit, i) => sum + unit * Number(numbers[i] ?? 0), 0);
 }
 
+/**
+ * Reads a share.
+ *
+ * @returns More than 0, at most 1; 1 for `0` and `none`, which nothing exceeds.
+ * @throws {UsageError} If it is none.
+ */
+export function parseShare(flag: string, text: string): number {
+  if (text === "none") return 1;
+  const value = BARE_NUMBER.test(text) ? Number(text) : NaN;
+  if (value >= 0 && value <= 1) return value || 1;
+  throw new UsageError(
+    `invalid value '${text}' for --${flag}: it takes a share such as 0.5, up to 1, and 0 or none for no limit`,
+  );
+}
+
 /** Where a server listens. */
 export interface Address {
   hostname: string;

@@ -111,7 +111,8 @@ export const WRONG: (Given & { message: string })[] = [
 
 /** The options for NATS. */
 export const NETWORK_OPTIONS =
-  "nats name subject exec group creds tls-ca tls-cert tls-key".split(" ");
+  "nats name subject exec group blind-above creds tls-ca tls-cert tls-key"
+    .split(" ");
 
 /** The options without a value. */
 export const SWITCHES = "cpu once tty quiet json stats ping-plain help version"

@@ -67,6 +67,7 @@ const NETWORK = {
   subject: "heartbeats.>",
   exec: undefined,
   group: undefined,
+  blindAbove: 0.5,
   creds: undefined,
   tls: { ca: undefined, cert: undefined, key: undefined },
 };
@@ -247,6 +248,13 @@ const REFUSED: [string[], ...string[]][] = [
     ]),
   [["--group=x", "--", "make"], "--group 'x'", "it goes with fleet only"],
   [["fleet", "--group=x"], "missing --nats URL"],
+  ...["1.5", "-1", "50%", "1e-3", "x"].map((
+    share,
+  ): [string[], ...string[]] => [
+    ["fleet", "--nats=a", `--blind-above=${share}`],
+    `invalid value '${share}' for --blind-above`,
+    "a share such as 0.5, up to 1, and 0 or none for no limit",
+  ]),
   ...["a b", "a.b", "*", "ü"].map((group): [string[], ...string[]] => [
     ["fleet", "--nats=a", `--group=${group}`],
     `invalid value '${group}' for --group`,
@@ -339,4 +347,21 @@ Deno.test("the command line hands the durations on", async () => {
   const { stdout, stderr } = await runCli(args);
   const [{ timeout, runtime }] = parseLines(stdout);
   assertEquals([timeout, runtime, stderr], [90_000, 50, ""]);
+});
+
+Deno.test("parseArguments() takes a share in every form", () => {
+  for (
+    const [text, share] of [
+      ["0.25", 0.25],
+      [".25", 0.25],
+      ["1", 1],
+      ["0", 1],
+      ["0.0", 1],
+      ["none", 1],
+    ]
+  ) {
+    const args = ["fleet", "--nats=a", `--blind-above=${text}`];
+    const { network } = parseArguments(args) as Settings;
+    assertEquals(network!.blindAbove, share, `${text}`);
+  }
 });

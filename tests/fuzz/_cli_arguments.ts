@@ -20,7 +20,7 @@ type Mode = Settings["mode"];
 /** Texts without a space. */
 const each = (texts: string) => texts.split(" ");
 const NETWORK = NETWORK_OPTIONS;
-const FLEET = ["exec", "group", "once"];
+const FLEET = ["exec", "group", "blind-above", "once"];
 const EVERY = OPTIONS.filter((flag) => !/^(help|version)$/.test(flag));
 const LIMITS = ["timeout", "runtime"];
 const COUNTS = ["retries", "hang-after"];

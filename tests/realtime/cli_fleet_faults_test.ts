@@ -39,8 +39,10 @@ async function startFleet(
   servers: string,
   options: CliOptions = {},
   timeout = TIMEOUT,
+  more: string[] = [],
 ) {
-  const args = [`--nats=${servers}`, `--timeout=${timeout}ms`, "--json"];
+  const limit = `--timeout=${timeout}ms`;
+  const args = [`--nats=${servers}`, limit, "--json", ...more];
   const cli = startCli(["fleet", ...args], options);
   await cli.waitFor("stdout", "watching");
   const lines = () => parseLines(cli.text("stdout"));
@@ -132,6 +134,36 @@ async function cutLink() {
     assert(timeOf("sees") - mendedAt < 12_000, "it sees too late");
     await assertSaw(fleet, ["blind", "sees"], alpha, timeout);
   }
+  await connection.close();
+}
+
+/** All workers are silent at once: a switch is lost, not all of them. */
+async function silenceAll() {
+  await using broker = await Broker.start();
+  const connection = await broker.connect();
+  const names = Array.from({ length: 12 }, (_, i) => `w-${i}`);
+  const startAll = () => names.map((name) => startWorker(connection, name));
+  let workers = startAll();
+  {
+    const never = ["--blind-above=none"];
+    await using doubtful = await startFleet(broker.servers);
+    await using sure = await startFleet(broker.servers, {}, TIMEOUT, never);
+    const count = (fleet: Fleet, type: string) =>
+      fleet.seen().filter((event) => event.startsWith(type)).length;
+    const isAll = (type: string) => count(sure, type) === names.length;
+    await waitUntil(() => isAll("up") && count(doubtful, "up") === 12);
+    for (const worker of workers) worker.stop();
+    await waitUntil(() => isAll("down"), "all are down");
+    await doubtful.waitFor("blind");
+    workers = startAll();
+    await doubtful.waitFor("sees");
+    await delay(1.2 * TIMEOUT);
+    assertEquals(doubtful.seen().slice(12), ["blind", "sees"]);
+    const blind = doubtful.lines().find(({ type }) => type === "blind");
+    assertEquals([blind.reason, blind.watched], ["share", 12]);
+    assertEquals(count(sure, "blind"), 0);
+  }
+  for (const worker of workers) worker.stop();
   await connection.close();
 }
 
@@ -234,6 +266,7 @@ test("heartbeat fleet reports no living worker, whatever happens to the broker",
     "it is stopped without a word": () => seeFault(stopBroker),
     "the link to it loses all bytes": cutLink,
     "one of a cluster is killed": killClusterNode,
+    "all workers are silent at once": silenceAll,
     "it no longer permits to subscribe": forbidWatcher,
     "it no longer permits to publish": forbidWorker,
   }));
