@@ -16,6 +16,7 @@ import {
   VALUED_NAMES,
 } from "./_cli_options.ts";
 import { type PingSettings, readPing } from "./_cli_ping.ts";
+import { readRestart, type RestartSettings } from "./_cli_restart.ts";
 import {
   type Address,
   parseAddress,
@@ -33,7 +34,8 @@ export interface Settings {
   target: CheckTarget | undefined;
   timeout: number;
   runtime: number;
-  retries: number;
+  /** When a command, or the demo, is started again. */
+  restart: RestartSettings;
   interval: number;
   work: number;
   hangAfter: number;
@@ -142,7 +144,7 @@ function toSettings(
     command,
     timeout: parseDuration("timeout", flags.timeout ?? TIMEOUTS[mode], true),
     runtime: parseDuration("runtime", flags.runtime ?? runtime, true),
-    retries: parseCount("retries", flags.retries ?? "0"),
+    restart: readRestart(flags),
     interval: parseDuration("interval", flags.interval ?? "1s", false),
     work: parseDuration("work", flags.work ?? "500ms", false),
     hangAfter: hangAfter === undefined

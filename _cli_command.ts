@@ -13,6 +13,7 @@ import {
 } from "./_cli_guard.ts";
 import type { GuardObservers } from "./_cli_observers.ts";
 import { type CliOutput, OutputError } from "./_cli_output.ts";
+import { failAtEnd, isRestarted } from "./_cli_restart.ts";
 import type { Interruption, Shutdown } from "./_cli_shutdown.ts";
 import { CommandError } from "./_command_error.ts";
 import type { CommandOutput } from "./_command_types.ts";
@@ -43,7 +44,7 @@ export async function guardCommand(
   { supervise, startCommand }: CommandModules,
 ): Promise<number> {
   const { settings, output, shutdown } = context;
-  const { command: [command = ""], timeout, retries } = settings;
+  const { command: [command = ""], timeout, restart } = settings;
   if (settings.tty && Deno.build.os !== "linux") {
     throw new Error("--tty works on Linux only, by 'script' of util-linux");
   }
@@ -59,10 +60,11 @@ export async function guardCommand(
       () => start(startCommand, attempt),
       {
         timeout,
-        maxRestarts: retries,
-        within: Infinity,
+        maxRestarts: restart.maxRestarts,
+        within: restart.within,
+        backoff: restart.backoff && { ...restart.backoff, jitter: 0 },
         stopTimeout: 2 * KILL_AFTER_MS,
-        shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,
+        shouldRestart: (cause) => decideRestart(cause, settings, output),
         onEvent: (event) => observers.onEvent(event),
         onSilence,
         observe: gaps,
@@ -84,6 +86,22 @@ export async function guardCommand(
     }
   };
   return await runGuarded(context, observers, run);
+}
+
+/** Whether the command is started again; reports an end that is no stall. */
+function decideRestart(
+  cause: unknown,
+  { restart, command: [command] }: Settings,
+  output: CliOutput,
+): boolean {
+  if (!isRestarted(cause, restart)) return false;
+  if (cause instanceof CommandError) {
+    const { code, signal } = cause;
+    const how = signal ? `by ${signal}` : `with exit code ${code}`;
+    const type = code === 0 ? "ended" : "failed";
+    output.notify(type, `'${command}' ended ${how}`, { code });
+  }
+  return true;
 }
 
 /** Looks for signs of life of a silent command, if that is wanted. */
@@ -134,7 +152,9 @@ function start(
   };
   const worker = startCommand(command, options);
   worker.finished.then(ended.resolve);
-  return filter ? filter.apply(worker, forward) : worker;
+  const watched = filter ? filter.apply(worker, forward) : worker;
+  if (settings.restart.when !== "always") return watched;
+  return { ...watched, results: failAtEnd(watched.results, command, signal) };
 }
 
 function getTerminalSize(): TerminalSize {
@@ -180,10 +200,10 @@ async function toExitCode(
 ): Promise<number> {
   if (error instanceof OutputError) throw error;
   if (error instanceof CommandError) return error.code;
-  if (
-    error instanceof RestartLimitError ||
-    error instanceof HeartbeatTimeoutError
-  ) return 124;
+  if (error instanceof HeartbeatTimeoutError) return 124;
+  if (error instanceof RestartLimitError) {
+    return await toExitCode(error.cause, command, output);
+  }
   const failure = describeStartFailure(error, command);
   await output.notify("error", failure.message, failure);
   return failure.code;

@@ -160,7 +160,7 @@ export class DemoReport {
         this.#counts.restarts++;
         const { attempt, delay } = event;
         const text =
-          `${attempt} of ${this.#settings.retries}, once it has stopped, or in ${
+          `${attempt} of ${this.#settings.restart.maxRestarts}, once it has stopped, or in ${
             formatDuration(STOP_TIMEOUT_MS)
           }`;
         return this.#print("restart", text, { attempt, delay });

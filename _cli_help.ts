@@ -36,9 +36,13 @@ Signs of life, of a command and of a pipe:
   --tty                 a command: run it in a terminal, as many programs print in large blocks otherwise;
                         its two outputs become one (Linux only, needs 'script' of util-linux)
 
-Restarts, of a command and of the demo:
-  --retries N           restart what went silent, at most N times (0); a command
-                        that failed is not restarted
+Restarts, of a command; of the demo: --retries only:
+  --retries N           restart what went silent, at most N times (0, with --restart: no limit)
+  --restart WHEN        never, on-stall, on-failure (after a stall, too) or always (after an exit
+                        with 0, too); without it, --retries means on-stall
+  --within DURATION     count only the restarts within that time (none: all of them)
+  --backoff MIN..MAX    wait before a restart: MIN at first, then twice as long each time, up to
+                        MAX, such as 1s..1m; by default some 100ms to 30s, at random
 
 Reports, of a command and of a pipe:
   --stats               at the end, the longest silence, and a --timeout for it
@@ -79,7 +83,8 @@ The demo:
   A DURATION is 250ms, 3s, 1.5m, 1h, 1m30s or 2d.
 
 Exit codes:
-  0        the input ended, the demo ended; otherwise the command's own code
+  0        the input ended, the demo ended; otherwise the command's own code,
+           with restarts that of its last run
   1        --once: somebody is down, or nobody is up, or nobody can be heard
   1        check: it is not alive
   2        bad usage (check: 125, as probes reserve 2)

@@ -75,13 +75,24 @@ export class NoticeReporter implements GuardObserver {
     if (type === "stalled") {
       this.#reportStall(event.elapsed);
     } else if (type === "restarting") {
-      const { retries } = this.#settings;
-      const { attempt, delay } = event;
-      const text = `starting it again (${attempt} of ${retries})`;
-      this.#output.notify(type, text, { attempt, retries, delay });
+      this.#reportRestart(event);
     } else if (type === "unstopped") {
       this.#output.notify(type, "it did not end: it is left behind");
     }
+  }
+
+  #reportRestart(
+    { attempt, delay }: Pick<SupervisorEvent, "attempt"> & { delay: number },
+  ) {
+    const { maxRestarts, within, backoff } = this.#settings.restart;
+    const isCounted = maxRestarts < Infinity && within === Infinity;
+    const count = isCounted ? `${attempt} of ${maxRestarts}` : `${attempt}`;
+    const when = backoff ? ` in ${formatDuration(delay)}` : "";
+    this.#output.notify("restarting", `starting it again${when} (${count})`, {
+      attempt,
+      retries: maxRestarts,
+      delay,
+    });
   }
 
   #reportStall(elapsed: number) {

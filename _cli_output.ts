@@ -31,7 +31,7 @@ const SIGPIPE = 13;
 const encoder = new TextEncoder();
 
 /** The notices that `--quiet` leaves: errors, and what was asked for. */
-const ERRORS = ["stalled", "deadline", "error", "stats"];
+const ERRORS = ["stalled", "failed", "deadline", "error", "stats"];
 
 /**
  * Writes all of the bytes.

@@ -61,7 +61,7 @@ async function guardFleet(
 async function runDemo(
   { settings, output, shutdown: { signal } }: GuardContext,
 ): Promise<number> {
-  const { timeout, interval, retries } = settings;
+  const { timeout, interval, restart: { maxRestarts } } = settings;
   const report = new DemoReport(settings, output, findTerminal());
   const health = await openHealth(settings, "demo", output, loadHealth);
   await report.onStart();
@@ -70,7 +70,7 @@ async function runDemo(
     {
       name: "demo",
       timeout,
-      maxRestarts: retries,
+      maxRestarts,
       within: Infinity,
       stopTimeout: STOP_TIMEOUT_MS,
       shouldRestart: (cause) => cause instanceof HeartbeatTimeoutError,

@@ -9,7 +9,12 @@ export const DEFAULTS: Settings = {
   target: undefined,
   timeout: 3_000,
   runtime: 10_000,
-  retries: 0,
+  restart: {
+    when: "on-stall",
+    maxRestarts: 0,
+    within: Infinity,
+    backoff: undefined,
+  },
   interval: 1_000,
   work: 500,
   hangAfter: Infinity,
@@ -43,6 +48,26 @@ const GUARDS = ["command", "pipe"] as const;
 const COMMAND = ["command"] as const;
 const PING = "https://hc.example/secret";
 
+const RESTARTS: [string[], Partial<Settings["restart"]>][] = [
+  [["--restart", "never"], { when: "never", maxRestarts: Infinity }],
+  [["--restart=on-stall"], { when: "on-stall", maxRestarts: Infinity }],
+  [["--restart=on-failure", "--within", "1h"], {
+    when: "on-failure",
+    maxRestarts: Infinity,
+    within: 3_600_000,
+  }],
+  [["--backoff", "1s..1m", "--restart=always", "--within=none"], {
+    when: "always",
+    maxRestarts: Infinity,
+    backoff: { min: 1_000, max: 60_000 },
+  }],
+  [["--restart=always", "--backoff=1m30s"], {
+    when: "always",
+    maxRestarts: Infinity,
+    backoff: { min: 90_000, max: 90_000 },
+  }],
+];
+
 /** What is right, and what it means. */
 export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
   {
@@ -56,6 +81,11 @@ export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
     settings: { ping: { url: PING, every: 300_000, isPlain: true } },
   },
   { modes: GUARDS, args: ["--grep", "^\\d+%"], settings: { grep: /^\d+%/ } },
+  ...RESTARTS.map(([args, restart]) => ({
+    modes: COMMAND,
+    args,
+    settings: { restart: { ...DEFAULTS.restart, ...restart } },
+  })),
   { modes: COMMAND, args: ["--tty"], settings: { tty: true } },
   {
     modes: COMMAND,
@@ -67,6 +97,50 @@ export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
     args: ["--alive-if=./cpu"],
     settings: { alive: { type: "file", path: "./cpu" } },
   },
+];
+
+const WRONG_RESTARTS: [string[], string][] = [
+  [
+    ["--restart=yes"],
+    "invalid value 'yes' for --restart: it takes never, on-stall, on-failure or always",
+  ],
+  [["--restart="], "invalid value '' for --restart: it must not be empty"],
+  [
+    ["--within=1h"],
+    "missing --restart or --retries: --within needs one of them",
+  ],
+  [
+    ["--backoff", "1s"],
+    "missing --restart or --retries: --backoff needs one of them",
+  ],
+  [
+    ["--restart=always", "--within", "1"],
+    "invalid value '1' for --within: 1s or 1ms?",
+  ],
+  [
+    ["--restart=always", "--backoff", "1..2s"],
+    "invalid value '1' for --backoff: 1s or 1ms?",
+  ],
+  [
+    ["--restart=always", "--backoff=1s..x"],
+    "invalid value 'x' for --backoff: it takes 250ms",
+  ],
+  [
+    ["--restart=always", "--backoff=1s.."],
+    "invalid value '' for --backoff: it takes 250ms",
+  ],
+  [
+    ["--restart=always", "--backoff=0..1s"],
+    "invalid value '0' for --backoff: it takes 250ms",
+  ],
+  [
+    ["--restart=always", "--backoff=1s..2s..3s"],
+    "invalid value '1s..2s..3s' for --backoff: it takes MIN..MAX",
+  ],
+  [
+    ["--restart=always", "--backoff=2s..1s"],
+    "invalid value '2s..1s' for --backoff: the first delay must not be longer than the last",
+  ],
 ];
 
 /** What is wrong, and what the error contains. */
@@ -92,6 +166,17 @@ export const WRONG: (Given & { message: string })[] = [
     message:
       `invalid value '${pattern}' for --grep: it takes a regular expression of JavaScript: `,
   })),
+  ...WRONG_RESTARTS.map(([args, message]) => ({
+    modes: COMMAND,
+    args,
+    message,
+  })),
+  {
+    modes: ["demo", "pipe"],
+    args: ["--restart=always"],
+    message:
+      "--restart 'always' is not for this use: it goes with -- COMMAND only",
+  },
   {
     modes: COMMAND,
     args: ["--alive-if="],
@@ -120,7 +205,7 @@ export const SWITCHES = "cpu once tty quiet json stats ping-plain help version"
 
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
-  ..."timeout runtime retries grep alive-if".split(" "),
+  ..."timeout runtime retries restart within backoff grep alive-if".split(" "),
   ..."interval work hang-after health".split(" "),
   ..."ping ping-every".split(" "),
   ...NETWORK_OPTIONS,

@@ -49,7 +49,7 @@ Deno.test("parseArguments() knows the three modes, and their defaults", () => {
       ...DEFAULTS,
       cpu: true,
       hangAfter: 2,
-      retries: 1,
+      restart: { ...DEFAULTS.restart, maxRestarts: 1 },
     }],
   ];
   for (const [args, expected] of rows) {

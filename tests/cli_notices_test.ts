@@ -98,3 +98,19 @@ Deno.test("NoticeReporter reports a restart, and what did not end before it", as
     "heartbeat: starting it again (2 of 3)\nheartbeat: it did not end: it is left behind\n",
   );
 });
+
+Deno.test("NoticeReporter says how often and when a command is started again", async () => {
+  const rows = [
+    [["--retries=3"], "starting it again (2 of 3)"],
+    [["--restart=always"], "starting it again (2)"],
+    [["--retries=3", "--within=1h"], "starting it again (2)"],
+    [["--retries=3", "--backoff=1s"], "starting it again in 1.5s (2 of 3)"],
+  ] as const;
+  for (const [args, expected] of rows) {
+    const { reporter, output, texts } = createReporter(...args, "--", "make");
+    const event = { type: "restarting" as const, time: 0, attempt: 2 };
+    reporter.onEvent({ ...event, delay: 1_500 });
+    await output.flush();
+    assertEquals(texts.stderr, `heartbeat: ${expected}\n`);
+  }
+});

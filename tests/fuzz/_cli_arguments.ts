@@ -68,10 +68,11 @@ const POOL = [
 const COMMON = [...LIMITS, "quiet", "json"];
 const DEMO = each("retries interval work hang-after health cpu");
 const GUARDS = each("stats grep ping ping-every ping-plain");
-const COMMAND = [
-  ...each("retries health tty alive-if"),
+const ONLY_COMMAND = [
+  ...each("restart within backoff tty alive-if"),
   ...NETWORK.filter((flag) => !FLEET.includes(flag)),
 ];
+const COMMAND = [...each("retries health"), ...ONLY_COMMAND];
 
 /** Which options a use takes. */
 function takes(mode: Mode) {
@@ -168,13 +169,12 @@ export class ArgumentMaker extends Random {
       mode,
       command: tail.slice(1),
     };
-    const groups = this.#list(() => this.#set(settings));
     const more = RIGHT.filter(({ modes }) => modes.includes(mode));
-    if (hasMore && more.length > 0 && this.chance(0.5)) {
-      const { args, settings: given } = this.pick(more);
-      groups.splice(this.below(groups.length + 1), 0, args);
-      Object.assign(settings, given);
-    }
+    const isMore = hasMore && more.length > 0 && this.chance(0.5);
+    const given = this.pick(more);
+    if (isMore) Object.assign(settings, given!.settings);
+    const groups = this.#list(() => this.#set(settings));
+    if (isMore) groups.splice(this.below(groups.length + 1), 0, given!.args);
     if (mode === "pipe") groups.splice(this.below(groups.length + 1), 0, ["-"]);
     return { mode, groups, tail, settings };
   }
@@ -191,7 +191,9 @@ export class ArgumentMaker extends Random {
     const [text, value] = COUNTS.includes(flag)
       ? [String(count), count]
       : this.#duration(flag);
-    Object.assign(settings, { [key]: value });
+    if (flag === "retries") {
+      settings.restart = { ...settings.restart, maxRestarts: count };
+    } else Object.assign(settings, { [key]: value });
     return this.#option(flag, text);
   }
 
@@ -203,7 +205,12 @@ export class ArgumentMaker extends Random {
     const isMissing = given.tail !== undefined;
     const name = (group: string[]) => group[0]?.split("=")[0];
     const rest = groups.filter((group) =>
-      name(group) !== name(given.group) && !(isMissing && name(group) === "-")
+      name(group) !== name(given.group) &&
+      !(isMissing && name(group) === "-") &&
+      // what would not be missing then
+      !(given.message.startsWith("missing --") &&
+        group[0]!.startsWith("--") &&
+        given.message.includes(name(group)!))
     );
     rest.splice(this.below(rest.length + 1), 0, given.group);
     return {
@@ -300,7 +307,7 @@ export class ArgumentMaker extends Random {
       message: ` is not for this use: it goes with ${
         FLEET.includes(flag)
           ? "fleet"
-          : [...NETWORK, ...GUARDS, "tty", "alive-if"].includes(flag)
+          : [...ONLY_COMMAND, ...GUARDS].includes(flag)
           ? "-- COMMAND"
           : "the demo"
       }`,

@@ -66,11 +66,11 @@ function assertSettings(settings: Settings, args: string[]) {
     );
   }
   for (const time of [interval, work]) assert(time > 0 && time <= LONGEST_MS);
-  const { retries, hangAfter, cpu, quiet, json, stats } = settings;
-  for (const count of [retries, hangAfter]) {
+  const { restart, hangAfter, cpu, quiet, json, stats } = settings;
+  for (const count of [restart.maxRestarts, hangAfter]) {
     assert(Number.isSafeInteger(count) && count >= 0 || count === Infinity);
   }
-  assert(retries < Infinity);
+  assert(restart.within > 0 && (restart.backoff?.min ?? 1) > 0);
   assertEquals(
     [cpu, quiet, json, stats].map((flag) => typeof flag),
     Array(4).fill("boolean"),
@@ -89,6 +89,9 @@ const MESSAGE = new RegExp(
     "^missing URL or FILE: check needs one, as in ",
     "^unexpected argument '.*': check takes one URL or FILE$",
     "^invalid value '.*' for --grep: it takes a regular expression of JavaScript: [^:]+$",
+    "^invalid value '.*' for --restart: it takes never, ",
+    "^invalid value '.*' for --backoff: (it takes MIN|the first delay must)",
+    "^missing --restart or --retries: ",
     "^missing --(nats URL|ping URL|name NAME): ",
     "^invalid value for --(nats: it takes|ping: it must be) a URL",
     "^invalid value '.*' for --health: it takes a port",
