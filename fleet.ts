@@ -162,10 +162,8 @@ export type SightEvent =
  *   else if (worker !== undefined) down.delete(worker);
  * }
  *
- * take({
- *   ...{ type: "down", worker: "alpha", time: 5_000 },
- *   ...{ lastSeen: 1_900, seq: 2, reason: "silent" },
- * });
+ * const beat = { lastSeen: 1_900, seq: 2 };
+ * take({ type: "down", worker: "alpha", time: 5_000, ...beat, reason: "silent" });
  * // it never showed up
  * take({ type: "down", worker: "beta", time: 5_000, reason: "silent" });
  * take({ type: "recovered", worker: "alpha", time: 9_000, outage: 7_100, missed: 6, seq: 9 });
