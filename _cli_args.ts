@@ -43,6 +43,9 @@ export interface Settings {
   quiet: boolean;
   json: boolean;
   stats: boolean;
+  summary: boolean;
+  /** The file of the notices, if they are not written on standard error. */
+  notices: string | undefined;
   /** Whether the fleet is shown once. */
   once: boolean;
   /** Whether the command gets a terminal. */
@@ -154,6 +157,8 @@ function toSettings(
     quiet: flags.quiet === true,
     json: flags.json === true,
     stats: flags.stats === true,
+    summary: flags.summary === true,
+    notices: flags.notices,
     once: flags.once === true,
     tty: flags.tty === true,
     grep: flags.grep === undefined ? undefined : parsePattern(flags.grep),

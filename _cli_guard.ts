@@ -28,7 +28,9 @@ export async function openObservers(
   const { command: [name = ""], ping } = settings;
   const onFailure = (message: string) => void output.warn(message);
   const notices = new NoticeReporter(settings, output);
-  const stats = settings.stats ? new GuardStats(output) : undefined;
+  const stats = settings.stats || settings.summary
+    ? new GuardStats(settings, output)
+    : undefined;
   const observers = new GuardObservers([
     notices,
     stats,

@@ -46,6 +46,9 @@ Restarts, of a command; of the demo: --retries only:
 
 Reports, of a command and of a pipe:
   --stats               at the end, the longest silence, and a --timeout for it
+  --summary             at the end, that and the exit code, the duration and the restarts
+  --notices FILE        append the notices to a file instead of standard error, with the time of
+                        each; errors are written to both (needs --allow-write)
   --ping URL            ping a dead man's switch at the start, while there are signs of life, and
                         at the end with the exit code, as healthchecks.io understands it
                         (needs --allow-net); no ping delays or fails anything

@@ -31,7 +31,14 @@ const SIGPIPE = 13;
 const encoder = new TextEncoder();
 
 /** The notices that `--quiet` leaves: errors, and what was asked for. */
-const ERRORS = ["stalled", "failed", "deadline", "error", "stats"];
+const ERRORS = [
+  "stalled",
+  "failed",
+  "deadline",
+  "error",
+  "stats",
+  "summary",
+];
 
 /**
  * Writes all of the bytes.
@@ -62,6 +69,8 @@ export class CliOutput {
   /** How notices are written. */
   format: Pick<Settings, "json" | "quiet"> = { json: false, quiet: false };
   #streams: OutputStreams;
+  /** The file of the notices; `undefined` if they are written on standard error. */
+  #file: OutputStream | undefined;
   /** Whether the reader of standard error sees a line that is not complete. */
   #isMidLine = false;
   /** Resolves when the notices have been written. */
@@ -95,15 +104,28 @@ export class CliOutput {
     return writeAll(this.#streams.stdout, encoder.encode(text));
   }
 
-  /** Reports on standard error what happens; resolves once it is written, or cannot be. */
+  /** Appends the notices to a file from now on. Errors are written on standard error, too. */
+  useFile(file: OutputStream) {
+    this.#file = file;
+  }
+
+  /** Reports what happens; resolves once it is written, or cannot be. */
   notify(type: string, text: string, data: object = {}): Promise<void> {
     const { json, quiet } = this.format;
     if (quiet && !ERRORS.includes(type)) return this.#notices;
-    return this.writeNotice(
-      json
-        ? JSON.stringify({ type, time: Date.now(), ...data })
-        : `heartbeat: ${text}`,
-    );
+    const time = Date.now();
+    const line = json
+      ? JSON.stringify({ type, time, ...data })
+      : `heartbeat: ${text}`;
+    const file = this.#file;
+    if (file) {
+      this.#enqueue(
+        file,
+        json ? line : `${new Date(time).toISOString()} ${line}`,
+      );
+      if (type !== "error") return this.#notices;
+    }
+    return this.writeNotice(line);
   }
 
   /** Reports that something does not work, which the command does without. */
@@ -118,13 +140,28 @@ export class CliOutput {
 
   /** Writes a line on standard error; resolves once it is written, or cannot be. */
   writeNotice(line: string): Promise<void> {
+    return this.#enqueue(this.#streams.stderr, line);
+  }
+
+  #enqueue(stream: OutputStream, line: string): Promise<void> {
     return this.#notices = this.#notices.then(() => {
-      const start = this.#isMidLine ? "\n" : "";
-      this.#isMidLine = false;
+      const isShared = stream === this.#streams.stderr;
+      const start = isShared && this.#isMidLine ? "\n" : "";
+      if (isShared) this.#isMidLine = false;
       // it can name a command or quote an error of the system
       const text = `${start}${escapeText(line)}\n`;
-      return writeAll(this.#streams.stderr, encoder.encode(text));
+      return writeAll(stream, encoder.encode(text));
     }).catch(() => {});
+  }
+}
+
+/** Opens the file of the notices. */
+export async function openNotices(path: string): Promise<OutputStream> {
+  try {
+    return await Deno.open(path, { append: true, create: true });
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new Error(`cannot write notices to '${path}': ${why}`);
   }
 }
 

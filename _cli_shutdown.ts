@@ -31,6 +31,8 @@ export interface ShutdownOptions {
   grace: number;
   /** Whether a command runs: it gets the signals that do not end the run. */
   hasCommand: boolean;
+  /** Called when the deadline ends the run. */
+  onDeadline: () => void;
 }
 
 /** What a signal is forwarded to. */
@@ -130,6 +132,7 @@ export class Shutdown {
 
   #onDeadline() {
     if (this.#phase !== "running") return;
+    this.#options.onDeadline();
     this.#end("expired", new DOMException("Signal timed out.", "TimeoutError"));
   }
 

@@ -1,21 +1,26 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-/** The figures of a guarded run, as `--stats` prints them at the end. */
+/** The figures of a guarded run: what `--stats` and `--summary` print at the end. */
 
-import type { GuardObserver } from "./_cli_observers.ts";
+import type { Settings } from "./_cli_args.ts";
+import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
 import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
 import { HeartbeatGaps } from "./_heartbeat_gaps.ts";
 import type { SupervisorEvent } from "./supervisor.ts";
 
-/** What `--stats` prints at the end. */
+/** Counts, and prints one line at the end: the summary, or the silences only. */
 export class GuardStats implements GuardObserver {
   /** The silences between two signs of life. */
   readonly gaps = new HeartbeatGaps();
+  #isSummary: boolean;
   #output: CliOutput;
+  #startTime = Date.now();
   #chunks = 0;
   #stalls = 0;
+  #starts = 0;
 
-  constructor(output: CliOutput) {
+  constructor({ summary }: Pick<Settings, "summary">, output: CliOutput) {
+    this.#isSummary = summary;
     this.#output = output;
   }
 
@@ -26,9 +31,25 @@ export class GuardStats implements GuardObserver {
   onEvent({ type }: Pick<SupervisorEvent, "type">) {
     // how long the silence would have been is not known
     if (type === "stalled") this.#stalls++;
+    else if (type === "started") this.#starts++;
   }
 
-  async end() {
+  async end({ code }: Pick<RunEnd, "code">) {
+    const { text, data } = this.#describeSilences();
+    if (!this.#isSummary) return await this.#output.notify("stats", text, data);
+    // the clock may have been set back
+    const duration = Math.max(Date.now() - this.#startTime, 0);
+    const restarts = Math.max(this.#starts - 1, 0);
+    const parts = [
+      `exit code ${code} after ${formatDuration(duration)}`,
+      ...(restarts > 0 ? [formatCount(restarts, "restart")] : []),
+      text,
+    ];
+    const figures = { code, duration, restarts, ...data };
+    await this.#output.notify("summary", parts.join("; "), figures);
+  }
+
+  #describeSilences() {
     const { longest, longestAt } = this.gaps;
     // the silences that were cut short would be missing from it
     const suggested = this.#stalls > 0 ? undefined : this.gaps.suggestTimeout();
@@ -45,13 +66,14 @@ export class GuardStats implements GuardObserver {
     if (suggested !== undefined) {
       parts.push(`suggested: --timeout ${formatTimeout(suggested)}`);
     }
-    await this.#output.notify("stats", parts.join("; "), {
+    const data = {
       chunks: this.#chunks,
       stalls: this.#stalls,
       longest,
       longestAt,
       suggestedTimeout: suggested,
-    });
+    };
+    return { text: parts.join("; "), data };
   }
 }
 

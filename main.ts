@@ -26,7 +26,12 @@ import {
 import type { GuardContext } from "./_cli_guard.ts";
 import { openHealth } from "./_cli_health.ts";
 import { HELP, VERSION } from "./_cli_help.ts";
-import { CliOutput, formatDuration, reportFailure } from "./_cli_output.ts";
+import {
+  CliOutput,
+  formatDuration,
+  openNotices,
+  reportFailure,
+} from "./_cli_output.ts";
 import { guardPipe } from "./_cli_pipe.ts";
 import { Shutdown } from "./_cli_shutdown.ts";
 import { startCommand } from "./command.ts";
@@ -135,6 +140,11 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
     hasCommand: mode === "command",
     // unread output is waited for only as long as it takes to kill a command
     grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
+    onDeadline() {
+      if (mode === "demo") return;
+      const text = `ended after its runtime of ${formatDuration(runtime)}`;
+      output.notify("deadline", text, { runtime });
+    },
   });
   shutdown.listen();
   const context = { settings, output, shutdown, loadHealth };
@@ -146,13 +156,8 @@ async function run(settings: Settings, output: CliOutput): Promise<number> {
     check: () => runCheck(settings, output),
   };
   const code = await Promise.race([modes[mode](), shutdown.waitForKill()]);
-  if (shutdown.phase === "expired") {
-    // the demo is over then
-    if (mode === "demo") return code;
-    const text = `ended after its runtime of ${formatDuration(runtime)}`;
-    await output.notify("deadline", text, { runtime });
-  }
-  return shutdown.toExitCode(code);
+  const isOver = mode === "demo" && shutdown.phase === "expired";
+  return isOver ? code : shutdown.toExitCode(code);
 }
 
 async function main(args: string[]): Promise<number> {
@@ -161,6 +166,8 @@ async function main(args: string[]): Promise<number> {
     const parsed = parseArguments(args);
     if (typeof parsed !== "string") {
       output.format = parsed;
+      const { notices } = parsed;
+      if (notices !== undefined) output.useFile(await openNotices(notices));
       return await run(parsed, output);
     }
     await output.print(parsed === "help" ? HELP : VERSION);

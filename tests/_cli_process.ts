@@ -21,6 +21,8 @@ export interface CliOptions {
   allowRun?: boolean;
   /** Whether it may read files, as a local thread must. */
   allowRead?: boolean;
+  /** Whether it may write files. */
+  allowWrite?: boolean;
   /** Environment variables, which it may read then. */
   env?: Record<string, string>;
   /** What it reads: nothing, or all of it, or what `write()` writes. */
@@ -48,6 +50,7 @@ function spawn(args: string[], options: CliOptions) {
       "--no-prompt",
       ...(allowRun ? ["--allow-run"] : []),
       ...(allowRead ? ["--allow-read"] : []),
+      ...(options.allowWrite ? ["--allow-write"] : []),
       ...(allowNet ? ["--allow-net=127.0.0.1"] : []),
       ...Object.keys(env).map((variable) => `--allow-env=${variable}`),
       ...NPM_FLAGS,

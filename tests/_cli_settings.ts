@@ -22,6 +22,8 @@ export const DEFAULTS: Settings = {
   quiet: false,
   json: false,
   stats: false,
+  summary: false,
+  notices: undefined,
   once: false,
   tty: false,
   grep: undefined,
@@ -79,6 +81,12 @@ export const RIGHT: (Given & { settings: Partial<Settings> })[] = [
     modes: GUARDS,
     args: ["--ping-plain", `--ping=${PING}`, "--ping-every=5m"],
     settings: { ping: { url: PING, every: 300_000, isPlain: true } },
+  },
+  { modes: GUARDS, args: ["--summary"], settings: { summary: true } },
+  {
+    modes: GUARDS,
+    args: ["--notices", "-x"],
+    settings: { notices: "-x" },
   },
   { modes: GUARDS, args: ["--grep", "^\\d+%"], settings: { grep: /^\d+%/ } },
   ...RESTARTS.map(([args, restart]) => ({
@@ -166,6 +174,11 @@ export const WRONG: (Given & { message: string })[] = [
     message:
       `invalid value '${pattern}' for --grep: it takes a regular expression of JavaScript: `,
   })),
+  {
+    modes: GUARDS,
+    args: ["--notices="],
+    message: "invalid value '' for --notices: it must not be empty",
+  },
   ...WRONG_RESTARTS.map(([args, message]) => ({
     modes: COMMAND,
     args,
@@ -200,14 +213,15 @@ export const NETWORK_OPTIONS =
     .split(" ");
 
 /** The options without a value. */
-export const SWITCHES = "cpu once tty quiet json stats ping-plain help version"
-  .split(" ");
+export const SWITCHES =
+  "cpu once tty quiet json stats summary ping-plain help version"
+    .split(" ");
 
 /** All options, in the order in which they are listed. */
 export const OPTIONS = [
   ..."timeout runtime retries restart within backoff grep alive-if".split(" "),
   ..."interval work hang-after health".split(" "),
-  ..."ping ping-every".split(" "),
+  ..."notices ping ping-every".split(" "),
   ...NETWORK_OPTIONS,
   ...SWITCHES,
 ];

@@ -55,7 +55,10 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
 
 function createContext() {
   const { output } = createOutput();
-  const options = { runtime: Infinity, grace: 1_000, hasCommand: false };
+  const options = {
+    ...{ runtime: Infinity, grace: 1_000, hasCommand: false },
+    onDeadline() {},
+  };
   const shutdown = new Shutdown(options);
   const settings = parseArguments(["-"]) as Settings;
   const loadHealth = () => Promise.reject(new Error("nothing asked for it"));

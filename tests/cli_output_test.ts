@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   CliOutput,
   formatCount,
@@ -125,4 +125,28 @@ Deno.test("formatDuration() and formatCount() write what a reader expects", () =
   for (const [ms, text] of rows) assertEquals(formatDuration(ms), text);
   assertEquals(formatCount(1, "result"), "1 result");
   assertEquals(formatCount(0, "result"), "0 results");
+});
+
+Deno.test("CliOutput keeps notices in a file, and errors in both places", async () => {
+  const { output, stderr, forward } = createOutput();
+  const file = new Recorder(false);
+  output.useFile(file);
+  await forward("stderr", "part");
+  await output.notify("silent", "x");
+  assertEquals(stderr.text, "part");
+  assertMatch(file.text, /^[\dT:.-]{23}Z heartbeat: x\n$/);
+  await output.notify("error", "y");
+  assertEquals(stderr.text, "part\nheartbeat: y\n");
+  assertMatch(file.text, /x\n[\dT:.-]{23}Z heartbeat: y\n$/);
+
+  output.format = { json: true, quiet: true };
+  file.text = "";
+  await output.notify("silent", "x");
+  assertEquals(file.text, "");
+  await output.notify("stalled", "x", { silence: 5 });
+  const { time, ...data } = JSON.parse(file.text);
+  assertEquals([data, typeof time], [
+    { type: "stalled", silence: 5 },
+    "number",
+  ]);
 });

@@ -9,7 +9,11 @@ function createShutdown({ runtime = Infinity, hasCommand = false } = {}) {
   const { addSignalListener } = Deno;
   const listened: string[] = [];
   Deno.addSignalListener = (name) => void listened.push(name);
-  const shutdown = new Shutdown({ runtime, grace: 1_000, hasCommand });
+  const deadlines: string[] = [];
+  const shutdown = new Shutdown({
+    ...{ runtime, grace: 1_000, hasCommand },
+    onDeadline: () => void deadlines.push(shutdown.phase),
+  });
   try {
     shutdown.listen();
   } finally {
@@ -21,7 +25,7 @@ function createShutdown({ runtime = Infinity, hasCommand = false } = {}) {
     shutdown.signal.aborted,
     shutdown.killNow.aborted,
   ];
-  return { shutdown, listened, show };
+  return { shutdown, listened, deadlines, show };
 }
 
 Deno.test("a signal ends the run, a second one at once", () => {
@@ -47,11 +51,12 @@ Deno.test("a signal ends the run, a second one at once", () => {
 
 Deno.test("the deadline ends the run, and a signal after it sets the exit code", () => {
   using time = new FakeTime();
-  const { shutdown, show } = createShutdown({ runtime: 5_000 });
+  const { shutdown, deadlines, show } = createShutdown({ runtime: 5_000 });
   time.tick(4_999);
   assertEquals(show(), ["running", 7, false, false]);
   time.tick(1);
   assertEquals(show(), ["expired", 124, true, false]);
+  assertEquals(deadlines, ["running"]);
   assertEquals(shutdown.signal.reason.name, "TimeoutError");
   shutdown.onSignal("SIGTERM");
   assertEquals(show(), ["interrupted", 143, true, false]);
@@ -61,10 +66,13 @@ Deno.test("the deadline ends the run, and a signal after it sets the exit code",
 
 Deno.test("the end takes no longer than the grace, which the first event starts", () => {
   using time = new FakeTime();
-  const { shutdown, show } = createShutdown({ runtime: 500 });
+  const { shutdown, deadlines, show } = createShutdown({ runtime: 500 });
   shutdown.onSignal("SIGINT");
   time.tick(999);
-  assertEquals(show(), ["interrupted", 130, true, false]);
+  assertEquals([show(), deadlines], [
+    ["interrupted", 130, true, false],
+    [],
+  ]);
   time.tick(1);
   assertEquals(show(), ["interrupted", 130, true, true]);
 });

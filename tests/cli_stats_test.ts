@@ -30,15 +30,15 @@ Deno.test("GuardStats reports the chunks, the longest silence and a timeout for 
   ];
   for (const [gaps, text, data] of rows) {
     const { output, texts } = createOutput();
-    const stats = new GuardStats(output);
+    const stats = new GuardStats({ summary: false }, output);
     for (let chunk = 0; chunk < 3; chunk++) stats.onChunk();
     for (const gap of gaps) stats.gaps.record(gap);
     output.format = { json: false, quiet: true };
-    await stats.end();
+    await stats.end({ code: 0 });
     assertEquals(texts.stderr, `heartbeat: ${text}\n`);
     texts.stderr = "";
     output.format = { json: true, quiet: false };
-    await stats.end();
+    await stats.end({ code: 0 });
     const counts = { time: time.now, chunks: 3, stalls: 0 };
     const expected = { type: "stats", ...counts, ...data };
     assertEquals(JSON.parse(texts.stderr), expected);
@@ -47,9 +47,40 @@ Deno.test("GuardStats reports the chunks, the longest silence and a timeout for 
     stats.onEvent({ type: "stalled" });
     texts.stderr = "";
     output.format = { json: false, quiet: false };
-    await stats.end();
+    await stats.end({ code: 0 });
     const [chunks, ...others] = text.replace(/; suggested.*/, "").split("; ");
     const parts = [chunks, "silent for too long 1 time", ...others];
     assertEquals(texts.stderr, `heartbeat: ${parts.join("; ")}\n`);
   }
+});
+
+Deno.test("GuardStats sums the run up", async () => {
+  using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
+  const { output, texts } = createOutput();
+  const stats = new GuardStats({ summary: true }, output);
+  stats.onEvent({ type: "started" });
+  stats.onChunk();
+  time.tick(90_000);
+  await stats.end({ code: 0 });
+  const silences = "1 chunk; no silence between two of them";
+  assertEquals(
+    texts.stderr,
+    `heartbeat: exit code 0 after 1.5m; ${silences}\n`,
+  );
+  for (const type of ["stalled", "restarting", "started"] as const) {
+    stats.onEvent({ type });
+  }
+  texts.stderr = "";
+  await stats.end({ code: 124 });
+  assertEquals(
+    texts.stderr,
+    "heartbeat: exit code 124 after 1.5m; 1 restart; 1 chunk; silent for too long 1 time; no silence between two of them\n",
+  );
+  texts.stderr = "";
+  output.format = { json: true, quiet: true };
+  await stats.end({ code: 124 });
+  assertEquals(JSON.parse(texts.stderr), {
+    ...{ type: "summary", time: time.now, code: 124, duration: 90_000 },
+    ...{ restarts: 1, chunks: 1, stalls: 1, longest: 0 },
+  });
 });

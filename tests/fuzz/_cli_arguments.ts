@@ -67,7 +67,7 @@ const POOL = [
 /** What every use takes, what the demo does, and what the guards do. */
 const COMMON = [...LIMITS, "quiet", "json"];
 const DEMO = each("retries interval work hang-after health cpu");
-const GUARDS = each("stats grep ping ping-every ping-plain");
+const GUARDS = each("stats summary notices grep ping ping-every ping-plain");
 const ONLY_COMMAND = [
   ...each("restart within backoff tty alive-if"),
   ...NETWORK.filter((flag) => !FLEET.includes(flag)),

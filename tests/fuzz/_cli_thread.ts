@@ -37,7 +37,8 @@ function assertUses(settings: Settings) {
     assert(mode === "demo" || mode === "command", mode);
     assert(health.port <= 65_535 && health.hostname !== "");
   }
-  assert(isGuard || !ping && !settings.grep, mode);
+  const { summary, notices, grep } = settings;
+  assert(isGuard || !ping && !grep && !summary && !notices, mode);
   if (ping) {
     assert(ping.every > 0 && /^https?:$/.test(new URL(ping.url).protocol));
   }
