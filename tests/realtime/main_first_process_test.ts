@@ -65,3 +65,22 @@ Deno.test({
       },
     ),
 });
+
+Deno.test({
+  name:
+    "heartbeat as first process ends a command that ignores signals within the time of a container",
+  ignore: !hasPidNamespaces,
+  fn: () =>
+    guard(
+      "trap '' TERM INT HUP; sleep 50 & : > ready; while :; do sleep 0.1; done",
+      async (namespace) => {
+        const start = performance.now();
+        await namespace.kill("SIGTERM");
+        const { code } = await namespace.output;
+        const elapsed = performance.now() - start;
+        assertEquals(code, 143);
+        // `docker stop` kills after ten seconds
+        assert(elapsed < 10_000, `it took ${elapsed} ms`);
+      },
+    ),
+});
