@@ -71,6 +71,8 @@ export class CliOutput {
   #streams: OutputStreams;
   /** The file of the notices; `undefined` if they are written on standard error. */
   #file: OutputStream | undefined;
+  /** Whether a terminal shows both in the same lines. */
+  #isShared: boolean;
   /** Whether the reader of standard error sees a line that is not complete. */
   #isMidLine = false;
   /** Resolves when the notices have been written. */
@@ -78,6 +80,8 @@ export class CliOutput {
 
   constructor(streams: OutputStreams = Deno) {
     this.#streams = streams;
+    const { stdout, stderr } = streams;
+    this.#isShared = stdout.isTerminal() && stderr.isTerminal();
   }
 
   /**
@@ -86,10 +90,7 @@ export class CliOutput {
    * @throws {OutputError} If they cannot be written.
    */
   async forward(from: keyof OutputStreams, bytes: Uint8Array) {
-    const { stdout, stderr } = this.#streams;
-    // a terminal shows both in the same lines
-    const isShared = from === "stderr" ||
-      (stdout.isTerminal() && stderr.isTerminal());
+    const isShared = from === "stderr" || this.#isShared;
     if (isShared) await this.#notices;
     await writeAll(this.#streams[from], bytes);
     if (isShared) this.#isMidLine = bytes.at(-1) !== LINE_FEED;

@@ -9,6 +9,7 @@ import {
   runGuarded,
 } from "./_cli_guard.ts";
 import { LineMatcher } from "./_cli_grep.ts";
+import { InputSource } from "./_cli_input.ts";
 import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import type { HeartbeatMonitor } from "./monitor.ts";
 
@@ -21,7 +22,8 @@ export async function guardPipe(
   const { observers, onSilence, gaps } = await openObservers(context);
   const run = async () => {
     const matcher = grep && new LineMatcher(grep);
-    const monitor = new Monitor<Uint8Array>({
+    const source = new InputSource(Deno.stdin);
+    const monitor = new Monitor<Uint8Array<ArrayBuffer>>({
       timeout,
       isHeartbeat(bytes) {
         const isSign = matcher?.test(bytes) ?? true;
@@ -31,12 +33,13 @@ export async function guardPipe(
       onSilence,
       observe: gaps,
     });
-    const input = Deno.stdin.readable.pipeThrough(monitor);
+    const input = source.readable.pipeThrough(monitor);
     observers.onStarted();
     try {
-      await forwardOutput(input, (bytes: Uint8Array) => {
+      await forwardOutput(input, async (bytes) => {
         observers.onChunk(bytes);
-        return output.forward("stdout", bytes);
+        await output.forward("stdout", bytes);
+        source.release(bytes);
       }, signal);
       return 0;
     } catch (error) {

@@ -6,8 +6,10 @@ const ROUNDS = 5;
 /** How many slices a round has. The candidates are interleaved, so noise affects all of them equally. */
 const SLICES = 10;
 
-/** Passes `length` units; resolves to how many arrived. */
-export type Run = (length: number) => Promise<number>;
+/** Passes `length` units; resolves to how many arrived, and perhaps how long (ms) that took. */
+export type Run = (
+  length: number,
+) => Promise<number | { count: number; ms: number }>;
 
 /** One of the things to compare. */
 export interface Candidate {
@@ -55,8 +57,12 @@ export async function drain<T>(
 async function measure({ name, run, length, rest }: Candidate) {
   (globalThis as { gc?(): void }).gc?.();
   const start = performance.now();
-  const count = await run(length);
-  const cost = (performance.now() - start) * 1e6 / length;
+  const outcome = await run(length);
+  const elapsed = performance.now() - start;
+  const { count, ms } = typeof outcome === "number"
+    ? { count: outcome, ms: elapsed }
+    : outcome;
+  const cost = ms * 1e6 / length;
   if (count !== length) throw new Error(`${name}: ${count} of ${length} came`);
   if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
   return cost;

@@ -4,7 +4,7 @@
 
 /**
  * Runs the benches, all or those that are named (`monitor`, `worker`, `fetch`, `fleet`,
- * `nats`, `startup`), and prints one table: each cost as a ratio to a baseline of the same
+ * `nats`, `startup`, `cli`), and prints one table: each cost as a ratio to a baseline of the same
  * run. A number in the arguments sets the number of units; `--write` puts the
  * table into `docs/performance.md`.
  *
@@ -14,7 +14,15 @@
 import type { Outcome } from "./_measure.ts";
 import { format, writeBlock } from "./_doc_blocks.ts";
 
-const BENCHES = ["monitor", "worker", "fetch", "fleet", "nats", "startup"];
+const BENCHES = [
+  "monitor",
+  "worker",
+  "fetch",
+  "fleet",
+  "nats",
+  "startup",
+  "cli",
+];
 
 const named = BENCHES.filter((name) => Deno.args.includes(name));
 const outcomes: Outcome[] = [];
