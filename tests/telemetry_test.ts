@@ -16,87 +16,7 @@ import { supervise } from "../supervisor.ts";
 import { instrument, type InstrumentOptions } from "../telemetry.ts";
 import { startWorker } from "../worker.ts";
 import { NPM_FLAGS } from "./_help.ts";
-
-interface Attribute {
-  key: string;
-  value: { stringValue?: string; intValue?: number | string };
-}
-
-interface Point {
-  attributes?: Attribute[];
-  asInt?: number | string;
-  asDouble?: number;
-  count?: number | string;
-  sum?: number;
-}
-
-interface Metric {
-  name: string;
-  unit?: string;
-  sum?: { dataPoints: Point[] };
-  gauge?: { dataPoints: Point[] };
-  histogram?: { dataPoints: Point[] };
-}
-
-interface SpanData {
-  name: string;
-  attributes: Attribute[];
-  status?: { code?: number; message?: string };
-  events?: { name: string; attributes: Attribute[] }[];
-}
-
-/** An OTLP receiver, for JSON over HTTP. */
-function startReceiver() {
-  const metrics = new Map<string, Metric>();
-  const spans: SpanData[] = [];
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    async (request) => {
-      const { resourceMetrics = [], resourceSpans = [] } = await request.json();
-      for (const { scopeMetrics } of resourceMetrics) {
-        for (const scope of scopeMetrics) {
-          for (const metric of scope.metrics) metrics.set(metric.name, metric);
-        }
-      }
-      for (const { scopeSpans } of resourceSpans) {
-        for (const scope of scopeSpans) spans.push(...scope.spans);
-      }
-      return Response.json({});
-    },
-  );
-  const url = `http://127.0.0.1:${server.addr.port}`;
-  /** The points of a metric: what was counted, or how many with which sum. */
-  function pointsOf(name: string) {
-    const { sum, gauge, histogram } = metrics.get(name) ?? {};
-    const points = (sum ?? gauge ?? histogram)?.dataPoints ?? [];
-    return points.map(({ attributes, asInt, asDouble, count, sum }) => [
-      namesOf(attributes),
-      ...(count === undefined ? [Number(asInt ?? asDouble)] : [
-        Number(count),
-        sum,
-      ]),
-    ]);
-  }
-  return {
-    ...{ url, metrics, spans, pointsOf },
-    [Symbol.asyncDispose]: () => server.shutdown(),
-  };
-}
-
-/** Attributes as text, by their keys. */
-function namesOf(attributes: Attribute[] = []): string {
-  return attributes.map(({ key, value }) =>
-    `${key}=${value.stringValue ?? value.intValue}`
-  ).sort().join();
-}
-
-/** A span as its name, attributes, status code and exceptions. */
-function describeSpan({ name, attributes, status, events = [] }: SpanData) {
-  const exceptions = events.map(({ attributes }) =>
-    namesOf(attributes).split(" for ")[0]
-  );
-  return [name, namesOf(attributes), status?.code ?? 0, ...exceptions];
-}
+import { describeSpan, namesOf, startReceiver } from "./_otlp.ts";
 
 /** What the SDK for Node.js does, with its own exporters. */
 function startSdk(url: string) {
@@ -315,4 +235,20 @@ Deno.test("instrument goes nowhere without an SDK", () => {
   gaps.recordFirst(5);
   gaps.record(7);
   assertEquals([gaps.first, gaps.count, gaps.longest], [5, 1, 7]);
+});
+
+Deno.test("instrument is all that needs OpenTelemetry: whoever does not import it has none of it", async () => {
+  const root = new URL("..", import.meta.url);
+  const users: string[] = [];
+  for await (const { name } of Deno.readDir(root)) {
+    if (!name.endsWith(".ts")) continue;
+    const text = await Deno.readTextFile(new URL(name, root));
+    if (
+      /^import [^;]*"(npm:@opentelemetry|\.\/telemetry\.ts|\.\/_attempt_spans\.ts)/m
+        .test(text)
+    ) {
+      users.push(name);
+    }
+  }
+  assertEquals(users.sort(), ["_attempt_spans.ts", "telemetry.ts"]);
 });
