@@ -9,7 +9,7 @@
  * import OpenAI from "openai";
  * import { guardFetch } from "@heartbeat/heartbeat/fetch";
  *
- * const client = new OpenAI({ fetch: guardFetch({ timeout: 30_000 }) });
+ * const client = new OpenAI({ fetch: guardFetch({ timeout: 120_000 }) });
  * ```
  *
  * @module

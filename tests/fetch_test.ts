@@ -439,6 +439,20 @@ Deno.test("guardFetch refuses bad options", () => {
   }
 });
 
+Deno.test("isProgress that takes only one kind of part does not compile", () => {
+  const limits = { timeout: 1, progressTimeout: 1 };
+  // @ts-expect-error chunks of other bodies come, too
+  guardFetch({ ...limits, isProgress: (event: ServerSentEvent) => !event.id });
+  // @ts-expect-error events come, too
+  guardFetch({ ...limits, isProgress: (chunk: Uint8Array) => chunk[0] === 1 });
+  // @ts-expect-error it says yes or no
+  guardFetch({ ...limits, isProgress: () => "yes" });
+  guardFetch({
+    ...limits,
+    isProgress: (part) => !(part instanceof Uint8Array),
+  });
+});
+
 Deno.test("guardFetch reports long silences of each limit, and ends none without a limit", async () => {
   using time = new FakeTime();
   const events: string[] = [];

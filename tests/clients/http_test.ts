@@ -8,7 +8,7 @@ import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import { assert, assertEquals } from "@std/assert";
 import axios, { type AxiosRequestConfig } from "axios";
 import got from "got";
-import { fetch as undiciFetch, request } from "undici";
+import { Agent, fetch as undiciFetch, request } from "undici";
 import { guardFetch } from "../../fetch.ts";
 import { watch } from "../../monitor.ts";
 import type { Work } from "../../worker.ts";
@@ -41,9 +41,12 @@ function createAxios(options: AxiosRequestConfig): Client {
   };
 }
 
-function createWatched(open: (url: string) => Work<Uint8Array>): Client {
+function createWatched(
+  open: (url: string) => Work<Uint8Array>,
+  timeout = TIMEOUT,
+): Client {
   return async ({ url, signal }, onWord) => {
-    const body = watch(open(url), { timeout: TIMEOUT, signal });
+    const body = watch(open(url), { timeout, signal });
     await readWords(body, onWord);
   };
 }
@@ -218,3 +221,30 @@ for (const [name, row] of Object.entries(ROWS)) {
     },
   );
 }
+
+Deno.test(
+  "undici has a limit of its own for the headers and for the body, which its Agent lifts",
+  {
+    sanitizeOps: false,
+    sanitizeResources: false,
+  },
+  async () => {
+    const createClient = (limit: number, timeout: number) => {
+      const options = { headersTimeout: limit, bodyTimeout: limit };
+      const dispatcher = new Agent(options);
+      const open = (url: string): Work<Uint8Array> => async ({ signal }) =>
+        (await request(url, { signal, dispatcher })).body;
+      return createWatched(open, timeout);
+    };
+    await Promise.all((["no-headers", "stalls"] as const).map(async (which) => {
+      const [own, lifted] = await Promise.all([
+        call(createClient(1, LONG_MS), which),
+        call(createClient(0, TIMEOUT), which),
+      ]);
+      const expected = which === "stalls"
+        ? "BodyTimeoutError"
+        : "HeadersTimeoutError";
+      assertEquals([nameError(own), nameError(lifted)], [expected, OURS]);
+    }));
+  },
+);

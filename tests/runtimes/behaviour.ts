@@ -639,6 +639,20 @@ const together: Behaviours = {
     server.close();
   },
 
+  async "undici has no unhandled rejection when nobody reads a guarded body"() {
+    if (!await findAgent()) throw new Skip("there is no undici");
+    const server = await startSilentServer();
+    const aborter = new AbortController();
+    const own = guardFetch({ timeout: PATIENT, totalTimeout: STALL });
+    await own(server.url);
+    await own(server.url, { signal: aborter.signal });
+    aborter.abort();
+    // an unhandled rejection would end Node.js
+    await until(() => server.closed === 2, "open");
+    await sleep(0);
+    server.close();
+  },
+
   async "startThread() without a Worker says what is missing"() {
     if (features.Worker) throw new Skip("there is a Worker");
     const error = await failureOf(

@@ -13,6 +13,7 @@ interface Server {
 interface ServerResponse {
   writeHead(status: number): void;
   write(text: string): void;
+  on(event: "close", listener: () => void): void;
 }
 
 type AgentClass = new (options: { bodyTimeout: number }) => unknown;
@@ -32,19 +33,24 @@ export function fetchWith(Agent: AgentClass, bodyTimeout: number) {
     fetch(input, { ...init, dispatcher } as RequestInit);
 }
 
-/** A server that sends a little, and then nothing. */
+/** A server that sends a little, and then nothing. `closed` counts the connections that are closed. */
 export async function startSilentServer() {
   const module = "node:http"; // no bundler resolves it
   const { createServer } = await import(module);
+  let closed = 0;
   const server: Server = createServer((_: unknown, answer: ServerResponse) => {
     answer.writeHead(200);
     answer.write("alive");
+    answer.on("close", () => void closed++);
   });
   await new Promise<void>((resolve) =>
     server.listen(0, "127.0.0.1", () => resolve())
   );
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
+    get closed() {
+      return closed;
+    },
     close() {
       server.close();
       server.closeAllConnections();
