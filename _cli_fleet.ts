@@ -17,7 +17,7 @@ import {
   parseServer,
 } from "./_cli_nats.ts";
 import type { NetworkSettings } from "./_cli_network.ts";
-import { type CliOutput, OutputError } from "./_cli_output.ts";
+import { type CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
 import type { SubscribeHeartbeatsOptions } from "./_nats_types.ts";
@@ -30,6 +30,20 @@ const FORGET_AFTER_MS = 3_600_000;
 
 /** `--once` ends after so many timeouts: by then, whoever is silent is down. */
 const ONCE_TIMEOUTS = 1.25;
+
+/** Why a worker is down. */
+function describeDown(
+  { reason, time, lastSeen, detail }: Extract<FleetEvent, { type: "down" }>,
+): string {
+  if (reason === "failed") {
+    // what a guarded command says at its end
+    const { code } = Object(detail) as { code?: unknown };
+    return typeof code === "number" ? `failed with exit code ${code}` : reason;
+  }
+  return lastSeen === undefined
+    ? "expected, and not heard"
+    : `silent for ${formatDuration(time - lastSeen)}`;
+}
 
 /** An event as text, without its type and time. */
 function describe(event: FleetEvent, size: number): string {
@@ -47,8 +61,7 @@ function describe(event: FleetEvent, size: number): string {
     case "left":
       return `${event.worker}  (as planned)`;
     case "down":
-      if (event.reason === "failed") return `${event.worker}  (failed)`;
-    // falls through
+      return `${event.worker}  (${describeDown(event)})`;
     default:
       return `${event.worker}  (${size} known)`;
   }

@@ -33,8 +33,8 @@
  * ```text
  * authorization {
  *   users = [
- *     { user: "alpha",   password: "…", permissions: { publish: "heartbeats.build.alpha" } }
- *     { user: "watcher", password: "…", permissions: { subscribe: "heartbeats.>" } }
+ *     { user: "alpha",   password: "…", permissions: { publish: "heartbeats.build.alpha", subscribe: { deny: ">" } } }
+ *     { user: "watcher", password: "…", permissions: { publish: { deny: ">" }, subscribe: "heartbeats.>" } }
  *   ]
  * }
  * ```

@@ -210,7 +210,7 @@ testWithBroker(
       const { stdout } = await fleet.ended;
       if (flags.length === 0) {
         assertMatch(stdout, / left {7}alpha {2}\(as planned\)\n/);
-        assertMatch(stdout, / down {7}beta {2}\(failed\)\n/);
+        assertMatch(stdout, / down {7}beta {2}\(failed with exit code 7\)\n/);
         continue;
       }
       const seen = parseLines(stdout).slice(1)
