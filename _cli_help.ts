@@ -21,7 +21,8 @@ Usage:
                                           exits with 0 or 1, as the probes of containers expect
 
 Limits and lines:
-  --timeout DURATION    the longest silence (demo, fleet: 3s, check: 5s, otherwise: 10m); 0 or none: no limit
+  --timeout DURATION    the longest silence (demo, fleet: 3s, check: 5s, otherwise: 10m);
+                        0 or none: no limit
   --runtime DURATION    the longest run (demo: 10s, otherwise: none); 0 or none: no limit
   --quiet               demo, fleet: only alarms and the summary; check: nothing;
                         otherwise: no notices, only errors
@@ -33,8 +34,8 @@ Signs of life, of a command and of a pipe:
   --grep REGEX          only lines that match are signs of life; all are passed on
   --alive-if cpu|FILE   a command, besides its output: the CPU time that it and its children use,
                         or a change of a file (needs --allow-read)
-  --tty                 a command: run it in a terminal, as many programs print in large blocks otherwise;
-                        its two outputs become one (Linux only, needs 'script' of util-linux)
+  --tty                 a command: run it in a terminal, as many programs print in large blocks
+                        otherwise; its two outputs become one (Linux, by 'script' of util-linux)
 
 Restarts, of a command; of the demo: --retries only:
   --retries N           restart what went silent, at most N times (0, with --restart: no limit)
@@ -88,8 +89,8 @@ The demo:
 Exit codes:
   0        the input ended, the demo ended; otherwise the command's own code,
            with restarts that of its last run
-  1        --once: somebody is down, or nobody is up, or nobody can be heard
-  1        check: it is not alive
+  1        check: it is not alive; fleet --once: somebody is down, nobody is up,
+           or nobody can be heard
   2        bad usage (check: 125, as probes reserve 2)
   124      ended for its silence or its runtime
   125      heartbeat itself failed, or lost the NATS server for good

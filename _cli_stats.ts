@@ -13,28 +13,66 @@ export class GuardStats implements GuardObserver {
   /** The silences between two signs of life. */
   readonly gaps = new HeartbeatGaps();
   #isSummary: boolean;
+  /** Whether the first silence is still to be counted here. */
+  #isFirstMissing: boolean;
   #output: CliOutput;
   #startTime = Date.now();
   #chunks = 0;
   #stalls = 0;
   #starts = 0;
+  /** When the last sign of life came, while something runs. */
+  #aliveTime: number | undefined;
 
-  constructor({ summary }: Pick<Settings, "summary">, output: CliOutput) {
+  constructor(
+    { summary, mode }: Pick<Settings, "summary" | "mode">,
+    output: CliOutput,
+  ) {
     this.#isSummary = summary;
+    this.#isFirstMissing = mode === "pipe";
     this.#output = output;
+  }
+
+  onStarted() {
+    this.#aliveTime = Date.now();
   }
 
   onChunk() {
     this.#chunks++;
   }
 
+  onProgress() {
+    // a monitor does not count the silence before its first chunk
+    if (this.#isFirstMissing) this.#onSilenceEnded();
+    this.#isFirstMissing = false;
+    this.#aliveTime = Date.now();
+  }
+
   onEvent({ type }: Pick<SupervisorEvent, "type">) {
-    // how long the silence would have been is not known
-    if (type === "stalled") this.#stalls++;
-    else if (type === "started") this.#starts++;
+    switch (type) {
+      case "started":
+        this.#starts++;
+        break;
+      case "stalled":
+        this.#stalls++;
+        // how long the silence would have been is not known
+        this.#aliveTime = undefined;
+        break;
+      case "failed":
+      case "ended":
+        this.#onSilenceEnded();
+    }
+  }
+
+  /** A silence has ended that is not counted elsewhere: the last one, which no sign of life ends. */
+  #onSilenceEnded() {
+    if (this.#aliveTime === undefined) return;
+    // the clock may have been set back
+    this.gaps.record(Math.max(Date.now() - this.#aliveTime, 0));
+    this.#aliveTime = undefined;
   }
 
   async end({ code }: Pick<RunEnd, "code">) {
+    this.#onSilenceEnded();
     const { text, data } = this.#describeSilences();
     if (!this.#isSummary) return await this.#output.notify("stats", text, data);
     // the clock may have been set back
@@ -58,7 +96,7 @@ export class GuardStats implements GuardObserver {
       parts.push(`silent for too long ${formatCount(this.#stalls, "time")}`);
     }
     if (longestAt === undefined) {
-      parts.push("no silence between two of them");
+      parts.push("no silence that has ended");
     } else {
       const end = new Date(longestAt).toTimeString().slice(0, 8);
       parts.push(`longest silence ${formatDuration(longest)}, until ${end}`);

@@ -8,7 +8,7 @@ import { createOutput } from "./_cli_output.ts";
 Deno.test("GuardStats reports the chunks, the longest silence and a timeout for it", async () => {
   using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
   const rows: [number[], string, Record<string, unknown>][] = [
-    [[], "3 chunks; no silence between two of them", { longest: 0 }],
+    [[], "3 chunks; no silence that has ended", { longest: 0 }],
     [
       [100, 20_100],
       "3 chunks; longest silence 20.1s, until 12:30:00; suggested: --timeout 61s",
@@ -30,7 +30,7 @@ Deno.test("GuardStats reports the chunks, the longest silence and a timeout for 
   ];
   for (const [gaps, text, data] of rows) {
     const { output, texts } = createOutput();
-    const stats = new GuardStats({ summary: false }, output);
+    const stats = new GuardStats({ summary: false, mode: "command" }, output);
     for (let chunk = 0; chunk < 3; chunk++) stats.onChunk();
     for (const gap of gaps) stats.gaps.record(gap);
     output.format = { json: false, quiet: true };
@@ -57,12 +57,12 @@ Deno.test("GuardStats reports the chunks, the longest silence and a timeout for 
 Deno.test("GuardStats sums the run up", async () => {
   using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
   const { output, texts } = createOutput();
-  const stats = new GuardStats({ summary: true }, output);
+  const stats = new GuardStats({ summary: true, mode: "command" }, output);
   stats.onEvent({ type: "started" });
   stats.onChunk();
   time.tick(90_000);
   await stats.end({ code: 0 });
-  const silences = "1 chunk; no silence between two of them";
+  const silences = "1 chunk; no silence that has ended";
   assertEquals(
     texts.stderr,
     `heartbeat: exit code 0 after 1.5m; ${silences}\n`,
@@ -74,7 +74,7 @@ Deno.test("GuardStats sums the run up", async () => {
   await stats.end({ code: 124 });
   assertEquals(
     texts.stderr,
-    "heartbeat: exit code 124 after 1.5m; 1 restart; 1 chunk; silent for too long 1 time; no silence between two of them\n",
+    "heartbeat: exit code 124 after 1.5m; 1 restart; 1 chunk; silent for too long 1 time; no silence that has ended\n",
   );
   texts.stderr = "";
   output.format = { json: true, quiet: true };
@@ -83,4 +83,29 @@ Deno.test("GuardStats sums the run up", async () => {
     ...{ type: "summary", time: time.now, code: 124, duration: 90_000 },
     ...{ restarts: 1, chunks: 1, stalls: 1, longest: 0 },
   });
+});
+
+Deno.test("GuardStats counts the silence before the end, but not that of a stall", async () => {
+  using time = new FakeTime(new Date(2026, 0, 1, 12, 30));
+  const rows = [
+    ["ended", 20_000],
+    ["failed", 20_000],
+    ["stalled", 0],
+    // a pipe has no event for its end, and a monitor that skips its first silence
+    [undefined, 30_000],
+  ] as const;
+  for (const [type, longest] of rows) {
+    const mode = type ? "command" : "pipe";
+    const { output, texts } = createOutput();
+    const stats = new GuardStats({ summary: false, mode }, output);
+    output.format = { json: true, quiet: true };
+    stats.onStarted();
+    time.tick(30_000);
+    stats.onProgress();
+    time.tick(20_000);
+    if (type) stats.onEvent({ type });
+    if (type) time.tick(40_000);
+    await stats.end({ code: 0 });
+    assertEquals(JSON.parse(texts.stderr).longest, longest, type);
+  }
 });

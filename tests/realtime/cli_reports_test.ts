@@ -3,10 +3,12 @@
 // What the command line prints at the end of a run, and where.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
 import {
   forEachRow,
   parseLines,
   runCli,
+  startCli,
   testSideBySide,
 } from "../_cli_process.ts";
 import { withTempDir } from "../_command.ts";
@@ -37,9 +39,27 @@ testSideBySide("--summary and --notices", {
       const { type, duration, ...summary } = lines.at(-1);
       assertEquals([code, type, summary.code], [expected, "summary", expected]);
       assert(duration >= 0 && duration < 60_000, stderr);
+      assert(summary.longest >= 0, stderr);
       assertEquals({ ...summary, ...figures }, summary);
       assertEquals(lines.some(({ type }) => type === "stats"), false);
     });
+  },
+
+  async "counts the silences before the first and after the last output"() {
+    await forEachRow([
+      "sleep 1; echo 1",
+      "echo 1; sleep 1",
+      "sleep 1",
+    ], async (script) => {
+      const { stderr } = await runCli(["--stats", "--json", ...shell(script)]);
+      assert(parseLines(stderr).at(-1).longest >= 900, stderr);
+    });
+    const cli = startCli(["--stats", "--json", "-"], { input: "written" });
+    await delay(1_500);
+    await cli.write("line\n");
+    cli.kill("SIGTERM");
+    const { stderr } = await cli.ended;
+    assert(parseLines(stderr).at(-1).longest >= 500, stderr);
   },
 
   "keeps the notices out of standard error, and appends them"() {
