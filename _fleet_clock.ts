@@ -34,6 +34,8 @@ const [LATE_SHARE, LATE_TICKS] = [1 / 6, 8] as const;
 
 /** The clock of a fleet. Its own time passes only at ticks; `wall` is the time by `Date.now()`. */
 export class FleetClock {
+  /** How long a worker may be silent. */
+  readonly timeout: number;
   /** The time between two ticks, in milliseconds. */
   readonly period: number;
   /** A timeout from now on takes this long at most, counted from the last tick. */
@@ -54,6 +56,7 @@ export class FleetClock {
   #ticksSinceLate = Infinity;
 
   constructor(timeout: number, resolution: number) {
+    this.timeout = timeout;
     const period = Math.floor(resolution / TICKS_PER_RESOLUTION);
     this.period = Math.min(Math.max(period, 1), MAX_DELAY_MS);
     const jitter = Math.max(
@@ -80,6 +83,15 @@ export class FleetClock {
     this.#evidence.start(wall);
     this.#due = wall + this.period;
     this.#settle();
+  }
+
+  /** From now on, ticks are planned for this clock when they are for another one. */
+  follow(leader: FleetClock) {
+    this.#isRunning = leader.#isRunning;
+    this.wall = leader.wall;
+    this.#evidence.start(leader.#evidence.checkedAt);
+    this.#due = leader.#due;
+    if (this.#isRunning) this.#settle();
   }
 
   /** No tick is planned any more. */

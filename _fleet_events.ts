@@ -113,11 +113,14 @@ export class FleetEvents {
   #queue = new EventQueue();
   /** What the reader knows, by the row. */
   #known = new Uint8Array(INITIAL_ROWS);
-  #refusals = { full: new Refusals(), name: new Refusals() };
+  #refusals = {
+    ...{ full: new Refusals(), name: new Refusals(), timeout: new Refusals() },
+  };
 
   /** How many heartbeats and expected names were refused. */
   get refused(): number {
-    return this.#refusals.full.count + this.#refusals.name.count;
+    const { full, name, timeout } = this.#refusals;
+    return full.count + name.count + timeout.count;
   }
 
   /** Something happened to the worker in this row. */

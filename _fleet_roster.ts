@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { FleetEvents } from "./_fleet_events.ts";
+import { FleetEvents, type RefusalReason } from "./_fleet_events.ts";
 import { FleetTable, type FleetTableLimits } from "./_fleet_table.ts";
 
 /** What a heartbeat says, without what it does not have. */
@@ -18,19 +18,34 @@ export class FleetRoster {
   readonly events = new FleetEvents();
   /** Is called when there may be an event to read. */
   onEvent = () => {};
+  readonly #findGroup: (worker: string) => number | undefined;
 
-  constructor(limits: FleetTableLimits) {
+  /**
+   * @param limits How large it may be.
+   * @param findGroup Finds the group of a new worker, undefined if it has none.
+   */
+  constructor(
+    limits: FleetTableLimits,
+    findGroup: (worker: string) => number | undefined,
+  ) {
     this.table = new FleetTable(limits);
+    this.#findGroup = findGroup;
   }
 
   /** Adds a worker, for which nobody waits yet, or refuses it. */
   add(worker: string): number | undefined {
-    const { table, events } = this;
+    const { table } = this;
     const reason = table.refusalOf(worker);
-    if (reason === undefined) return table.add(worker);
-    events.reportRefused(reason, Date.now(), () => table.shorten(worker));
+    if (reason !== undefined) return this.#refuse(worker, reason);
+    const group = this.#findGroup(worker);
+    if (group === undefined) return this.#refuse(worker, "timeout");
+    return table.add(worker, group);
+  }
+
+  #refuse(worker: string, reason: RefusalReason): undefined {
+    const shorten = () => this.table.shorten(worker);
+    this.events.reportRefused(reason, Date.now(), shorten);
     this.onEvent();
-    return undefined;
   }
 
   /** Reports a heartbeat that is the first one, or the first after an outage; before it is recorded. */

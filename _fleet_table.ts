@@ -29,6 +29,7 @@
  * @module
  */
 
+import { isSmallDetail } from "./_fleet_detail.ts";
 import type { RefusalReason } from "./_fleet_events.ts";
 import type { Goodbye } from "./_fleet_goodbye.ts";
 import type { FleetWorker, LastBeat } from "./fleet.ts";
@@ -59,33 +60,6 @@ export interface FleetTableLimits {
   maxNameLength: number;
 }
 
-/** Subtracts from a budget of characters what a value takes as JSON or so; negative if it takes more, or is no plain data. */
-function spend(budget: number, value: unknown): number {
-  if (typeof value === "bigint" || typeof value === "function") return -1;
-  if (typeof value === "string") return budget - value.length - 2;
-  if (typeof value !== "object" || value === null) return budget - 8;
-  const proto = Object.getPrototypeOf(value);
-  // anything else may hold any amount of data in a private place
-  if (proto !== Object.prototype && proto !== null && !Array.isArray(value)) {
-    return -1;
-  }
-  budget -= 8;
-  for (const key in value) {
-    if (budget < 0) break;
-    budget = spend(budget - key.length - 4, value[key as never]);
-  }
-  return budget;
-}
-
-/** Whether a detail is plain data of up to `limit` characters; looks at no more of it than that. */
-export function isSmallDetail(detail: unknown, limit: number): boolean {
-  try {
-    return spend(limit, detail) >= 0;
-  } catch {
-    return false; // a getter threw
-  }
-}
-
 /** The workers of a fleet. */
 export class FleetTable {
   #rows = new Map<string, number>();
@@ -94,10 +68,14 @@ export class FleetTable {
   /** Has no more entries than are needed: most fleets have no details. */
   #details: unknown[] = [];
   #freeRows: number[] = [];
+  /** The groups of the workers, unless all are in group 0. */
+  #groups: Uint16Array | undefined;
   #lastId = 0;
   #waiting = 0;
-  /** No position is less. */
-  #oldest = Infinity;
+  /** How many workers are waited for, by group. */
+  #waitingOf = [0];
+  /** No position is less, by group. */
+  #oldest = [Infinity];
   /** Who is down or has left, and will be forgotten, and since when; the longest comes first. */
   #goneSince = new Map<number, number>();
   /** Goodbyes that count if nothing more is heard. */
@@ -118,6 +96,11 @@ export class FleetTable {
   /** How many workers are waited for: who is expected or up. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** How many workers of a group are waited for. */
+  waitingOf(group: number): number {
+    return this.#waitingOf[group] ?? 0;
   }
 
   /** How many workers are down or have left, and will be forgotten. */
@@ -151,8 +134,13 @@ export class FleetTable {
     return JSON.parse(JSON.stringify(part));
   }
 
+  /** The group of the worker in a row: those with the same timeout. */
+  groupOf(row: number): number {
+    return this.#groups === undefined ? 0 : this.#groups[row]!;
+  }
+
   /** Adds a worker, for which nobody waits yet, and returns its row. */
-  add(worker: string): number {
+  add(worker: string, group = 0): number {
     const row = this.#freeRows.pop() ?? this.#names.length;
     if (row * FIELDS === this.#fields.length) {
       const old = this.#fields;
@@ -162,13 +150,27 @@ export class FleetTable {
     this.#rows.set(worker, row);
     this.#names[row] = worker;
     this.#fields.set([++this.#lastId, Infinity, NaN, NaN], row * FIELDS);
+    this.#setGroup(row, group);
     return row;
+  }
+
+  #setGroup(row: number, group: number) {
+    this.#oldest[group] ??= Infinity;
+    this.#waitingOf[group] ??= 0;
+    if (this.#groups === undefined && group === 0) return;
+    const rows = this.#fields.length / FIELDS;
+    if (this.#groups?.length !== rows) {
+      const old = this.#groups ?? [];
+      this.#groups = new Uint16Array(rows);
+      this.#groups.set(old);
+    }
+    this.#groups[row] = group;
   }
 
   /** Removes the worker in a row, with all that is known of it. */
   remove(row: number) {
     const at = row * FIELDS;
-    if (this.isWaitedFor(row)) this.#waiting--;
+    if (this.isWaitedFor(row)) this.#count(row, -1);
     this.#fields[at + POSITION] = Infinity;
     this.#fields[at + ID] = 0;
     this.#rows.delete(this.nameOf(row));
@@ -198,10 +200,17 @@ export class FleetTable {
 
   /** From now on the worker is expected to beat. */
   startWaiting(row: number, position: number) {
-    if (!this.isWaitedFor(row)) this.#waiting++;
+    if (!this.isWaitedFor(row)) this.#count(row, 1);
     this.#fields[row * FIELDS + POSITION] = position;
-    this.#oldest = Math.min(this.#oldest, position);
+    const group = this.groupOf(row);
+    this.#oldest[group] = Math.min(this.#oldest[group]!, position);
     this.#goneSince.delete(row);
+  }
+
+  /** More or fewer are waited for. */
+  #count(row: number, change: number) {
+    this.#waiting += change;
+    this.#waitingOf[this.groupOf(row)]! += change;
   }
 
   /** Records a heartbeat of a worker that is waited for; `seq` is NaN if it has none. */
@@ -256,7 +265,7 @@ export class FleetTable {
 
   #stopWaiting(row: number, position: number, since: number) {
     this.#fields[row * FIELDS + POSITION] = position;
-    this.#waiting--;
+    this.#count(row, -1);
     this.#goodbyes.delete(row);
     if (since < Infinity) this.#goneSince.set(row, since);
     if (!isSmallDetail(this.#details[row], MAX_KEPT_DETAIL)) {
@@ -279,10 +288,20 @@ export class FleetTable {
     }
   }
 
-  /** The rows of those who are waited for since `limit`, or longer. */
-  silentRows(limit: number): number[] {
+  /** The rows of those who are waited for since the limit of their group, or longer. */
+  silentRows(limits: readonly number[]): number[] {
     const silent: number[] = [];
-    if (this.#oldest > limit) return silent;
+    if (this.#oldest.every((oldest, group) => oldest > limits[group]!)) {
+      return silent;
+    }
+    this.#oldest = this.#groups === undefined
+      ? [this.#scan(limits[0]!, silent)]
+      : this.#scanGroups(this.#groups, limits, silent);
+    return silent;
+  }
+
+  /** Adds the rows with a position up to `limit`; returns the oldest position. */
+  #scan(limit: number, silent: number[]): number {
     const fields = this.#fields;
     const end = this.#names.length * FIELDS;
     let oldest = Infinity;
@@ -291,17 +310,31 @@ export class FleetTable {
       if (position <= limit) silent.push((at - POSITION) / FIELDS);
       if (position < oldest) oldest = position;
     }
-    this.#oldest = oldest;
-    return silent;
+    return oldest;
   }
 
-  /** How many are waited for since `limit`, or longer. */
-  countSilent(limit: number): number {
-    const fields = this.#fields;
-    const end = this.#names.length * FIELDS;
+  /** The same, by group. */
+  #scanGroups(
+    groups: Uint16Array,
+    limits: readonly number[],
+    silent: number[],
+  ): number[] {
+    const oldest = limits.map(() => Infinity);
+    for (let row = 0; row < this.#names.length; row++) {
+      const group = groups[row]!;
+      const position = this.#fields[row * FIELDS + POSITION]!;
+      if (position <= limits[group]!) silent.push(row);
+      if (position < oldest[group]!) oldest[group] = position;
+    }
+    return oldest;
+  }
+
+  /** How many are waited for since the limit of their group, or longer. */
+  countSilent(limits: readonly number[]): number {
     let count = 0;
-    for (let at = POSITION; at < end; at += FIELDS) {
-      if (fields[at]! <= limit) count++;
+    for (let row = 0; row < this.#names.length; row++) {
+      const position = this.#fields[row * FIELDS + POSITION]!;
+      if (position <= limits[this.groupOf(row)]!) count++;
     }
     return count;
   }

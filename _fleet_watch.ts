@@ -16,7 +16,8 @@
  * @module
  */
 
-import { FleetClock } from "./_fleet_clock.ts";
+import type { FleetClock } from "./_fleet_clock.ts";
+import { FleetClocks } from "./_fleet_clocks.ts";
 import type { FleetEvents } from "./_fleet_events.ts";
 import { type Goodbye, isGoodbye, judgeGoodbye } from "./_fleet_goodbye.ts";
 import { FleetRoster } from "./_fleet_roster.ts";
@@ -27,12 +28,11 @@ import {
 } from "./_fleet_sight.ts";
 import type { FleetTable, FleetTableLimits } from "./_fleet_table.ts";
 import { checkString } from "./_validate.ts";
-import type { FleetHandle } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
 /** Limits of a {@linkcode FleetWatch}, as those of a `FleetMonitor`. */
 export interface FleetWatchOptions extends FleetTableLimits, FleetSightOptions {
-  timeout: number;
+  timeout: number | ((worker: string) => number);
   forgetAfter: number;
   resolution: number;
   /** Whether what is seen is believed, if several watches decide that together. */
@@ -50,21 +50,27 @@ export class FleetWatch {
   readonly events: FleetEvents;
   #roster: FleetRoster;
   #phase: "watching" | "paused" | "ended" = "watching";
-  #clock: FleetClock;
+  #clocks: FleetClocks;
+  /** The only clock, if all workers have the same timeout. */
+  #clock: FleetClock | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #timeout: number;
   #forgetAfter: number;
   #sight: FleetSight;
-  /** Nobody is forgotten before, by `#clock.present`. */
-  #forgetNotBefore = 0;
+  /** Nobody is forgotten for a window after this, by the time for which this process was there. */
+  #refreshedAt = -Infinity;
 
   constructor(options: FleetWatchOptions) {
     const { timeout, forgetAfter, resolution } = options;
-    this.#roster = new FleetRoster(options);
+    const isByName = typeof timeout === "function";
+    // without workers of its own, the clock of an infinite timeout measures the rest
+    this.#clocks = new FleetClocks(isByName ? Infinity : timeout, resolution);
+    this.#clock = isByName ? undefined : this.#clocks.first;
+    this.#roster = new FleetRoster(
+      options,
+      isByName ? (worker) => this.#findGroup(timeout, worker) : () => 0,
+    );
     this.table = this.#roster.table;
     this.events = this.#roster.events;
-    this.#clock = new FleetClock(timeout, resolution);
-    this.#timeout = timeout;
     this.#forgetAfter = forgetAfter;
     this.#sight = options.sight ?? this.#createSight(options);
     this.#sight.add(this);
@@ -79,6 +85,21 @@ export class FleetWatch {
     return sight;
   }
 
+  /** The group of a new worker; undefined if it has no timeout that can be used. */
+  #findGroup(
+    getTimeout: (worker: string) => number,
+    worker: string,
+  ): number | undefined {
+    try {
+      const timeout: unknown = getTimeout(worker);
+      if (typeof timeout !== "number" || !(timeout > 0)) return undefined;
+      return this.#clocks.groupOf(timeout);
+    } catch {
+      // names come from a network: none of them may end the watcher
+      return undefined;
+    }
+  }
+
   /** Is called when there may be an event to read. */
   set onEvent(listener: () => void) {
     this.#roster.onEvent = listener;
@@ -86,7 +107,7 @@ export class FleetWatch {
 
   /** Takes a heartbeat. */
   beat(worker: string, seq: number | undefined, detail: unknown) {
-    if (this.#clock.mustRead) this.#clock.read(Date.now());
+    if (this.#clocks.mustRead) this.#clocks.read(Date.now());
     this.#take(worker, seq, detail);
   }
 
@@ -97,26 +118,27 @@ export class FleetWatch {
     seq: number | undefined,
     detail: unknown,
   ): boolean {
-    const clock = this.#clock;
-    if (clock.mustRead) {
+    const clocks = this.#clocks;
+    if (clocks.mustRead) {
       if (this.#phase === "ended") return false;
-      clock.read(Date.now());
+      clocks.read(Date.now());
     }
     const { table } = this;
     if (!table.isUp(row, id)) return false;
-    table.record(row, clock.position, clock.wall, toNumber(seq), detail);
+    const { position, wall } = this.#clockOf(row);
+    table.record(row, position, wall, toNumber(seq), detail);
     return true;
   }
 
   /** Takes heartbeats that came now. */
   beatAll(action: string, beats: readonly Heartbeat[]) {
-    this.#clock.read(Date.now());
+    this.#clocks.read(Date.now());
     for (const beat of beats) {
       checkString(action, "worker", beat?.worker);
       if (isGoodbye(beat.ended)) this.#onGoodbye(beat, beat.ended);
       else this.#take(beat.worker, beat.seq, beat.detail);
     }
-    this.#clock.endRead();
+    this.#clocks.endRead();
   }
 
   /** Waits for heartbeats of workers from now on, unless they are known already. */
@@ -131,10 +153,10 @@ export class FleetWatch {
       }
       const row = known ?? this.#roster.add(worker);
       // each time, as the timer may be started by the first one
-      this.#clock.read(Date.now());
+      this.#clocks.read(Date.now());
       if (row !== undefined) this.#startWaiting(row);
     }
-    this.#clock.endRead();
+    this.#clocks.endRead();
   }
 
   /** Removes a worker; returns whether it was there. */
@@ -160,15 +182,15 @@ export class FleetWatch {
 
   /** Every silence begins anew. */
   refresh() {
-    this.#clock.restart();
-    this.#forgetNotBefore = this.#clock.present + this.#clock.window;
+    this.#clocks.restart();
+    this.#refreshedAt = this.#clocks.first.present;
   }
 
   /** How many are waited for, and how many of them would be down within half a timeout. */
   countWorkers(): WatchedWorkers {
-    const limit = this.#clock.limit() + this.#timeout / 2;
     const { table } = this;
-    return { silent: table.countSilent(limit), watched: table.waiting };
+    const silent = table.countSilent(this.#clocks.limitsAhead());
+    return { silent, watched: table.waiting };
   }
 
   /** Ends it. What was not read yet can still be read. */
@@ -191,12 +213,17 @@ export class FleetWatch {
       this.#roster.reportBeat(row, count, detail);
       if (!table.isWaitedFor(row)) this.#startWaiting(row);
     }
-    const { position, wall } = this.#clock;
+    const { position, wall } = this.#clockOf(row);
     table.record(row, position, wall, count, detail);
   }
 
+  #clockOf(row: number): FleetClock {
+    return this.#clock ?? this.#clocks.of(this.table.groupOf(row));
+  }
+
   #startWaiting(row: number) {
-    this.table.startWaiting(row, this.#clock.position);
+    const { position } = this.#clockOf(row);
+    this.table.startWaiting(row, position);
     this.#adjustTimer();
   }
 
@@ -205,7 +232,7 @@ export class FleetWatch {
     const { table } = this;
     const row = table.rowOf(worker) ?? this.#roster.add(worker);
     if (row === undefined) return;
-    const lastSeen = this.#clock.wall;
+    const lastSeen = this.#clocks.first.wall;
     const goodbye = { ended, lastSeen, seq: toNumber(seq), detail };
     const lastSeq = table.lastBeat(row).seq ?? NaN;
     const isUp = table.isUp(row, table.idOf(row));
@@ -216,7 +243,7 @@ export class FleetWatch {
 
   #markEnded(row: number, { ended, lastSeen, seq, detail }: Goodbye) {
     const { table } = this;
-    const { position } = this.#clock;
+    const { position } = this.#clockOf(row);
     table.startWaiting(row, position);
     table.record(row, position, lastSeen, seq, detail);
     if (ended === "done") this.#roster.markLeft(row, this.#now());
@@ -232,31 +259,33 @@ export class FleetWatch {
       this.#stopTimer();
       return this.#sight.onIdle();
     }
-    this.#clock.start(Date.now());
+    this.#clocks.start(Date.now());
     this.#startTimer();
   }
 
   #needsTimer(): boolean {
-    const waiting = this.#timeout < Infinity ? this.table.waiting : 0;
-    return waiting + this.table.toForget > 0;
+    const { table } = this;
+    const forEver = this.#clocks.isFirstInfinite ? table.waitingOf(0) : 0;
+    return table.waiting - forEver + table.toForget > 0;
   }
 
   #startTimer() {
-    this.#timer = setTimeout(() => this.#onTick(), this.#clock.period);
+    const { period } = this.#clocks.first;
+    this.#timer = setTimeout(() => this.#onTick(), period);
   }
 
   #stopTimer() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#clock.stop();
+    this.#clocks.stop();
   }
 
   #onTick() {
-    this.#clock.tick(Date.now());
+    this.#clocks.tick(Date.now());
     // at once, as what follows may take a while
     this.#startTimer();
-    if (this.#phase === "paused") return this.#clock.restart();
-    const silent = this.table.silentRows(this.#clock.limit());
+    if (this.#phase === "paused") return this.#clocks.restart();
+    const silent = this.table.silentRows(this.#clocks.limits());
     if (this.#believes(silent)) {
       for (const row of silent) this.#onSilent(row);
       this.#forgetOld();
@@ -266,8 +295,8 @@ export class FleetWatch {
 
   #believes(silent: number[]): boolean {
     if (silent.length === 0 && !this.#sight.isBlind) return true;
-    const { wall, period } = this.#clock;
-    return this.#sight.believes(wall, this.#timeout, period);
+    const { first: { wall, period }, longest } = this.#clocks;
+    return this.#sight.believes(wall, longest, period);
   }
 
   #onSilent(row: number) {
@@ -278,12 +307,12 @@ export class FleetWatch {
 
   /** Since when a worker is gone that goes now; `Infinity` if it is never forgotten. */
   #now(): number {
-    return this.#forgetAfter < Infinity ? this.#clock.present : Infinity;
+    return this.#forgetAfter < Infinity ? this.#clocks.first.present : Infinity;
   }
 
   #forgetOld() {
-    const { present } = this.#clock;
-    if (present < this.#forgetNotBefore) return;
+    const { first: { present }, window } = this.#clocks;
+    if (present < this.#refreshedAt + window) return;
     for (const row of this.table.rowsToForget(present - this.#forgetAfter)) {
       this.#forget(row);
     }
@@ -292,28 +321,5 @@ export class FleetWatch {
   #forget(row: number) {
     this.#roster.remove(row);
     this.#adjustTimer();
-  }
-}
-
-/** Takes the heartbeats of one worker, whose row it remembers. */
-export class WorkerHandle implements FleetHandle {
-  readonly worker: string;
-  #watch: FleetWatch;
-  #id = -1;
-  #row = 0;
-
-  constructor(watch: FleetWatch, worker: string) {
-    this.worker = worker;
-    this.#watch = watch;
-  }
-
-  beat(seq?: number, detail?: unknown) {
-    const watch = this.#watch;
-    if (watch.beatRow(this.#row, this.#id, seq, detail)) return;
-    watch.beat(this.worker, seq, detail);
-    const row = watch.table.rowOf(this.worker);
-    if (row === undefined) return; // it was refused, or the fleet has ended
-    this.#row = row;
-    this.#id = watch.table.idOf(row);
   }
 }

@@ -9,16 +9,13 @@
  */
 
 import { FleetEventStream } from "./_fleet_events.ts";
+import { WorkerHandle } from "./_fleet_handle.ts";
 import {
   type FleetSight,
   type FleetSightOptions,
   SIGHT,
 } from "./_fleet_sight.ts";
-import {
-  FleetWatch,
-  type FleetWatchOptions,
-  WorkerHandle,
-} from "./_fleet_watch.ts";
+import { FleetWatch, type FleetWatchOptions } from "./_fleet_watch.ts";
 import {
   checkDuration,
   checkNumber,
@@ -29,6 +26,8 @@ import type { Heartbeat } from "./worker.ts";
 
 /** The default `resolution` lies between these. */
 const [MIN_RESOLUTION_MS, MAX_RESOLUTION_MS] = [10, 10_000] as const;
+/** The default if each worker has a timeout of its own. */
+const USUAL_RESOLUTION_MS = 1_000;
 /** What is said of bad options and chunks. */
 const ACTION = "watch fleet";
 
@@ -38,8 +37,13 @@ export interface FleetMonitorOptions {
    * How long a worker may be silent before it is down, in milliseconds: a
    * positive number, `Infinity` for no limit. Use at least twice the usual time
    * between two heartbeats.
+   *
+   * It may be a function of the worker's name, which is called once when the name
+   * is new. It cannot end the watcher: the heartbeats of a name for which it throws,
+   * or returns anything else, are refused, for the reason `"timeout"`. So are those
+   * of a name with one more than 1,000 different timeouts.
    */
-  timeout: number;
+  timeout: number | ((worker: string) => number);
   /**
    * How long a worker that is down or has left is remembered, in milliseconds: a
    * positive number, `Infinity` for ever. Time in which this process was not there does
@@ -55,7 +59,8 @@ export interface FleetMonitorOptions {
    * once a millisecond at most. With less than 10, expect a few milliseconds
    * more, as every timer is late by one or two.
    *
-   * @default {Math.min(Math.max(timeout / 10, 10), 10_000)}
+   * @default {Math.min(Math.max(timeout / 10, 10), 10_000)}, 1,000 if `timeout` is
+   * a function
    */
   resolution?: number | undefined;
   /**
@@ -78,7 +83,7 @@ export interface FleetMonitorOptions {
    * and goes on if it is blind again within two `timeout`s of `sees`. So nobody is
    * reported later than `blindFor` and a `timeout` after that.
    *
-   * @default {10 * timeout}
+   * @default {10 * timeout}, of the longest one
    */
   blindFor?: number | undefined;
   /**
@@ -203,15 +208,15 @@ export type WorkerEvent =
     /** It is no longer watched: it was removed, or was down, or had left, for `forgetAfter`. */
     | { type: "forgotten" }
     /**
-     * A new name was refused: the fleet has `maxWorkers` already (`"full"`), or
-     * the name is longer than `maxNameLength` (`"name"`; `worker` is the first
-     * `maxNameLength` characters of it). `count` is how many heartbeats and
+     * A new name was refused: the fleet has `maxWorkers` already (`"full"`), the
+     * name is longer than `maxNameLength` (`"name"`; `worker` is the first
+     * `maxNameLength` characters of it), or it has no valid timeout (`"timeout"`). `count` is how many heartbeats and
      * expected names were refused for that reason so far. The first refusal is
      * reported; the next report comes when `count` is ten times what it was at
      * the last one, or, for a fleet that was full, when a worker left since that
      * was read and it is full again.
      */
-    | { type: "refused"; reason: "full" | "name"; count: number }
+    | { type: "refused"; reason: "full" | "name" | "timeout"; count: number }
   );
 
 /** The state of a worker, as iterating over a {@linkcode FleetMonitor} yields it. */
@@ -247,16 +252,24 @@ function checkLimit(option: string, value: number) {
   );
 }
 
+/** How late a verdict may be by default. */
+function getResolution(timeout: FleetMonitorOptions["timeout"]): number {
+  if (typeof timeout === "function") return USUAL_RESOLUTION_MS;
+  return Math.min(
+    Math.max(timeout / 10, MIN_RESOLUTION_MS),
+    MAX_RESOLUTION_MS,
+  );
+}
+
 /** Checks the options, and adds the defaults. */
 function checkFleetOptions(options: FleetMonitorOptions): FleetWatchOptions {
   const { timeout, forgetAfter = Infinity } = options ?? {};
-  checkDuration(ACTION, "timeout", timeout);
+  if (typeof timeout !== "function") {
+    checkDuration(ACTION, "timeout", timeout);
+  }
   checkDuration(ACTION, "forgetAfter", forgetAfter);
   const {
-    resolution = Math.min(
-      Math.max(timeout / 10, MIN_RESOLUTION_MS),
-      MAX_RESOLUTION_MS,
-    ),
+    resolution = getResolution(timeout),
     maxWorkers = 1_000_000,
     maxNameLength = 256,
   } = options;

@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { FleetTable, isSmallDetail, MAX_WORKERS } from "../_fleet_table.ts";
+import { FleetTable, MAX_WORKERS } from "../_fleet_table.ts";
 
 function createTable(maxWorkers = 1_000_000, maxNameLength = 256) {
   return new FleetTable({ maxWorkers, maxNameLength });
@@ -55,19 +55,55 @@ Deno.test("FleetTable.record replaces all of the last heartbeat", () => {
 Deno.test("FleetTable.silentRows finds those who are waited for since the limit or longer", () => {
   const table = createTable();
   addAll(table, { a: 30, b: 10, c: 20, d: 10.5 });
-  const silent = (limit: number) => namesOf(table, table.silentRows(limit));
+  const silent = (limit: number) => namesOf(table, table.silentRows([limit]));
   assertEquals(silent(9.9), []);
   assertEquals(silent(10), ["b"]);
   // they stay silent until they are marked
   assertEquals(silent(10), ["b"]);
   assertEquals(silent(20), ["b", "c", "d"]);
-  for (const row of table.silentRows(20)) table.markDown(row, Infinity);
+  for (const row of table.silentRows([20])) table.markDown(row, Infinity);
   assertEquals(silent(29), []);
   table.record(table.rowOf("a")!, 50, 0, NaN, undefined);
   assertEquals(silent(49), []);
   table.startWaiting(table.rowOf("b")!, 40);
   assertEquals(silent(40), ["b"]);
   assertEquals(silent(1e9), ["a", "b"]);
+});
+
+Deno.test("FleetTable keeps the groups apart: who is silent, and how many are waited for", () => {
+  const table = createTable();
+  // the first row with a group comes late
+  addAll(
+    table,
+    Object.fromEntries(
+      Array.from({ length: 70 }, (_, i) => [`w${i}`, 100]),
+    ),
+  );
+  for (const [worker, group] of [["a", 2], ["b", 1], ["c", 2]] as const) {
+    const row = table.add(worker, group);
+    table.startWaiting(row, 10);
+    assertEquals(table.groupOf(row), group);
+  }
+  assertEquals([table.groupOf(0), table.groupOf(69)], [0, 0]);
+  const waiting = () => [0, 1, 2, 3].map((group) => table.waitingOf(group));
+  assertEquals([table.waiting, waiting()], [73, [70, 1, 2, 0]]);
+  const silent = (...limits: number[]) =>
+    namesOf(table, table.silentRows(limits));
+  assertEquals(silent(99, 9, 9, -Infinity), []);
+  assertEquals(silent(99, 9, 10, -Infinity), ["a", "c"]);
+  assertEquals(table.countSilent([99, 10, 10]), 3);
+  assertEquals(table.countSilent([NaN, NaN, 10]), 2);
+  assertEquals(silent(99, 10, 9), ["b"]);
+  assertEquals(silent(100, 9, 9).length, 70);
+  table.markDown(table.rowOf("a")!, Infinity);
+  table.remove(table.rowOf("b")!);
+  assertEquals([table.waiting, waiting()], [71, [70, 0, 1, 0]]);
+  // a row that is used again has the group of its worker
+  const row = table.add("d");
+  assertEquals([table.groupOf(row), table.nameOf(row)], [0, "d"]);
+  table.startWaiting(row, 5);
+  assertEquals(silent(5, 9, 9), ["d"]);
+  assertEquals(waiting(), [71, 0, 1, 0]);
 });
 
 Deno.test("FleetTable.rowsToForget yields those who are down, in the order in which they went down", () => {
@@ -106,7 +142,7 @@ Deno.test("FleetTable uses a row again, with nothing of the worker before and an
     undefined,
   ]);
   assertEquals([table.idOf(row) === id, [...table]], [false, []]);
-  assertEquals(table.silentRows(1e9), []);
+  assertEquals(table.silentRows([1e9]), []);
   assertEquals(table.add("b"), row);
   assertEquals([table.nameOf(row), table.lastBeat(row)], ["b", {}]);
   assertEquals(table.idOf(row) === id, false);
@@ -126,7 +162,7 @@ Deno.test("FleetTable.remove takes workers that are down, or new, for none that 
   table.remove(b);
   assertEquals([table.size, table.waiting], [1, 1]);
   assertEquals([table.isUp(b, id), table.isWaitedFor(b)], [false, false]);
-  assertEquals(table.silentRows(1e9), [c]);
+  assertEquals(table.silentRows([1e9]), [c]);
 });
 
 Deno.test("FleetTable keeps the details of the workers apart", () => {
@@ -158,7 +194,7 @@ Deno.test("FleetTable grows, and keeps every row", () => {
     assertEquals(table.lastBeat(row).lastSeen, 1000 + position);
     assertEquals(table.idOf(row), position + 1);
   }
-  assertEquals(table.silentRows(499).length, 500);
+  assertEquals(table.silentRows([499]).length, 500);
 });
 
 Deno.test("FleetTable refuses a name that is too long or one too many", () => {
@@ -185,59 +221,4 @@ Deno.test("FleetTable.markDown drops a large detail and keeps a small one", () =
   table.markDown(b, Infinity);
   assertEquals(table.lastBeat(a), { lastSeen: 0, seq: 1 });
   assertEquals(table.lastBeat(b).detail, { text: "x".repeat(1000) });
-});
-
-for (
-  const [detail, size] of [
-    ["four", 6],
-    [7, 8],
-    [null, 8],
-    [undefined, 8],
-    [[], 8],
-    [{}, 8],
-    [[1], 8 + 1 + 4 + 8],
-    [{ key: "four" }, 8 + 3 + 4 + 6],
-    [{ a: { b: true } }, 8 + 5 + 8 + 5 + 8],
-  ]
-) {
-  Deno.test(`isSmallDetail counts ${size} characters for ${JSON.stringify(detail)}`, () => {
-    const limit = size as number;
-    assertEquals(isSmallDetail(detail, limit), true);
-    assertEquals(isSmallDetail(detail, limit - 1), false);
-  });
-}
-
-for (
-  const [what, detail] of Object.entries({
-    "a bigint": 10n,
-    "a function": () => {},
-    "bytes": new Uint8Array(1),
-    "a Map": { map: new Map() },
-    "an object of a class": new (class Step {})(),
-    "a getter that throws": {
-      get trap() {
-        throw new Error("trap");
-      },
-    },
-  })
-) {
-  Deno.test(`isSmallDetail takes ${what} for large`, () => {
-    assertEquals(isSmallDetail(detail, 1e9), false);
-  });
-}
-
-Deno.test("isSmallDetail takes an object without a prototype for plain data", () => {
-  assertEquals(isSmallDetail(Object.create(null), 8), true);
-});
-
-Deno.test("isSmallDetail looks at no more than it has to", () => {
-  let looks = 0;
-  const list = Array.from({ length: 1000 }, () => ({
-    get text() {
-      looks++;
-      return "x".repeat(100);
-    },
-  }));
-  assertEquals(isSmallDetail(list, 500), false);
-  assertEquals(looks < 10, true);
 });

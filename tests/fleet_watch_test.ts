@@ -2,7 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { FleetWatch, WorkerHandle } from "../_fleet_watch.ts";
+import { WorkerHandle } from "../_fleet_handle.ts";
+import { FleetWatch } from "../_fleet_watch.ts";
 import type { Heartbeat } from "../worker.ts";
 
 /** A watch with a period of 100 ms and a timeout of 1,000. */

@@ -81,8 +81,11 @@ class FleetChecker {
     this.#clock = clock;
     this.#setup = setup;
     this.#deadlines = new Deadlines(setup);
-    const { start: _, ...options } = setup;
-    this.#fleet = new FleetMonitor(options);
+    const { start: _, isByName, ...options } = setup;
+    this.#fleet = new FleetMonitor({
+      ...options,
+      timeout: isByName ? () => setup.timeout : setup.timeout,
+    });
     this.#writer = this.#fleet.writable.getWriter();
     this.#reader = this.#fleet.readable.getReader();
   }

@@ -48,6 +48,8 @@ export interface FleetSetup {
   forgetAfter: number;
   maxWorkers: number;
   maxNameLength: number;
+  /** Whether the timeout, the same for all, is asked for by name. */
+  isByName: boolean;
   /** Must have no effect on so few workers. */
   blindAbove: number;
 }
@@ -163,6 +165,7 @@ const setup: fc.Arbitrary<FleetSetup> = fc.record({
   forgetAfter: fc.constantFrom(Infinity, Infinity, 0.2, 1, 3),
   maxWorkers: fc.constantFrom(1_000_000, 1_000_000, 3),
   maxNameLength: fc.constantFrom(256, 5),
+  isByName: fc.boolean(),
   blindAbove: fc.constantFrom(1, 0.1),
 }).map(({ timeout, resolution, forgetAfter, ...rest }) => ({
   ...rest,

@@ -32,7 +32,7 @@ export interface Member {
   slow: number;
   /** It was found down, or has left: not before, not after. */
   down?: [number, number];
-  /** It said goodbye. */
+  /** It said goodbye: it is done, or has failed. */
   left?: boolean;
   /** A goodbye that counts if nothing more is heard. */
   goodbye?: { ended: "done" | "failed"; last: LastBeat };
@@ -131,11 +131,15 @@ export class Deadlines {
   }
 
   /** A member that is down is forgotten by then. */
-  latestForgotten({ down, slow }: Member): number {
+  latestForgotten({ down, slow, left }: Member): number {
     if (this.isPaused) return Infinity;
     const { timeout, resolution, forgetAfter } = this.#setup;
+    // after a goodbye, the fleet may have no timer, while which its clock stands still
+    const disturbed = left === undefined
+      ? this.#disturbed
+      : Math.max(this.#disturbed, down![1]);
     return resolution + slow +
-      Math.max(down![1] + forgetAfter, this.#disturbed + timeout);
+      Math.max(down![1] + forgetAfter, disturbed + timeout);
   }
 }
 
@@ -174,8 +178,8 @@ export class ExpectedEvents {
   readonly known = new Map<string, string>();
   /** The kinds of events there were. */
   readonly kinds = new Set<string>();
-  refused = { full: 0, name: 0 };
-  #refusedRead = { full: 0, name: 0 };
+  refused = { full: 0, name: 0, timeout: 0 };
+  #refusedRead = { full: 0, name: 0, timeout: 0 };
   #hadRoom = true;
   #unread: Unread[] = [];
   step = 0;
