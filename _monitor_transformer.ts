@@ -72,7 +72,7 @@ export class MonitorTransformer<T> implements Transformer<T, T> {
     try {
       const isHeartbeat = this.#record.take(chunk);
       this.#clock.onChunkForwarded(isHeartbeat);
-      if (isHeartbeat && this.#record.count === 1) this.#clock.onProgress();
+      if (isHeartbeat) this.#clock.onProgress();
     } catch (error) {
       this.#end();
       throw error;

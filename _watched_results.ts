@@ -48,7 +48,7 @@ export class WatchedResults<R> {
       this.#controller.close();
       return this.#end();
     }
-    if (this.#phase === "watching") this.#guard.onResult();
+    this.#guard.onResult();
     this.#controller.enqueue(value);
   }
 
@@ -85,9 +85,9 @@ export class WatchedResults<R> {
 
   /** The worker stalled, or its heartbeats failed. */
   #fail(error: unknown) {
-    if (this.#phase !== "watching") return;
     this.#controller.error(error);
     this.#end(error);
+    // all of this does nothing if it has ended
     this.#results.cancel(error).catch(() => {});
   }
 

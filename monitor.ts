@@ -273,7 +273,7 @@ export function watch<R>(
   }
   if (typeof what === "function") return watchWork(what, options);
   checkStream("watch", "worker.results", what?.results);
-  checkStream("watch", "worker.heartbeats", what?.heartbeats);
+  checkStream("watch", "worker.heartbeats", what.heartbeats);
   return new WatchedResults(what, options).readable;
 }
 

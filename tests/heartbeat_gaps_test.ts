@@ -42,6 +42,15 @@ Deno.test("HeartbeatGaps knows when the longest gap ended", () => {
     gaps.record(gap);
   }
   assertEquals(gaps.longestAt, 1_200);
+  const none = new HeartbeatGaps();
+  none.record(0);
+  assertEquals(none.longestAt, 1_400);
+});
+
+Deno.test("HeartbeatGaps takes the lower of two gaps for the median", () => {
+  const gaps = new HeartbeatGaps();
+  for (const gap of [1, 1000]) gaps.record(gap);
+  assertEquals(gaps.p50, 1);
 });
 
 Deno.test("HeartbeatGaps takes gaps of any length", () => {

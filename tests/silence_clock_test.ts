@@ -186,6 +186,7 @@ Deno.test("SilenceClock is detached by a check although nobody asks for that", (
   });
   clock.attach();
   time.tick(250);
+  clock.beat();
   assertEquals([clock.isTimed, time.next(), stalls], [false, false, []]);
 });
 
@@ -204,6 +205,36 @@ Deno.test("SilenceClock has no timer while it is detached, and a new silence aft
   assertEquals(reports, []);
   time.tick(1);
   assertEquals(reports, ["silence 1000: 1000 at 1900"]);
+});
+
+Deno.test("SilenceClock begins a new silence when the chunk is forwarded for which a producer was attached", () => {
+  using time = new FakeTime();
+  const { clock, reports } = createClock(time);
+  clock.onChunkArrived();
+  clock.attach();
+  time.tick(500);
+  clock.onChunkForwarded(false);
+  time.tick(999);
+  assertEquals(reports, []);
+  time.tick(1);
+  assertEquals(reports, ["silence 1000: 1000 at 1500"]);
+});
+
+Deno.test("SilenceClock measures gaps that end by chunks and by beats", () => {
+  using time = new FakeTime();
+  const gaps: number[] = [];
+  const { clock } = createClock(time, { onGap: (gap) => gaps.push(gap) });
+  clock.attach();
+  for (const gap of [100, 200]) {
+    time.tick(gap);
+    clock.onChunkArrived();
+    time.tick(50);
+    clock.onChunkForwarded(true);
+    time.tick(gap + 1);
+    clock.beat();
+  }
+  clock.stop();
+  assertEquals(gaps, [101, 200, 201]);
 });
 
 Deno.test("SilenceClock has ended when it reports a stall, and does nothing after it", () => {

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import {
+  HeartbeatGaps,
   type HeartbeatMonitorOptions,
   HeartbeatTimeoutError,
   watch,
@@ -218,6 +219,42 @@ Deno.test("watch takes only those chunks of a stream for signs of life that isHe
   await time.runMicrotasks();
   assertEquals([failing.seen.end, failing.source.cancelled], [bug, bug]);
   assertEquals(time.next(), false);
+});
+
+Deno.test("watch leaves the wait of a chunk that is no heartbeat out of the silence", async () => {
+  using time = new FakeTime();
+  const source = createSource<string>();
+  const stream = watch(source.stream, {
+    timeout: 1000,
+    isHeartbeat: (chunk) => chunk !== "ping",
+  });
+  const reader = stream.getReader();
+  const read = () => reader.read().catch((error) => error);
+  const first = read();
+  await advance(time, 100);
+  source.controller.enqueue("ping");
+  await first;
+  await advance(time, 5000);
+  let end: unknown;
+  read().then((error) => end = error);
+  await advance(time, 899);
+  assertEquals(end, undefined);
+  await advance(time, 1);
+  assertInstanceOf(end, HeartbeatTimeoutError);
+});
+
+Deno.test("watch adds the gaps of a stream to those that it is given", async () => {
+  using time = new FakeTime();
+  const gaps = new HeartbeatGaps();
+  const source = createSource<number>();
+  readAll(watch(source.stream, { timeout: 1000, observe: gaps }));
+  for (const gap of [400, 300]) {
+    await advance(time, gap);
+    source.controller.enqueue(gap);
+  }
+  source.controller.close();
+  await advance(time, 1);
+  assertEquals([gaps.first, gaps.count, gaps.longest], [400, 1, 300]);
 });
 
 Deno.test("watch reports the silence of a stream to onSilence, and errors with what it throws", async () => {

@@ -115,6 +115,20 @@ Deno.test("WorkerGuard takes a heartbeat that only repeats a result for no news,
   assertEquals(stalls[0]?.count, 2);
 });
 
+Deno.test("WorkerGuard takes a heartbeat for news that only says that there were results, if it saw none", () => {
+  using time = new FakeTime();
+  const { guard, stalls } = createGuard();
+  guard.start();
+  time.tick(500);
+  const beat = createBeat();
+  markResultBeat(beat);
+  guard.onHeartbeat(beat);
+  time.tick(999);
+  assertEquals(stalls, []);
+  time.tick(1);
+  assertEquals(stalls[0]?.count, 1);
+});
+
 Deno.test("WorkerGuard reports silences that results and heartbeats end, and fails with what onSilence throws", () => {
   using time = new FakeTime();
   const events: unknown[] = [];

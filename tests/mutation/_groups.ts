@@ -22,7 +22,7 @@ const ORDER = [
 
 /** Tests that bear another name than what they test. */
 const EXTRA: Record<string, RegExp> = {
-  monitor: /\/(conformance\/|leak_test|watch_test)/,
+  monitor: /\/(conformance\/|leak_test)|^tests\/watch_test/,
   worker: /\bleak/,
 };
 
