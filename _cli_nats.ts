@@ -14,6 +14,9 @@ const CLIENT = "npm:@nats-io/transport-node@3.4.0";
  */
 const CONNECT_MS = 5_000;
 
+/** The port of a server that is given without one. */
+const DEFAULT_PORT = 4222;
+
 /** A connection that can be ended. */
 export interface CliConnection extends NatsConnection {
   /** Sends what waits, then closes. */
@@ -48,12 +51,34 @@ export function parseServer(url: string) {
   };
 }
 
+/** Throws unless it is permitted: a question in a terminal would stop the command. */
+async function requirePermission(
+  descriptor: Deno.PermissionDescriptor,
+  flag: string,
+) {
+  const { state } = await Deno.permissions.query(descriptor);
+  if (state !== "granted") throw new Error(`it needs ${flag}`);
+}
+
+/** Checks what the client needs to reach a server. */
+async function checkPermissions(server: string, files: string[]) {
+  const { hostname, port } = new URL(server);
+  // a name is looked up, which no port is permitted for
+  const isAddress = /^[\d.]+$|^\[/.test(hostname);
+  const host = isAddress ? `${hostname}:${port || DEFAULT_PORT}` : hostname;
+  await requirePermission({ name: "net", host }, "--allow-net");
+  for (const path of files) {
+    await requirePermission({ name: "read", path }, "--allow-read");
+  }
+}
+
 async function readCredentials(
   { url, creds }: NetworkSettings,
   { credsAuthenticator }: NatsClient,
 ): Promise<Record<string, unknown>> {
   const file = creds ?? readVariable("NATS_CREDS");
   if (file !== undefined) {
+    await requirePermission({ name: "read", path: file }, "--allow-read");
     return { authenticator: credsAuthenticator(await Deno.readFile(file)) };
   }
   const { user, pass } = parseServer(url);
@@ -79,13 +104,14 @@ export async function connectToServer(
   name: string,
   isPatient: boolean,
 ): Promise<CliConnection> {
-  const client: NatsClient = await import(CLIENT);
   const { server, isEncrypted } = parseServer(network.url);
   const { ca, cert, key } = network.tls;
   const files = { caFile: ca, certFile: cert, keyFile: key };
   const tls = Object.fromEntries(
     Object.entries(files).filter(([, file]) => file !== undefined),
   );
+  await checkPermissions(server, Object.values(tls) as string[]);
+  const client: NatsClient = await import(CLIENT);
   ignoreResets();
   return await client.connect({
     servers: server,

@@ -23,6 +23,8 @@ export interface CliOptions {
   allowRead?: boolean;
   /** Whether it may write files. */
   allowWrite?: boolean;
+  /** Whether it may use the network; by default, only where it is to. */
+  allowNet?: boolean;
   /** Environment variables, which it may read then. */
   env?: Record<string, string>;
   /** What it reads: nothing, or all of it, or what `write()` writes. */
@@ -38,9 +40,8 @@ type Side = "stdout" | "stderr";
 function spawn(args: string[], options: CliOptions) {
   const { allowRun = args.includes("--"), allowRead = false } = options;
   const { input, redirect, env = {} } = options;
-  const allowNet = args.some((arg) =>
-    /^--(nats|health|ping)|^check$/.test(arg)
-  );
+  const allowNet = options.allowNet ??
+    args.some((arg) => /^--(nats|health|ping)|^check$/.test(arg));
   return new Deno.Command(redirect ? "sh" : Deno.execPath(), {
     args: [
       ...(redirect ? ["-c", `"$0" "$@" ${redirect}`, Deno.execPath()] : []),

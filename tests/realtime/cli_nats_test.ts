@@ -240,3 +240,41 @@ testWithBroker(
     }
   },
 );
+
+testWithBroker(
+  "the command line says what it needs to reach a server, and asks nobody",
+  async () => {
+    await using broker = await Broker.start();
+    const nats = `--nats=${broker.servers}`;
+    const server = `nats://${broker.servers}`;
+    const guard = [nats, "--name=alpha", "--", "sh", "-c", "exit 3"];
+    await forEachRow(
+      [
+        [guard, "publish heartbeats to", "--allow-net", 3, false],
+        [["fleet", nats], "connect to", "--allow-net", 125, false],
+        [
+          ["fleet", nats, "--creds=/x"],
+          "connect to",
+          "--allow-read",
+          125,
+          true,
+        ],
+        [
+          ["fleet", nats, "--tls-ca=/x"],
+          "connect to",
+          "--allow-read",
+          125,
+          true,
+        ],
+      ] as const,
+      async ([args, what, flag, expected, allowNet]) => {
+        const { code, stderr } = await runCli([...args], { allowNet });
+        assertEquals(code, expected);
+        assertEquals(
+          stderr,
+          `heartbeat: cannot ${what} ${server}: it needs ${flag}\n`,
+        );
+      },
+    );
+  },
+);
