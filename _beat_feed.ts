@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { Broadcast } from "./_broadcast.ts";
 import type { CheckedWorker } from "./_health_checks.ts";
 
 /** How often the clients are sent what has changed, in milliseconds. */
@@ -57,7 +58,10 @@ export interface BeatFeedOptions {
  */
 export class BeatFeed {
   #options: BeatFeedOptions;
-  #clients = new Set<ReadableStreamDefaultController<string>>();
+  readonly #clients = new Broadcast({
+    maxWaiting: MAX_WAITING,
+    onEmpty: () => clearInterval(this.#timer),
+  });
   #timer: ReturnType<typeof setInterval> | undefined;
   /** What the clients know. */
   #known: Snapshot = { rows: new Map(), total: 0 };
@@ -69,33 +73,18 @@ export class BeatFeed {
 
   /** A stream for a new client. */
   connect(): ReadableStream<string> {
-    let client!: ReadableStreamDefaultController<string>;
-    return new ReadableStream({
-      start: (controller) => {
-        client = controller;
-        if (this.#clients.size === 0) this.#start();
-        this.#clients.add(client);
-        this.#enqueue(client, this.#createFullFrame());
-      },
-      cancel: () => this.#remove(client),
-    }, { highWaterMark: MAX_WAITING });
+    if (this.#clients.size === 0) this.#start();
+    return this.#clients.connect([this.#createFullFrame()]);
   }
 
   /** Disconnects all clients. */
   close() {
-    for (const client of this.#clients) client.close();
-    this.#clients.clear();
-    clearInterval(this.#timer);
+    this.#clients.close();
   }
 
   #start() {
     this.#known = takeSnapshot(this.#options.getWorkers());
     this.#timer = setInterval(() => this.#sendChanges(), FRAME_MS);
-  }
-
-  #remove(client: ReadableStreamDefaultController<string>) {
-    this.#clients.delete(client);
-    if (this.#clients.size === 0) clearInterval(this.#timer);
   }
 
   #sendChanges() {
@@ -105,8 +94,7 @@ export class BeatFeed {
     const workers = [...rows.values()]
       .filter((row) => hasChanged(before.get(row[0]), row));
     const gone = [...before.keys()].filter((name) => !rows.has(name));
-    const frame = this.#createFrame(workers, { gone, full: false });
-    for (const client of this.#clients) this.#enqueue(client, frame);
+    this.#clients.send(this.#createFrame(workers, { gone, full: false }));
   }
 
   #createFullFrame(): string {
@@ -119,12 +107,6 @@ export class BeatFeed {
     const blind = this.#options.isBlind();
     const frame: Frame = { time: Date.now(), total, blind, workers, ...rest };
     return `event: frame\ndata: ${JSON.stringify(frame)}\n\n`;
-  }
-
-  #enqueue(client: ReadableStreamDefaultController<string>, text: string) {
-    if (client.desiredSize! > 0) return client.enqueue(text);
-    client.close();
-    this.#remove(client);
   }
 }
 

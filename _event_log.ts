@@ -1,6 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { Broadcast } from "./_broadcast.ts";
+
 /** A server-sent event, before it is written. */
 export interface LoggedEvent {
   /** Its type. */
@@ -30,7 +32,7 @@ export class EventLog {
   #events: LoggedEvent[] = [];
   /** The number of the first event that is kept. */
   #first = 1;
-  #clients = new Set<ReadableStreamDefaultController<string>>();
+  readonly #clients = new Broadcast({ maxWaiting: MAX_WAITING });
   #createSnapshot: CreateSnapshot;
 
   /** @param createSnapshot Creates what a new client is sent first. */
@@ -55,7 +57,7 @@ export class EventLog {
 
   /** Sends text to all clients, such as an event that is not kept. */
   send(text: string) {
-    for (const client of this.#clients) this.#enqueue(client, text);
+    this.#clients.send(text);
   }
 
   /**
@@ -66,24 +68,16 @@ export class EventLog {
     lastId: string | null,
     isRecentWanted = false,
   ): ReadableStream<string> {
-    let client!: ReadableStreamDefaultController<string>;
-    return new ReadableStream({
-      start: (controller) => {
-        client = controller;
-        this.#clients.add(client);
-        const texts = lastId === null && isRecentWanted
-          ? this.#replayFrom(0)
-          : this.#replay(lastId);
-        for (const text of texts) this.#enqueue(client, text);
-      },
-      cancel: () => void this.#clients.delete(client),
-    }, { highWaterMark: MAX_WAITING });
+    return this.#clients.connect(
+      lastId === null && isRecentWanted
+        ? this.#replayFrom(0)
+        : this.#replay(lastId),
+    );
   }
 
   /** Disconnects all clients. */
   close() {
-    for (const client of this.#clients) client.close();
-    this.#clients.clear();
+    this.#clients.close();
   }
 
   /** What happened after an event, or a snapshot if that is not known. */
@@ -112,12 +106,6 @@ export class EventLog {
     if (epoch !== this.#epoch || !/^\d{1,15}$/.test(number ?? "")) return;
     const index = Number(number) + 1 - this.#first;
     if (index >= 0 && index <= this.#events.length) return index;
-  }
-
-  #enqueue(client: ReadableStreamDefaultController<string>, text: string) {
-    if (client.desiredSize! > 0) return client.enqueue(text);
-    this.#clients.delete(client);
-    client.close();
   }
 }
 

@@ -348,3 +348,17 @@ Deno.test("createHealthHandler closes the streams of its clients when the fleet 
   assertMatch(events!, /^id: /);
   assertMatch(beats!, /^event: frame\n/);
 });
+
+Deno.test("createHealthHandler keeps no client and no timer that comes after the end of the fleet", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const handler = createHealthHandler(fleet);
+  await fleet.writable.close();
+  await advance(time, 10, 10);
+  for (const path of ["/events", "/beats"]) {
+    const response = await handler(new Request(`${HOST}${path}`));
+    assertMatch(await response.text(), /^(id|event): /);
+  }
+  await advance(time, 15_000, 1_000);
+  assertEquals(time.next(), false);
+});
