@@ -80,11 +80,19 @@ async function checkUrl(
     if (late.signal.aborted) {
       return `${shown} did not answer for ${formatDuration(timeout)}`;
     }
-    const why = (error as Error).message.split(": ").at(-1);
-    return `${shown} cannot be reached: ${why}`;
+    return `${shown} cannot be reached: ${findReason(error)}`;
   } finally {
     cancelTimer();
   }
+}
+
+/** Why a request failed: the innermost cause knows, in the last part of its message. */
+function findReason(error: unknown): string {
+  let { message, cause } = error as Error;
+  while (cause instanceof Error) ({ message, cause } = cause);
+  const why = message.split(": ").at(-1)!;
+  // the rest of a message names the URL
+  return why.includes(" url (") ? "the request failed" : why;
 }
 
 /** The first line of an answer, from its first chunk. */
