@@ -40,15 +40,6 @@ const MIN_CELL_MS = 250;
 const MAX_CELL_MS = 60_000;
 /** How many workers are known by name: the silent ones first, then as they come. */
 const MAX_KNOWN = 10_000;
-/** How long (ms) a worker that has left is shown. */
-const LEFT_MS = 60_000;
-
-const ORDER: Record<ShownState, number> = {
-  down: 0,
-  expected: 1,
-  up: 2,
-  left: 3,
-};
 
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 
@@ -63,8 +54,6 @@ export class FleetBoard {
   readonly #options: FleetBoardOptions;
   readonly #cellMs: number;
   #known = new Map<string, Known>();
-  /** Those that have left, and when. */
-  readonly #left = new Map<string, { row: ListedWorker; time: number }>();
   #blind: string | undefined;
   #lastEvent = "";
 
@@ -75,33 +64,29 @@ export class FleetBoard {
   }
 
   /** Something happened; `text` says what, and `line` also when. */
-  onEvent({ type, time, worker }: BoardEvent, text: string, line = text) {
+  onEvent({ type }: BoardEvent, text: string, line = text) {
     this.#lastEvent = line;
     if (type === "blind") this.#blind = text;
     if (type === "sees") this.#blind = undefined;
-    if (type !== "left" || worker === undefined) return;
-    const row = this.#known.get(worker)?.row ?? { worker, state: "left" };
-    this.#left.set(worker, { row: { ...row, state: "left" }, time });
   }
 
   /** Looks at the fleet. */
   look(now: number): TableContent {
     const { title, fleet } = this.#options;
     const counts = { down: 0, expected: 0, up: 0, left: 0 };
-    const silent: ListedWorker[] = [];
-    const others: ListedWorker[] = [];
+    const lists: Record<ShownState, ListedWorker[]> = {
+      ...{ down: [], expected: [], up: [], left: [] },
+    };
     for (const worker of fleet) {
       counts[worker.state]++;
-      const list = worker.state === "up" ? others : silent;
+      const list = lists[worker.state];
       if (list.length < MAX_KNOWN) list.push(worker);
     }
-    const listed = [...silent, ...others].slice(0, MAX_KNOWN);
-    const left = this.#takeLeft(listed, now);
-    counts.left += left.length;
-    this.#take(listed, now);
-    const workers = [...listed, ...left].sort((a, b) =>
-      ORDER[a.state] - ORDER[b.state] || compare(a.worker, b.worker)
-    );
+    // the worst first
+    const workers = [lists.down, lists.expected, lists.up, lists.left]
+      .flatMap((list) => list.sort((a, b) => compare(a.worker, b.worker)))
+      .slice(0, MAX_KNOWN);
+    this.#take(workers, now);
     return {
       ...{ title, workers, counts, now },
       blind: this.#blind,
@@ -126,17 +111,6 @@ export class FleetBoard {
 
   #createTrace() {
     return new BeatTrace({ length: TRACE_CELLS, cellMs: this.#cellMs });
-  }
-
-  /** Those that have left a short time ago, and are not back. */
-  #takeLeft(listed: ListedWorker[], now: number): ListedWorker[] {
-    if (this.#left.size === 0) return [];
-    const there = new Set(listed.map(({ worker }) => worker));
-    for (const [worker, { time }] of this.#left) {
-      const isOver = now - time > LEFT_MS || there.has(worker);
-      if (isOver) this.#left.delete(worker);
-    }
-    return [...this.#left.values()].map(({ row }) => row);
   }
 }
 

@@ -16,6 +16,7 @@ function createBoard(...fleet: ListedWorker[]) {
 
 Deno.test("FleetBoard lists the worst first, then by name", () => {
   const { names, board } = createBoard(
+    { worker: "gone", state: "left" },
     { worker: "w10", state: "up" },
     { worker: "w9", state: "up" },
     { worker: "new", state: "expected" },
@@ -28,9 +29,10 @@ Deno.test("FleetBoard lists the worst first, then by name", () => {
     "new expected",
     "w9 up",
     "w10 up",
+    "gone left",
   ]);
   const { counts, title, now } = board.look(7);
-  assertEquals(counts, { up: 2, down: 2, expected: 1, left: 0 });
+  assertEquals(counts, { up: 2, down: 2, expected: 1, left: 1 });
   assertEquals([title, now], ["title", 7]);
 });
 
@@ -67,25 +69,6 @@ Deno.test("FleetBoard forgets the trace of a worker that is not there", () => {
   board.look(1_000);
   fleet.pop();
   assertEquals(board.look(1_250).drawTrace("alpha", 4), "");
-});
-
-Deno.test("FleetBoard shows who has left for a minute, unless they come back", () => {
-  const { board, fleet, names } = createBoard(
-    { worker: "alpha", state: "up", detail: "load" },
-    { worker: "beta", state: "up" },
-  );
-  board.look(0);
-  fleet.splice(0);
-  for (const worker of ["alpha", "beta", "gamma"]) {
-    board.onEvent({ type: "left", time: 1_000, worker }, worker);
-  }
-  assertEquals(names(2_000), ["alpha left", "beta left", "gamma left"]);
-  assertEquals(board.look(2_000).counts.left, 3);
-  assertEquals(board.look(2_000).workers[0]!.detail, "load");
-  fleet.push({ worker: "beta", state: "up" });
-  assertEquals(names(3_000), ["beta up", "alpha left", "gamma left"]);
-  assertEquals(names(61_000), ["beta up", "alpha left", "gamma left"]);
-  assertEquals(names(61_001), ["beta up"]);
 });
 
 Deno.test("FleetBoard knows what happened last, and why nobody can be heard", () => {

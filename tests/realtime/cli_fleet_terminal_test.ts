@@ -26,6 +26,12 @@ async function publish(broker: Broker, ...workers: string[]) {
   }, 200);
   return {
     names,
+    /** A worker says goodbye. */
+    leave(worker: string) {
+      names.delete(worker);
+      const beat = { worker, seq: seq + 1, time: 0, ended: "done" };
+      connection.publish(`heartbeats.${worker}`, JSON.stringify(beat));
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       await connection.close();
@@ -58,6 +64,8 @@ testInTerminal(
     assertMatch(rows[3]!, /^beta {2,}\S*down/);
     assertMatch(rows[4]!, /^alpha {2,}\S*up .*\{"step":"\\u001b\[2J"\}/);
     assert(terminal.text.includes("\x1b[31mdown"), "in red");
+    fleet.leave("alpha");
+    await shows(/^alpha .*left/, /0 up, 1 down, 0 expected, 1 left/);
     await terminal.waitFor((text) => readFrame(text).length === 9);
     await terminal.press("q");
     assertEquals(await terminal.end(), 0);
