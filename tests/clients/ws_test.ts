@@ -3,85 +3,18 @@
 // A WebSocket of Node.js as a stream, against a server that stalls.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
-import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
-import { HeartbeatTimeoutError, watch } from "../../monitor.ts";
-import { waitUntil } from "../_help.ts";
-
-type Behaviour = "healthy" | "stalls" | "pings" | "no-handshake" | "lost";
-
-/** What is used of a WebSocket; the package has no types of its own. */
-interface ServerSocket {
-  ping(): void;
-  send(message: string, onSent?: () => void): void;
-  close(): void;
-  terminate(): void;
-  on(event: "close", listener: () => void): void;
-}
-
-/** A server of WebSockets; `closed` counts the connections that are closed. */
-async function serve(behaviour: Behaviour) {
-  const seen = { closed: 0 };
-  const server = createServer();
-  const sockets = new WebSocketServer({ noServer: true });
-  server.on("upgrade", (request, socket, head) => {
-    if (behaviour === "no-handshake") {
-      socket.on("end", () => {
-        seen.closed++;
-        socket.destroy();
-      });
-      return void socket.resume();
-    }
-    sockets.handleUpgrade(request, socket, head, (client: ServerSocket) => {
-      const pings = behaviour === "pings"
-        ? setInterval(() => client.ping(), 50)
-        : undefined;
-      client.on("close", () => {
-        seen.closed++;
-        clearInterval(pings);
-      });
-      client.send("one");
-      client.send("two", () => {
-        if (behaviour === "healthy") client.close();
-        if (behaviour === "lost") client.terminate();
-      });
-    });
-  });
-  await new Promise<void>((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve())
-  );
-  const { port } = server.address() as AddressInfo;
-  return {
-    seen,
-    url: `ws://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
-}
-
-/** Reads the messages of a WebSocket; resolves to them and to its close code. */
-async function read(url: string, messages: string[]) {
-  const socket = new WebSocket(url);
-  let code: number | undefined;
-  socket.on("close", (closeCode: number) => void (code = closeCode));
-  const stream = createWebSocketStream(socket);
-  const web = Readable.toWeb(stream) as unknown as ReadableStream<Uint8Array>;
-  for await (const bytes of watch(web, { timeout: 500 })) {
-    messages.push(new TextDecoder().decode(bytes));
-  }
-  return code;
-}
+import { HeartbeatTimeoutError } from "../../monitor.ts";
+import { NPM_FLAGS, waitUntil } from "../_help.ts";
+import { find } from "../runtimes/run.ts";
+import { readWebSocket, startWebSocketServer } from "./_web_socket.ts";
 
 Deno.test("watch() of a WebSocket reads all messages; its code distinguishes the end from a loss", async () => {
   for (
     const [behaviour, code] of [["healthy", 1005], ["lost", 1006]] as const
   ) {
-    await using server = await serve(behaviour);
+    await using server = await startWebSocketServer(behaviour);
     const messages: string[] = [];
-    assertEquals(await read(server.url, messages), code);
+    assertEquals(await readWebSocket(server.url, messages), code);
     assertEquals(messages, ["one", "two"]);
     await waitUntil(() => server.seen.closed === 1);
   }
@@ -89,10 +22,10 @@ Deno.test("watch() of a WebSocket reads all messages; its code distinguishes the
 
 for (const behaviour of ["stalls", "pings", "no-handshake"] as const) {
   Deno.test(`watch() of a WebSocket ends it when the server does this: ${behaviour}`, async () => {
-    await using server = await serve(behaviour);
+    await using server = await startWebSocketServer(behaviour);
     const messages: string[] = [];
     await assertRejects(
-      () => read(server.url, messages),
+      () => readWebSocket(server.url, messages),
       HeartbeatTimeoutError,
     );
     const expected = behaviour === "no-handshake" ? [] : ["one", "two"];
@@ -100,3 +33,36 @@ for (const behaviour of ["stalls", "pings", "no-handshake"] as const) {
     await waitUntil(() => server.seen.closed === 1);
   });
 }
+
+const node = await find("node");
+
+Deno.test({
+  name: "watch() of a WebSocket behaves on Node.js as it does here",
+  ignore: node === undefined,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "heartbeat" });
+    try {
+      const file = `${folder}/ws_on_node.mjs`;
+      const source = "tests/clients/ws_on_node.ts";
+      const bundled = await new Deno.Command(Deno.execPath(), {
+        args: ["bundle", ...NPM_FLAGS, "--quiet", `--output=${file}`, source],
+        cwd: new URL("../../", import.meta.url),
+      }).output();
+      assertEquals(bundled.code, 0, new TextDecoder().decode(bundled.stderr));
+      const { stdout, stderr } = await new Deno.Command(node!, { args: [file] })
+        .output();
+      assertEquals(
+        new TextDecoder().decode(stdout).trim().split("\n"),
+        [
+          "healthy one,two 1005",
+          "lost one,two 1006",
+          "stalls one,two HeartbeatTimeoutError",
+          "no-handshake  HeartbeatTimeoutError",
+        ],
+        new TextDecoder().decode(stderr),
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
