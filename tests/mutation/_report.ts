@@ -59,8 +59,12 @@ function print({ mutant, outcome }: Verdict) {
   );
 }
 
-/** Prints the survivors and the score; returns the score. */
-export function report({ name, files }: Group, verdicts: Verdict[]) {
+/** Prints the survivors and the score of all mutants, or of a sample; returns the score. */
+export function report(
+  { name, files }: Group,
+  verdicts: Verdict[],
+  isSample: boolean,
+) {
   const known = (equivalents as Equivalent[])
     .filter(({ file }) => files.includes(file));
   const isKnown = ({ mutant }: Verdict) =>
@@ -70,7 +74,7 @@ export function report({ name, files }: Group, verdicts: Verdict[]) {
     .sort((a, b) => Number(a.mutant.id) - Number(b.mutant.id));
   const missed = alive.filter((verdict) => !isKnown(verdict));
   missed.forEach(print);
-  for (const each of known) {
+  for (const each of isSample ? [] : known) {
     if (!alive.some(({ mutant }) => isSame(mutant, each))) {
       console.log(`equivalent.json: no such survivor: ${JSON.stringify(each)}`);
     }

@@ -88,9 +88,11 @@ async function mutate(group: Group) {
     }`,
   );
   await using sandbox = await createSandbox();
-  const mutants = sample(await instrument(sandbox, group.files));
+  const all = await instrument(sandbox, group.files);
+  const mutants = sample(all);
   const coverage = await measureCoverage(sandbox, group.tests);
-  return report(group, await judgeAll(sandbox, mutants, coverage));
+  const verdicts = await judgeAll(sandbox, mutants, coverage);
+  return report(group, verdicts, mutants.length < all.length);
 }
 
 if (import.meta.main) {
