@@ -234,6 +234,8 @@ export async function runFleet(
   }
   if (once) startTimer(() => end.abort(), timeout * ONCE_TIMEOUTS);
   try {
+    // the server knows the subject by then; if it is lost, that is an event
+    await connection.flush?.().catch(() => {});
     await report.onStart(fleet, server);
     while (!shutdown.signal.aborted) {
       const { done, value } = await reader.read();

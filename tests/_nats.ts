@@ -148,7 +148,10 @@ export class Link {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #to: Deno.ConnectOptions;
   readonly #connections = new Set<Deno.Conn>();
+  readonly #end = new AbortController();
   #isCut = false;
+  /** For how long (ms) each chunk is on its way. */
+  latency = 0;
 
   /** The address of this end. */
   readonly servers = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
@@ -182,6 +185,8 @@ export class Link {
     this.#connections.add(from);
     try {
       for await (const bytes of from.readable) {
+        const { signal } = this.#end;
+        if (this.latency > 0) await delay(this.latency, { signal });
         link.isCut ||= this.#isCut;
         for (let at = 0; !link.isCut && at < bytes.length;) {
           at += await to.write(bytes.subarray(at));
@@ -199,6 +204,7 @@ export class Link {
   }
 
   [Symbol.dispose]() {
+    this.#end.abort();
     this.#listener.close();
     for (const connection of this.#connections) {
       try {

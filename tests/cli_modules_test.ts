@@ -50,9 +50,9 @@ Deno.test("the command line loads nothing of NATS unless it is used", async () =
     );
     assertEquals(optional, [], args.join(" "));
   });
-  // the list would show it
+  // the list would show it; the command lasts until the client has been loaded
   const modules = await listModules([
-    ...["--nats=127.0.0.1:1", "--name=a", "--", "true"],
+    ...["--nats=127.0.0.1:1", "--name=a", "--", "sleep", "3"],
   ]);
   assert(modules.includes(own("_nats_publisher.ts")), `${modules}`);
   assert(modules.some((url) => url.includes("@nats-io")), `${modules}`);

@@ -80,6 +80,8 @@ const { events, fleet } = orFail(() =>
     },
   })
 );
+// the server knows the subject by then; if it is lost, that is an event
+await connection.flush().catch(() => {});
 print("watching", { time: Date.now(), subject }, `${subject} on ${server}`);
 try {
   for await (const event of events) printEvent(event);

@@ -12,7 +12,7 @@ import {
   startCli,
 } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
-import { Broker, testWithBroker, users } from "../_nats.ts";
+import { Broker, Link, startExample, testWithBroker, users } from "../_nats.ts";
 
 /** Prints something every 50 ms, `count` times. */
 const talk = (count: number, more = "") => [
@@ -109,7 +109,8 @@ testWithBroker("a guarded command does not need the broker", async () => {
   assert(performance.now() - begin < HANG / 4, "it waited for the broker");
 
   // it comes, goes and comes back
-  const cli = startCli([...guard(broker, "beta"), ...talk(10_000)]);
+  const quiet = "--timeout=5s"; // a machine that is slow is no silence
+  const cli = startCli([...guard(broker, "beta"), quiet, ...talk(10_000)]);
   await cli.waitFor("stdout", "line 3\n");
   for (let life = 0; life < 2; life++) {
     await broker.start();
@@ -188,6 +189,30 @@ testWithBroker(
     const [, up] = /^up <alpha> (\{.*\})$/m.exec(stderr)!;
     assertEquals(JSON.parse(up!).worker, "alpha");
     assertMatch(stderr, /^blind <> \{.*\}$/m);
+    await connection.close();
+  },
+);
+
+testWithBroker(
+  "heartbeat fleet and the example watch once they say so, however slow the link is",
+  async () => {
+    await using broker = await Broker.start();
+    using link = new Link(broker);
+    link.latency = 300;
+    const connection = await broker.connect();
+    const beat = JSON.stringify({ worker: "alpha", seq: 1, time: 0 });
+    const fleet = startCli(["fleet", `--nats=${link.servers}`, "--json"]);
+    await fleet.waitFor("stdout", "watching");
+    connection.publish("heartbeats.alpha", beat);
+    await fleet.waitFor("stdout", '"up"');
+    fleet.kill("SIGINT");
+    await fleet.ended;
+    await using example = startExample("watcher", [
+      ...["--server", link.servers, "--json"],
+    ]);
+    await waitUntil(() => example.lines.length > 0);
+    connection.publish("heartbeats.alpha", beat);
+    await waitUntil(() => example.lines.some((line) => line.includes('"up"')));
     await connection.close();
   },
 );
