@@ -3,10 +3,14 @@
 /** The command of `--exec`, which is run for each event of a fleet. */
 
 import { escapeText } from "./_escape_text.ts";
+import { sleep } from "./_timers.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
 
 /** How long a command for an event may take (ms) before it is killed. */
 const EXEC_MS = 60_000;
+
+/** How long the commands may take (ms) once the watcher ends. */
+const END_MS = 10_000;
 
 /** How many events may wait for their command; the others have none. */
 const MAX_WAITING = 1_000;
@@ -30,6 +34,13 @@ export class EventCommand {
   constructor(command: string, options: EventCommandOptions) {
     this.#command = command;
     this.#options = options;
+  }
+
+  /** Resolves when the command has run for all events so far, or takes too long. */
+  async end() {
+    const limit = new AbortController();
+    await Promise.race([this.#last, sleep(END_MS, limit.signal)]);
+    limit.abort();
   }
 
   /** Runs the command for an event, when it is its turn. */

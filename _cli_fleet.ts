@@ -139,7 +139,10 @@ class FleetReport {
 
   /** Nothing is watched any more; resolves to the exit code. */
   async end(): Promise<number> {
-    return (await this.#view.promise).end();
+    const code = await (await this.#view.promise).end();
+    // who has read an event is the only one who knows of it
+    await this.#command?.end();
+    return code;
   }
 
   async #show(event: BoardEvent, text: string) {

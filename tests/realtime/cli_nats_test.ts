@@ -303,3 +303,27 @@ testWithBroker(
     );
   },
 );
+
+testWithBroker(
+  "heartbeat fleet runs the commands for all events before it ends",
+  async () => {
+    await using broker = await Broker.start();
+    const connection = await broker.connect();
+    const fleet = startCli([
+      ...["fleet", `--nats=${broker.servers}`, "--json", "--exec"],
+      'sleep 0.3; echo "ran for $HEARTBEAT_WORKER"',
+    ], { allowRun: true });
+    await fleet.waitFor("stdout", "watching");
+    const names = ["alpha", "beta", "gamma"];
+    for (const worker of names) {
+      const beat = { worker, seq: 1, time: 0 };
+      connection.publish(`heartbeats.${worker}`, JSON.stringify(beat));
+    }
+    await fleet.waitFor("stdout", '"worker":"gamma"');
+    fleet.kill("SIGTERM");
+    const { code, stderr } = await fleet.ended;
+    const expected = names.map((name) => `ran for ${name}\n`).join("");
+    assertEquals([code, stderr], [143, expected]);
+    await connection.close();
+  },
+);
