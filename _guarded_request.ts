@@ -83,9 +83,8 @@ export class GuardedRequest {
   #guard: StreamGuard<Uint8Array<ArrayBuffer>> | undefined;
   #reject!: (reason: unknown) => void;
   #cancelTotal: CancelTimer = () => {};
-  #unfollow: () => void = () => {};
-  /** Whether there is a listener on the caller's signal. */
-  #isFollowing = false;
+  /** Removes the listener on the caller's signal, if there is one. */
+  #unfollow: (() => void) | undefined;
 
   /**
    * @param limits The limits.
@@ -142,7 +141,6 @@ export class GuardedRequest {
       if (request) request.#fail(signal.reason);
     }
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#isFollowing = true;
     this.#unfollow = () => signal.removeEventListener("abort", onAbort);
   }
 
@@ -159,7 +157,7 @@ export class GuardedRequest {
     }
     this.#phase = "reading";
     const body = this.#guardBody(response, response.body);
-    if (this.#isFollowing) unread.register(body, this.#unfollow, this);
+    if (this.#unfollow) unread.register(body, this.#unfollow, this);
     const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
     resolve(
       new ResponseWithBody(response, { stream: body, throwIfFailed }),
@@ -251,7 +249,8 @@ export class GuardedRequest {
     this.#phase = "ended";
     this.#firstClock.stop();
     this.#cancelTotal();
+    if (this.#unfollow === undefined) return;
     this.#unfollow();
-    if (this.#isFollowing) unread.unregister(this);
+    unread.unregister(this);
   }
 }
