@@ -59,7 +59,7 @@ Reports, of a command and of a pipe:
                         (needs --allow-net); on this machine only, unless HOST says more
 
 NATS, for a command (publish its heartbeats) and for the fleet:
-  --nats URL            the server, such as localhost:4222
+  --nats URL[,URL…]     the server, such as localhost:4222, or several of a cluster
   --name NAME           a command: what to publish as; required with --nats
   --subject SUBJECT     a command: where, before .NAME (heartbeats);
                         the fleet: what to watch (heartbeats.>)

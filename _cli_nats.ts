@@ -37,15 +37,19 @@ export function readVariable(variable: string): string | undefined {
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
-/** A URL as it may be shown, and the credentials in it. */
+/** URLs as they may be shown, and the credentials in them; commas are between several. */
 export function parseServer(url: string) {
-  const { protocol, host, username, password } = new URL(
-    url.includes("://") ? url : `nats://${url}`,
+  const urls = url.split(",").map((each) =>
+    new URL(each.includes("://") ? each : `nats://${each}`)
   );
-  if (host === "") throw new TypeError("no host");
+  if (urls.some(({ host }) => host === "")) throw new TypeError("no host");
+  const servers = urls.map(({ protocol, host }) => `${protocol}//${host}`);
+  const { username, password } = urls.find(({ username }) => username) ??
+    urls[0]!;
   return {
-    server: `${protocol}//${host}`,
-    isEncrypted: protocol === "tls:",
+    server: servers.join(","),
+    servers,
+    isEncrypted: urls.some(({ protocol }) => protocol === "tls:"),
     user: username === "" ? undefined : decodeURIComponent(username),
     pass: password === "" ? undefined : decodeURIComponent(password),
   };
@@ -60,13 +64,14 @@ async function requirePermission(
   if (state !== "granted") throw new Error(`it needs ${flag}`);
 }
 
-/** Checks what the client needs to reach a server. */
-async function checkPermissions(server: string, files: string[]) {
-  const { hostname, port } = new URL(server);
-  // a name is looked up, which no port is permitted for
-  const isAddress = /^[\d.]+$|^\[/.test(hostname);
-  const host = isAddress ? `${hostname}:${port || DEFAULT_PORT}` : hostname;
-  await requirePermission({ name: "net", host }, "--allow-net");
+/** Checks what the client needs to reach the servers. */
+async function checkPermissions(servers: string[], files: string[]) {
+  for (const { hostname, port } of servers.map((server) => new URL(server))) {
+    // a name is looked up, which no port is permitted for
+    const isAddress = /^[\d.]+$|^\[/.test(hostname);
+    const host = isAddress ? `${hostname}:${port || DEFAULT_PORT}` : hostname;
+    await requirePermission({ name: "net", host }, "--allow-net");
+  }
   for (const path of files) {
     await requirePermission({ name: "read", path }, "--allow-read");
   }
@@ -104,17 +109,17 @@ export async function connectToServer(
   name: string,
   isPatient: boolean,
 ): Promise<CliConnection> {
-  const { server, isEncrypted } = parseServer(network.url);
+  const { servers, isEncrypted } = parseServer(network.url);
   const { ca, cert, key } = network.tls;
   const files = { caFile: ca, certFile: cert, keyFile: key };
   const tls = Object.fromEntries(
     Object.entries(files).filter(([, file]) => file !== undefined),
   );
-  await checkPermissions(server, Object.values(tls) as string[]);
+  await checkPermissions(servers, Object.values(tls) as string[]);
   const client: NatsClient = await import(CLIENT);
   ignoreResets();
   return await client.connect({
-    servers: server,
+    servers,
     name,
     ...await readCredentials(network, client),
     ...((isEncrypted || Object.keys(tls).length > 0) && { tls }),

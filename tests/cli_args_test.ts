@@ -82,13 +82,13 @@ Deno.test("parseArguments() knows where heartbeats are published or watched", ()
     }],
     [
       [
-        ...["--nats", "tls://a:1", "fleet", "--subject=a.*.>"],
+        ...["--nats", "tls://a:1,b", "fleet", "--subject=a.*.>"],
         ...["--exec", "mail me", "--group", "ops-1"],
       ],
       {
         mode: "fleet",
         network: {
-          ...{ ...NETWORK, url: "tls://a:1", subject: "a.*.>" },
+          ...{ ...NETWORK, url: "tls://a:1,b", subject: "a.*.>" },
           ...{ exec: "mail me", group: "ops-1" },
         },
       },
@@ -221,6 +221,10 @@ const REFUSED: [string[], ...string[]][] = [
   [["--name=a", "--", "make"], "missing --nats URL", "--name"],
   [["--nats=a", "--", "make"], "missing --name NAME"],
   [["--nats="], "''", "must not be empty"],
+  ...["a,", ",a", "a,,b", "a b", "a:x"].map((url): [string[], string] => [
+    ["fleet", `--nats=${url}`],
+    "invalid value for --nats: it takes a URL such as localhost:4222",
+  ]),
   [["--creds", "", "--", "make"], "''", "must not be empty"],
   [
     ["--nats=a", "-"],
