@@ -11,7 +11,7 @@ import { Hono } from "hono";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline, Readable } from "node:stream";
-import { stream } from "npm:hono@4.13.19/streaming";
+import { stream, streamSSE } from "npm:hono@4.13.19/streaming";
 import { HeartbeatTimeoutError, watch } from "../../monitor.ts";
 import { waitUntil } from "../_help.ts";
 
@@ -157,4 +157,21 @@ Deno.test("Hono's stream() ends an answer that hangs as if it were complete", as
   const { text, error } = await deadline(read(server.url), LONG_MS);
   assertEquals([text, error], ["onetwo", undefined]);
   assertInstanceOf(seen.error, HeartbeatTimeoutError);
+});
+
+Deno.test("Hono's streamSSE() does so, too, after an event named error if it has an onError", async () => {
+  const answer = createAnswer(true);
+  const app = new Hono();
+  app.get("/", (context) =>
+    streamSSE(context, async (output) => {
+      for await (const bytes of answer.body()) {
+        await output.writeSSE({ data: new TextDecoder().decode(bytes) });
+      }
+    }, () => Promise.resolve()));
+  await using server = await listenWithHono(app);
+  const { text, error } = await deadline(read(server.url), LONG_MS);
+  assertEquals(error, undefined);
+  const [one, two, last] = text.split("\n\n");
+  assertEquals([one, two], ["data: one", "data: two"]);
+  assertEquals(last!.startsWith("event: error\ndata: No heartbeat from"), true);
 });
