@@ -67,6 +67,21 @@ export class FleetClocks {
     return group;
   }
 
+  /** The group of a new worker; undefined if it has no timeout that can be used. */
+  findGroup(
+    getTimeout: (worker: string) => number,
+    worker: string,
+  ): number | undefined {
+    try {
+      const timeout: unknown = getTimeout(worker);
+      if (typeof timeout !== "number" || !(timeout > 0)) return undefined;
+      return this.groupOf(timeout);
+    } catch {
+      // names come from a network: none of them may end the watcher
+      return undefined;
+    }
+  }
+
   #measure(timeout: number, { window }: FleetClock) {
     if (timeout === Infinity) return;
     this.#longest = Math.max(this.#longest, timeout);

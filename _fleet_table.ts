@@ -32,7 +32,9 @@
 import { isSmallDetail } from "./_fleet_detail.ts";
 import type { RefusalReason } from "./_fleet_events.ts";
 import type { Goodbye } from "./_fleet_goodbye.ts";
+import { FleetGroups } from "./_fleet_groups.ts";
 import type { FleetWorker, LastBeat } from "./fleet.ts";
+import type { Heartbeat } from "./worker.ts";
 
 /**
  * The fields of a row, side by side, so that a heartbeat touches one line of the
@@ -42,6 +44,8 @@ import type { FleetWorker, LastBeat } from "./fleet.ts";
  * number, NaN if it had none.
  */
 const [ID, POSITION, LAST_SEEN, SEQ, FIELDS] = [0, 1, 2, 3, 4] as const;
+/** The SEQ of a heartbeat that was not decoded; its detail is the number of its payload. */
+const UNDECODED = -Infinity;
 /** For how many workers there is room at first. */
 const INITIAL_ROWS = 64;
 /**
@@ -68,12 +72,11 @@ export class FleetTable {
   /** Has no more entries than are needed: most fleets have no details. */
   #details: unknown[] = [];
   #freeRows: number[] = [];
-  /** The groups of the workers, unless all are in group 0. */
-  #groups: Uint16Array | undefined;
+  #groups = new FleetGroups();
+  /** Decodes the payload with a number; set by who keeps undecoded heartbeats. */
+  decode!: (number: number) => Pick<Heartbeat, "seq" | "detail">;
   #lastId = 0;
   #waiting = 0;
-  /** How many workers are waited for, by group. */
-  #waitingOf = [0];
   /** No position is less, by group. */
   #oldest = [Infinity];
   /** Who is down or has left, and will be forgotten, and since when; the longest comes first. */
@@ -100,7 +103,7 @@ export class FleetTable {
 
   /** How many workers of a group are waited for. */
   waitingOf(group: number): number {
-    return this.#waitingOf[group] ?? 0;
+    return this.#groups.waitingOf(group);
   }
 
   /** How many workers are down or have left, and will be forgotten. */
@@ -136,7 +139,7 @@ export class FleetTable {
 
   /** The group of the worker in a row: those with the same timeout. */
   groupOf(row: number): number {
-    return this.#groups === undefined ? 0 : this.#groups[row]!;
+    return this.#groups.of(row);
   }
 
   /** Adds a worker, for which nobody waits yet, and returns its row. */
@@ -150,21 +153,8 @@ export class FleetTable {
     this.#rows.set(worker, row);
     this.#names[row] = worker;
     this.#fields.set([++this.#lastId, Infinity, NaN, NaN], row * FIELDS);
-    this.#setGroup(row, group);
+    this.#groups.set(row, group, this.#fields.length / FIELDS);
     return row;
-  }
-
-  #setGroup(row: number, group: number) {
-    this.#oldest[group] ??= Infinity;
-    this.#waitingOf[group] ??= 0;
-    if (this.#groups === undefined && group === 0) return;
-    const rows = this.#fields.length / FIELDS;
-    if (this.#groups?.length !== rows) {
-      const old = this.#groups ?? [];
-      this.#groups = new Uint16Array(rows);
-      this.#groups.set(old);
-    }
-    this.#groups[row] = group;
   }
 
   /** Removes the worker in a row, with all that is known of it. */
@@ -203,14 +193,15 @@ export class FleetTable {
     if (!this.isWaitedFor(row)) this.#count(row, 1);
     this.#fields[row * FIELDS + POSITION] = position;
     const group = this.groupOf(row);
-    this.#oldest[group] = Math.min(this.#oldest[group]!, position);
+    const oldest = this.#oldest[group] ?? Infinity;
+    this.#oldest[group] = Math.min(oldest, position);
     this.#goneSince.delete(row);
   }
 
-  /** More or fewer are waited for. */
-  #count(row: number, change: number) {
+  /** One more is waited for, or one fewer. */
+  #count(row: number, change: 1 | -1) {
     this.#waiting += change;
-    this.#waitingOf[this.groupOf(row)]! += change;
+    this.#groups.count(row, change);
   }
 
   /** Records a heartbeat of a worker that is waited for; `seq` is NaN if it has none. */
@@ -228,6 +219,31 @@ export class FleetTable {
     fields[at + SEQ] = seq;
     this.#setDetail(row, detail);
     if (this.#goodbyes.size > 0) this.#goodbyes.delete(row);
+  }
+
+  /** Records a heartbeat of a worker that is up, whose last one was not decoded; returns false if there is none. */
+  touch(row: number, id: number, position: number, lastSeen: number): boolean {
+    const fields = this.#fields;
+    const at = row * FIELDS;
+    if (fields[at + ID] !== id || fields[at + SEQ] !== UNDECODED) return false;
+    fields[at + POSITION] = position;
+    fields[at + LAST_SEEN] = lastSeen;
+    if (this.#goodbyes.size > 0) this.#goodbyes.delete(row);
+    return true;
+  }
+
+  /** The last heartbeat of the worker, which is up, is what a payload says whenever it is decoded. */
+  keepUndecoded(row: number, number: number) {
+    this.#fields[row * FIELDS + SEQ] = UNDECODED;
+    this.#setDetail(row, number);
+  }
+
+  /** Decodes the last heartbeat of the worker in a row, if it was not. */
+  decodeNow(row: number) {
+    if (this.#fields[row * FIELDS + SEQ] !== UNDECODED) return;
+    const { seq, detail } = this.decode(this.#details[row] as number);
+    this.#fields[row * FIELDS + SEQ] = seq;
+    this.#setDetail(row, detail);
   }
 
   /** Keeps a goodbye until the next heartbeat of the worker. */
@@ -264,6 +280,7 @@ export class FleetTable {
   }
 
   #stopWaiting(row: number, position: number, since: number) {
+    this.decodeNow(row);
     this.#fields[row * FIELDS + POSITION] = position;
     this.#count(row, -1);
     this.#goodbyes.delete(row);
@@ -290,13 +307,14 @@ export class FleetTable {
 
   /** The rows of those who are waited for since the limit of their group, or longer. */
   silentRows(limits: readonly number[]): number[] {
+    // `every()` skips the groups of which nobody was waited for yet
+    const isEarly = this.#oldest.every((oldest, i) => oldest > limits[i]!);
+    if (isEarly) return [];
     const silent: number[] = [];
-    if (this.#oldest.every((oldest, group) => oldest > limits[group]!)) {
-      return silent;
-    }
-    this.#oldest = this.#groups === undefined
+    const groups = this.#groups.all;
+    this.#oldest = groups === undefined
       ? [this.#scan(limits[0]!, silent)]
-      : this.#scanGroups(this.#groups, limits, silent);
+      : this.#scanGroups(groups, limits, silent);
     return silent;
   }
 
@@ -343,13 +361,18 @@ export class FleetTable {
   lastBeat(row: number): LastBeat {
     const at = row * FIELDS;
     const lastSeen = this.#fields[at + LAST_SEEN]!;
-    const seq = this.#fields[at + SEQ]!;
-    const detail = this.#details[row];
+    const { seq, detail } = this.#contentsOf(row);
     return {
       ...(!Number.isNaN(lastSeen) && { lastSeen }),
       ...(!Number.isNaN(seq) && { seq }),
       ...(detail !== undefined && { detail }),
     };
+  }
+
+  #contentsOf(row: number): Pick<Heartbeat, "seq" | "detail"> {
+    const seq = this.#fields[row * FIELDS + SEQ]!;
+    const detail = this.#details[row];
+    return seq === UNDECODED ? this.decode(detail as number) : { seq, detail };
   }
 
   /** The workers, in the order in which they were added. */

@@ -41,8 +41,11 @@ export interface FleetWatchOptions extends FleetTableLimits, FleetSightOptions {
 
 /** The number of a heartbeat; NaN if it has none. */
 function toNumber(seq: unknown): number {
-  return typeof seq === "number" ? seq : NaN;
+  return typeof seq === "number" && seq > -Infinity ? seq : NaN;
 }
+
+/** The key under which a fleet has its {@linkcode FleetWatch}, for those who go around its streams. */
+export const WATCH = Symbol("watch");
 
 /** Watches the workers of a fleet. */
 export class FleetWatch {
@@ -67,7 +70,7 @@ export class FleetWatch {
     this.#clock = isByName ? undefined : this.#clocks.first;
     this.#roster = new FleetRoster(
       options,
-      isByName ? (worker) => this.#findGroup(timeout, worker) : () => 0,
+      isByName ? (worker) => this.#clocks.findGroup(timeout, worker) : () => 0,
     );
     this.table = this.#roster.table;
     this.events = this.#roster.events;
@@ -83,21 +86,6 @@ export class FleetWatch {
       this.#roster.onEvent();
     };
     return sight;
-  }
-
-  /** The group of a new worker; undefined if it has no timeout that can be used. */
-  #findGroup(
-    getTimeout: (worker: string) => number,
-    worker: string,
-  ): number | undefined {
-    try {
-      const timeout: unknown = getTimeout(worker);
-      if (typeof timeout !== "number" || !(timeout > 0)) return undefined;
-      return this.#clocks.groupOf(timeout);
-    } catch {
-      // names come from a network: none of them may end the watcher
-      return undefined;
-    }
   }
 
   /** Is called when there may be an event to read. */
@@ -132,13 +120,35 @@ export class FleetWatch {
 
   /** Takes heartbeats that came now. */
   beatAll(action: string, beats: readonly Heartbeat[]) {
-    this.#clocks.read(Date.now());
+    this.beginBatch();
     for (const beat of beats) {
       checkString(action, "worker", beat?.worker);
-      if (isGoodbye(beat.ended)) this.#onGoodbye(beat, beat.ended);
-      else this.#take(beat.worker, beat.seq, beat.detail);
+      this.take(beat);
     }
+    this.endBatch();
+  }
+
+  /** The heartbeats that follow came now. */
+  beginBatch() {
+    this.#clocks.read(Date.now());
+  }
+
+  /** What follows came at any time before the next tick. */
+  endBatch() {
     this.#clocks.endRead();
+  }
+
+  /** Takes a heartbeat of a batch; returns the row of its worker if that is up. */
+  take(beat: Heartbeat): number | undefined {
+    if (isGoodbye(beat.ended)) this.#onGoodbye(beat, beat.ended);
+    else return this.#take(beat.worker, beat.seq, beat.detail);
+  }
+
+  /** Takes a heartbeat that was not decoded, of a worker in a row; returns whether it is the worker with this id, and up. */
+  touch(row: number, id: number): boolean {
+    if (this.#phase === "ended") return false;
+    const { position, wall } = this.#clockOf(row);
+    return this.table.touch(row, id, position, wall);
   }
 
   /** Waits for heartbeats of workers from now on, unless they are known already. */
@@ -200,10 +210,15 @@ export class FleetWatch {
     this.#stopTimer();
   }
 
-  #take(worker: string, seq: number | undefined, detail: unknown) {
-    if (this.#phase === "ended") return;
+  #take(
+    worker: string,
+    seq: number | undefined,
+    detail: unknown,
+  ): number | undefined {
+    if (this.#phase === "ended") return undefined;
     const row = this.table.rowOf(worker) ?? this.#roster.add(worker);
     if (row !== undefined) this.#record(row, seq, detail);
+    return row;
   }
 
   #record(row: number, seq: unknown, detail: unknown) {

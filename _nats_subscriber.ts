@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { parseHeartbeat } from "./_heartbeat_payload.ts";
+import type { LazyBeats } from "./_lazy_beats.ts";
 import { createNameReader, isNameOf } from "./_nats_subject.ts";
 import type {
   DroppedHeartbeat,
@@ -19,6 +20,8 @@ export interface HeartbeatSubscriberOptions {
   maxDetailSize: number;
   onDropped: (dropped: DroppedHeartbeat) => void;
   onMalformed: (message: MalformedMessage) => void;
+  /** Takes the heartbeats in place of the reader; only if the name comes from the subject. */
+  lazyBeats?: LazyBeats | undefined;
 }
 
 /**
@@ -147,6 +150,8 @@ export class HeartbeatSubscriber {
 
   #onMessage(message: NatsMessage) {
     if (this.#hasEnded()) return;
+    const { lazyBeats } = this.#options;
+    if (lazyBeats?.takesUnparsed(message)) return;
     let beat: Heartbeat;
     try {
       beat = this.#parse(message);
@@ -155,6 +160,7 @@ export class HeartbeatSubscriber {
     }
     this.#boundDetail(beat, message.data.length);
     if (this.#hasEnded()) return;
+    if (lazyBeats) return lazyBeats.take(beat, message);
     this.#unread.add(beat);
     if (this.#phase === "waiting") this.#schedule();
   }

@@ -54,6 +54,8 @@ import {
 import { escapeText as escapeUnsafe } from "./_escape_text.ts";
 import { SightEvents } from "./_sight_events.ts";
 import { ConnectionWatch } from "./_connection_watch.ts";
+import { type FleetWatch, WATCH } from "./_fleet_watch.ts";
+import { LazyBeats } from "./_lazy_beats.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { hasWildcard, isSubject } from "./_nats_subject.ts";
 import { HeartbeatSubscriber } from "./_nats_subscriber.ts";
@@ -255,6 +257,16 @@ export function subscribeHeartbeats(
   subject: string,
   options: SubscribeHeartbeatsOptions = {},
 ): ReadableStream<Heartbeat[]> {
+  return createSubscriber(connection, subject, options).readable;
+}
+
+/** Checks the arguments, and subscribes; a fleet with a watch gets the heartbeats at once. */
+function createSubscriber(
+  connection: NatsConnection,
+  subject: string,
+  options: SubscribeHeartbeatsOptions,
+  watch?: FleetWatch,
+): HeartbeatSubscriber {
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
   checkOptions(action, options);
@@ -284,14 +296,11 @@ export function subscribeHeartbeats(
   checkFunction(action, "onDropped", onDropped);
   checkFunction(action, "onMalformed", onMalformed);
 
-  const subscriber = new HeartbeatSubscriber(connection, subject, {
-    queue,
-    workerOf,
-    maxDetailSize,
-    onDropped,
-    onMalformed,
+  const isNamed = workerOf !== undefined || hasWildcard(subject);
+  return new HeartbeatSubscriber(connection, subject, {
+    ...{ queue, workerOf, maxDetailSize, onDropped, onMalformed },
+    ...(watch && isNamed && { lazyBeats: new LazyBeats(watch, maxDetailSize) }),
   });
-  return subscriber.readable;
 }
 
 /** A fleet that is watched over NATS, and what happens to it. */
@@ -307,9 +316,12 @@ function checkFleet(action: string, fleet: WatchableFleet) {
   const { writable, pause, resume } = Object(fleet);
   const isFleet = writable instanceof WritableStream &&
     typeof pause === "function" && typeof resume === "function";
-  if (isFleet) return;
-  const accepted = "a FleetMonitor or a SharedFleet";
-  throwInvalid(TypeError, action, "fleet", accepted, fleet);
+  const accepted =
+    "a FleetMonitor or a SharedFleet, which gets no other heartbeats";
+  if (!isFleet) throwInvalid(TypeError, action, "fleet", accepted, fleet);
+  if (writable.locked) {
+    throwInvalid(TypeError, action, "fleet", accepted, fleet, "locked");
+  }
 }
 
 /** How long an answer may take: by default a quarter of the timeout, if there is one. */
@@ -331,6 +343,11 @@ function readBlindAfter(
  * The round trip to the server is checked four times in `blindAfter`. If it is lost, by
  * a connection that was closed or one that is silent, the event `blind` says so at once,
  * and nobody is down until `sees`. Then everybody has a fresh `timeout`.
+ *
+ * With a `FleetMonitor`, a heartbeat of up to 124 bytes is not parsed if it differs
+ * from the one before of that worker in digits only, such as those of `seq` and
+ * `time`: it is a heartbeat then, too. Its contents are decoded when an event or a
+ * snapshot needs them. Everything else is parsed, and checked, when it comes.
  *
  * @param connection The connection; it stays open when the stream ends.
  * @param subject What to subscribe to; it may have wildcards.
@@ -442,7 +459,12 @@ export function watchFleet(
   const { events: source = fleet.readable } = all;
   checkStream(action, "events", source);
   const blindAfter = readBlindAfter(action, options);
-  const heartbeats = subscribeHeartbeats(connection, subject, options);
+  const { readable: heartbeats } = createSubscriber(
+    connection,
+    subject,
+    options,
+    (fleet as { [WATCH]?: FleetWatch })[WATCH],
+  );
   const watch = new ConnectionWatch(connection, {
     blindAfter,
     onBlind() {

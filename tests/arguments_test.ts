@@ -195,7 +195,8 @@ function sightRows(given: (more: object) => unknown[]): Row[] {
 /** `watchFleet()` with a fleet that the caller has made. */
 function givenFleetRows(): Row[] {
   const given = (more: object) => [connection, "a", { fleet, ...more }];
-  const isNone = "a FleetMonitor or a SharedFleet";
+  const isNone =
+    "a FleetMonitor or a SharedFleet, which gets no other heartbeats";
   const { writable } = fleet;
   return [
     ...options(given, ["fleet"], isNone, {
