@@ -15,6 +15,7 @@ import {
   type CliConnection,
   connectToServer,
   parseServer,
+  requirePermission,
 } from "./_cli_nats.ts";
 import type { NetworkSettings } from "./_cli_network.ts";
 import { type CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
@@ -170,6 +171,15 @@ async function connect(network: NetworkSettings): Promise<CliConnection> {
   }
 }
 
+async function checkExec() {
+  try {
+    const descriptor = { name: "run", command: "sh" } as const;
+    await requirePermission(descriptor, "--allow-run");
+  } catch (error) {
+    throw new Error(`cannot run --exec: ${(error as Error).message}`);
+  }
+}
+
 /** Starts watching, alone or as a member of a group. */
 async function startWatching(
   { timeout, network }: Settings,
@@ -214,6 +224,7 @@ export async function runFleet(
   const { timeout, once, network } = settings;
   const { url, subject, group } = network!;
   const { server } = parseServer(url);
+  if (network!.exec !== undefined) await checkExec();
   const connection = await connect(network!);
   const inGroup = group === undefined ? "" : `, in group ${group}`;
   const end = new AbortController();

@@ -55,8 +55,11 @@ export function parseServer(url: string) {
   };
 }
 
-/** Throws unless it is permitted: a question in a terminal would stop the command. */
-async function requirePermission(
+/**
+ * Throws unless it is permitted: a question in a terminal would stop the command, or
+ * come into the table of a fleet.
+ */
+export async function requirePermission(
   descriptor: Deno.PermissionDescriptor,
   flag: string,
 ) {

@@ -273,6 +273,10 @@ testWithBroker(
     const nats = `--nats=${broker.servers}`;
     const server = `nats://${broker.servers}`;
     const guard = [nats, "--name=alpha", "--", "sh", "-c", "exit 3"];
+    const exec = await runCli(["fleet", nats, "--exec=true"]);
+    assertEquals([exec.code, exec.stderr], [
+      ...[125, "heartbeat: cannot run --exec: it needs --allow-run\n"],
+    ]);
     await forEachRow(
       [
         [guard, "publish heartbeats to", "--allow-net", 3, false],
