@@ -57,7 +57,7 @@ export async function guardCommand(
   const attempt = { settings, shutdown, observers, probe, forward };
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
-      () => start(startCommand, attempt),
+      (context) => start(startCommand, attempt, context.signal),
       {
         timeout,
         maxRestarts: restart.maxRestarts,
@@ -120,10 +120,11 @@ interface StartContext {
   forward: (chunk: CommandOutput) => Promise<void>;
 }
 
-/** Starts the command once. */
+/** Starts the command once; `givenUp` aborts when nothing of it counts any more. */
 function start(
   startCommand: CommandModules["startCommand"],
   { settings, shutdown, observers, probe, forward }: StartContext,
+  givenUp: AbortSignal,
 ) {
   const { command: [command = "", ...args], timeout } = settings;
   const { signal } = shutdown;
@@ -134,6 +135,7 @@ function start(
       shutdown.onCommandStarted(tree, ended.promise);
       observers.onStarted();
       probe?.watch(tree, () => {
+        if (givenUp.aborted) return;
         beat();
         filter?.onSign();
         observers.onProgress();

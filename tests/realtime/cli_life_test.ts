@@ -48,6 +48,15 @@ testSideBySide("--alive-if", {
     });
   },
 
+  async "does not count what a command does while it is ended"() {
+    const script = "trap 'while :; do :; done' TERM; sleep 50 & wait";
+    const { code, stderr } = await runCli(
+      ["--timeout=2s", "--alive-if=cpu", ...shell(script)],
+    );
+    assertEquals(code, 124);
+    assertMatch(stderr, /'sh' was silent for 2s: ended\n$/);
+  },
+
   async "reports a file that may not be read, once"() {
     const { code, stderr } = await runCli(
       ["--timeout=1s", "--alive-if=/tmp/log", ...shell("exec sleep 50")],
