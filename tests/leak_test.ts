@@ -65,8 +65,9 @@ async function bytesLeft(
   async function heapAfter(count: number) {
     for (let rest = count; rest > 0; rest -= BATCH) {
       await Promise.all(Array.from({ length: Math.min(BATCH, rest) }, use));
+      // what a WeakRef was made of lives until the turn ends
+      await turn();
     }
-    // an object that a WeakRef was asked for lives until the turn ends
     for (let i = 0; i < 3; i++) {
       await turn();
       collectGarbage();
