@@ -30,14 +30,14 @@ Limits and lines:
                         otherwise the notices on standard error
   --help, --version     print this, or the version
 
-Signs of life, of a command and of a pipe:
+Signs of life of a command or a pipe:
   --grep REGEX          only lines that match are signs of life; all are passed on
   --alive-if cpu|FILE   a command, besides its output: the CPU time that it and its children use,
                         or a change of a file (needs --allow-read)
   --tty                 a command: run it in a terminal, as many programs print in large blocks
                         otherwise; its two outputs become one (Linux, by 'script' of util-linux)
 
-Restarts, of a command; of the demo: --retries only:
+Restarts of a command (the demo takes --retries only):
   --retries N           restart what went silent, at most N times (0, with --restart: no limit)
   --restart WHEN        never, on-stall, on-failure (after a stall, too) or always (after an exit
                         with 0, too); without it, --retries means on-stall
@@ -45,7 +45,7 @@ Restarts, of a command; of the demo: --retries only:
   --backoff MIN..MAX    wait before a restart: MIN at first, then twice as long each time, up to
                         MAX, such as 1s..1m; by default some 100ms to 30s, at random
 
-Reports, of a command and of a pipe:
+Reports on a command or a pipe:
   --stats               at the end, the longest silence, and a --timeout for it
   --summary             at the end, that and the exit code, the duration and the restarts
   --notices FILE        append the notices to a file instead of standard error, with the time of
