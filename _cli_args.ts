@@ -100,6 +100,11 @@ function parse(args: string[], end: number): Settings | "help" | "version" {
   if (settings.once && settings.timeout === Infinity) {
     throw new UsageError("--once needs a --timeout: it ends after that time");
   }
+  if (settings.once && settings.network?.group !== undefined) {
+    throw new UsageError(
+      "--once does not go with --group: it shows all workers, a member of a group has a share",
+    );
+  }
   return settings;
 }
 

@@ -214,6 +214,7 @@ const REFUSED: [string[], ...string[]][] = [
   ): [string[], ...string[]] => [[`--health=${value}`], `'${value}'`]),
   [["--once"], "--once", "it goes with fleet only"],
   [["fleet", "--nats=a", "--once", "--timeout=0"], "--once needs a --timeout"],
+  [["fleet", "--nats=a", "--once", "--group=a"], "does not go with --group"],
   [["--stats"], "--stats", "it goes with -- COMMAND and - only"],
   [["fleet"], "missing --nats URL", "localhost:4222"],
   [["fleet", "--", "make"], "unexpected argument 'fleet'"],
