@@ -132,7 +132,8 @@ export function judge(what: string, met: boolean) {
 export function judgeRatio(one: Candidate, other: Candidate, bar: number) {
   const measured = ratio(one, other);
   return judge(
-    `${one.name} / ${other.name} is ${measured.toFixed(2)}, at most ${bar}`,
+    `${one.name} / ${other.name} is ${measured.toFixed(2)}, at most ${+bar
+      .toFixed(2)}`,
     measured <= bar,
   );
 }
