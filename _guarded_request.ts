@@ -63,7 +63,7 @@ const unread = new FinalizationRegistry<() => void>((release) => release());
 /**
  * One request under guard.
  *
- * | phase | headers arrive | no body, or it ends | a limit passes | the caller aborts |
+ * | phase | headers arrive | no body, or one that is locked or used, or it ends | a limit passes | the caller aborts |
  * | --- | --- | --- | --- | --- |
  * | `connecting` | → `reading`: resolve with the guarded response | → `ended`: resolve | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
  * | `reading` | | → `ended` | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
@@ -117,10 +117,10 @@ export class GuardedRequest {
         () => this.#onTotalTimeout(),
         this.#limits.totalTimeout,
       );
-      this.#send(send).then(
-        (response) => this.#onResponse(response, resolve),
-        (error) => this.#fail(error),
-      );
+      this.#send(send)
+        .then((response) => this.#onResponse(response, resolve))
+        // of the request, or of a `fetch` that gives no response
+        .catch((error) => this.#fail(error));
     });
   }
 
@@ -151,17 +151,22 @@ export class GuardedRequest {
     }
     this.#firstClock.stop();
     this.#limits.gaps?.first.record(Math.max(Date.now() - this.#startedAt, 0));
-    if (response.body === null) {
+    resolve(this.#guardResponse(response));
+  }
+
+  #guardResponse(response: Response): Response {
+    const { body } = response;
+    // a body that somebody else has read or reads is theirs
+    if (body === null || body.locked || response.bodyUsed) {
       this.#release();
-      return resolve(response);
+      return response;
     }
-    this.#phase = "reading";
-    const body = this.#guardBody(response, response.body);
-    if (this.#unfollow) unread.register(body, this.#unfollow, this);
+    const stream = this.#guardBody(response, body);
     const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
-    resolve(
-      new ResponseWithBody(response, { stream: body, throwIfFailed }),
-    );
+    const guarded = new ResponseWithBody(response, { stream, throwIfFailed });
+    this.#phase = "reading";
+    if (this.#unfollow) unread.register(stream, this.#unfollow, this);
+    return guarded;
   }
 
   #guardBody(response: Response, source: Body): Body {
@@ -239,10 +244,11 @@ export class GuardedRequest {
   #fail(reason: unknown) {
     const phase = this.#phase;
     this.#release();
+    if (phase === "ended") return;
     if (phase === "connecting") this.#reject(reason);
     // first, so that the body errors with the reason itself
-    if (phase === "reading") this.#guard?.fail(reason);
-    if (phase !== "ended") this.#aborter.abort(reason);
+    this.#guard?.fail(reason);
+    this.#aborter.abort(reason);
   }
 
   #release() {

@@ -323,6 +323,40 @@ Deno.test("guardFetch returns the response as it is when it has no body", async 
   assertEquals(time.next(), false);
 });
 
+Deno.test("guardFetch returns a response as it is whose body was read or locked before", async () => {
+  using time = new FakeTime();
+  const read = new Response("alive");
+  await read.text();
+  const locked = new Response("alive");
+  locked.body!.getReader();
+  for (const response of [read, locked]) {
+    const answer = () => Promise.resolve(response);
+    const guarded = guardFetch({ timeout: 1_000, fetch: answer });
+    assertStrictEquals(await guarded("https://a.example"), response);
+    assertEquals(time.next(), false);
+  }
+});
+
+Deno.test("guardFetch rejects if what fetch gives is no response", async () => {
+  using time = new FakeTime();
+  const { signal, listeners } = countListeners();
+  for (const value of [undefined, null, { body: 1 }]) {
+    const answer = () => Promise.resolve(value as unknown as Response);
+    const guarded = guardFetch({ timeout: 1_000, fetch: answer });
+    await assertRejects(
+      () => guarded("https://a.example", { signal }),
+      TypeError,
+    );
+    assertEquals([listeners.size, time.next()], [0, false]);
+    // later than the verdict, nobody hears of it
+    const { server, seen } = startRequest({ timeout: 1_000 });
+    await advance(time, 1_000, 250);
+    server.respond(value as unknown as Response);
+    await advance(time, 1);
+    assertStall(seen.error);
+  }
+});
+
 Deno.test("guardFetch keeps what a response is, and so do its clones", async () => {
   const headers = { "content-type": "application/json", "x-test": "1" };
   const original = new Response('{"alive":true}', {
