@@ -2,8 +2,8 @@
 
 /** `heartbeat fleet --group`: a watcher that shares its fleet with others, and remembers it. */
 
+import type { CliConnection } from "./_cli_nats.ts";
 import type { LeaseBucket } from "./_group_types.ts";
-import type { NatsConnection } from "./_nats_types.ts";
 import type { StoreBucket } from "./_store_types.ts";
 import { type CancelTimer, startTimer } from "./_timers.ts";
 import type { FleetMonitorOptions } from "./fleet.ts";
@@ -19,6 +19,9 @@ const LEASE_MS = 10_000;
 /** How long changes of the share are collected (ms): they come one by one. */
 const SHARE_MS = 200;
 
+/** How many servers of a cluster have a copy: most of them must be there. */
+const REPLICAS = 3;
+
 /** Errors within so many ms of each other belong together: a request may take 5 s. */
 const STREAK_GAP_MS = 10_000;
 
@@ -31,11 +34,20 @@ type Bucket = LeaseBucket & StoreBucket & {
   status(): Promise<{ ttl: number }>;
 };
 
+/** Options of a bucket that is made. */
+interface BucketOptions {
+  ttl?: number;
+  replicas?: number;
+}
+
+/** What is used of its `Kvm`. */
+interface KeyValueManager {
+  create(name: string, options: BucketOptions): Promise<Bucket>;
+}
+
 /** What is used of `@nats-io/kv`. */
 interface KeyValueClient {
-  Kvm: new (connection: NatsConnection) => {
-    create(name: string, options?: { ttl: number }): Promise<Bucket>;
-  };
+  Kvm: new (connection: CliConnection) => KeyValueManager;
 }
 
 /** The public modules that a member needs. */
@@ -76,7 +88,7 @@ function describeFailure(error: unknown): string {
  * @throws {Error} If the buckets cannot be had.
  */
 export async function joinGroup(
-  connection: NatsConnection,
+  connection: CliConnection,
   name: string,
   { WatchGroup, SharedFleet, natsStore }: GroupModules,
   limits: FleetMonitorOptions,
@@ -84,7 +96,8 @@ export async function joinGroup(
 ): Promise<GroupMember> {
   const { Kvm }: KeyValueClient = await import(KEY_VALUE);
   const kvm = new Kvm(connection);
-  const { leases, lease, bucket } = await openBuckets(kvm, name)
+  const isCluster = connection.info?.cluster !== undefined;
+  const { leases, lease, bucket } = await openBuckets(kvm, name, isCluster)
     .catch((error) => {
       const why = describeFailure(error);
       throw new Error(`cannot join the group '${name}': ${why}`);
@@ -109,15 +122,36 @@ export async function joinGroup(
 }
 
 async function openBuckets(
-  kvm: InstanceType<KeyValueClient["Kvm"]>,
+  kvm: KeyValueManager,
   name: string,
+  isCluster: boolean,
 ) {
-  const leases = await kvm.create(`${name}-leases`, { ttl: LEASE_MS });
+  const leases = await openBucket(kvm, `${name}-leases`, isCluster, {
+    ttl: LEASE_MS,
+  });
   const { ttl: lease } = await leases.status();
   if (!(lease > 0)) {
     throw new Error(`the bucket ${name}-leases has no TTL, so no lease ends`);
   }
-  return { leases, lease, bucket: await kvm.create(`${name}-fleet`) };
+  const bucket = await openBucket(kvm, `${name}-fleet`, isCluster, {});
+  return { leases, lease, bucket };
+}
+
+/** Opens a bucket; one that has to be made survives the loss of a server, if it can. */
+async function openBucket(
+  kvm: KeyValueManager,
+  name: string,
+  isCluster: boolean,
+  options: BucketOptions,
+) {
+  if (isCluster) {
+    try {
+      return await kvm.create(name, { ...options, replicas: REPLICAS });
+    } catch {
+      // there are not so many servers with JetStream
+    }
+  }
+  return await kvm.create(name, options);
 }
 
 /**

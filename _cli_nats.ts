@@ -19,6 +19,8 @@ const DEFAULT_PORT = 4222;
 
 /** A connection that can be ended. */
 export interface CliConnection extends NatsConnection {
+  /** What the server says of itself: `cluster` is there if it belongs to one. */
+  readonly info?: { cluster?: string };
   /** Sends what waits, then closes. */
   drain(): Promise<void>;
   /** Closes at once. */

@@ -143,6 +143,28 @@ export class Broker {
   }
 }
 
+/** Three brokers that form a cluster, each with more configuration of its own. */
+export async function startCluster(
+  configure: (index: number) => string = () => "",
+) {
+  const ports = Array.from({ length: 3 }, freePort);
+  const routes = JSON.stringify(
+    ports.map((port) => `nats-route://127.0.0.1:${port}`),
+  );
+  const brokers = await Promise.all(ports.map((port, index) =>
+    Broker.start(`
+      server_name: n${index}
+      cluster { name: fleet, listen: "127.0.0.1:${port}", routes: ${routes} }
+      ${configure(index)}`)
+  ));
+  return {
+    brokers,
+    async [Symbol.asyncDispose]() {
+      for (const broker of brokers) await broker[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A link to a broker that can be cut without a word: bytes are lost, nothing is closed. */
 export class Link {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

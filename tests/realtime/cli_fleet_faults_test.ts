@@ -18,6 +18,7 @@ import {
   Broker,
   freePort,
   Link,
+  startCluster,
   testWithBroker as test,
   users,
 } from "../_nats.ts";
@@ -205,25 +206,6 @@ async function forbidWorker() {
   assertEquals([code, stdout.split("\n").length], [0, 91]);
   assertMatch(stderr, /^heartbeat: cannot publish .*permission.*\n$/i);
   await watcher.close();
-}
-
-/** Three brokers that form a cluster. */
-async function startCluster() {
-  const ports = Array.from({ length: 3 }, freePort);
-  const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`);
-  const brokers = await Promise.all(ports.map((port) =>
-    Broker.start(`cluster {
-      name: fleet, listen: "127.0.0.1:${port}", routes: ${
-      JSON.stringify(routes)
-    }
-    }`)
-  ));
-  return {
-    brokers,
-    async [Symbol.asyncDispose]() {
-      for (const broker of brokers) await broker[Symbol.asyncDispose]();
-    },
-  };
 }
 
 /** Waits until each broker of a cluster is known to the clients of this one. */

@@ -14,7 +14,7 @@ import {
   startCli,
 } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
-import { Broker, testWithBroker as test } from "../_nats.ts";
+import { Broker, startCluster, testWithBroker as test } from "../_nats.ts";
 
 const LEASE = 2_000;
 const TIMEOUT = 1_500;
@@ -65,9 +65,9 @@ interface Event {
 }
 
 /** A watcher of the group, and its events. */
-function startWatcher(broker: Broker, options?: CliOptions) {
+function startWatcher({ servers }: { servers: string }, options?: CliOptions) {
   const args = ["--group=ops", `--timeout=${TIMEOUT}ms`, "--json"];
-  const cli = startCli(["fleet", `--nats=${broker.servers}`, ...args], options);
+  const cli = startCli(["fleet", `--nats=${servers}`, ...args], options);
   const events = (): Event[] => {
     const text = cli.text("stdout");
     const complete = text.slice(0, text.lastIndexOf("\n") + 1);
@@ -162,11 +162,47 @@ async function loseMemory() {
   assertEquals(listEvents([watcher]), []);
 }
 
+/** A group in a cluster, of which any node is lost. */
+async function loseNode() {
+  const folder = await Deno.makeTempDir();
+  const start = (index: number) =>
+    `jetstream { store_dir: "${folder}/${index}" }`;
+  {
+    await using cluster = await startCluster(start);
+    const [first, second, third] = cluster.brokers;
+    const connection = await first!.connect({ servers: second!.servers });
+    // they elect a leader first
+    await waitUntil(async () => {
+      const kvm = new Kvm(connection);
+      const options = { ttl: LEASE, replicas: 3 };
+      return await kvm.create("ops-leases", options).then(
+        () => true,
+        () => false,
+      );
+    }, "the cluster has JetStream");
+    using workers = startWorkers(connection, NAMES);
+    const list = cluster.brokers.map(({ servers }) => servers).join(",");
+    await using watcher = startWatcher({ servers: list });
+    const seen = () => listEvents([watcher]).map(describe);
+    await waitUntil(() => seen().length === NAMES.length, "all are up");
+    const bucket = await new Kvm(connection).open("ops-fleet");
+    assertEquals((await bucket.status()).replicas, 3);
+    await third!.stop();
+    workers.stop("w-0");
+    await waitUntil(() => seen().length > NAMES.length, "w-0 is down");
+    await delay(2 * TIMEOUT);
+    assertEquals(seen().slice(NAMES.length), ["down w-0"]);
+    await connection.close();
+  }
+  await Deno.remove(folder, { recursive: true });
+}
+
 test("heartbeat fleet --group shares a fleet, takes over, and remembers", (t) =>
   runSideBySide(t, {
     "a watcher is killed": killWatcher,
     "the only watcher starts again": restartWatcher,
     "the memory is lost": loseMemory,
+    "a node of the cluster is lost": loseNode,
   }));
 
 test("heartbeat fleet --group says that the server has no JetStream, and that a lease never ends", async () => {
