@@ -2,7 +2,7 @@
 // This module is browser compatible.
 
 import { Broadcast } from "./_broadcast.ts";
-import type { CheckedWorker } from "./_health_checks.ts";
+import type { Blindness, CheckedWorker } from "./_health_checks.ts";
 
 /** How often the clients are sent what has changed, in milliseconds. */
 const FRAME_MS = 250;
@@ -28,8 +28,8 @@ interface Frame {
   time: number;
   /** How many workers there are; more than are sent, perhaps. */
   total: number;
-  /** Whether nobody is reported as down. */
-  blind: boolean;
+  /** Why nobody is reported as down; `null` if they are. */
+  blind: Blindness | null;
   /** Whether `workers` are all, and the client forgets the others. */
   full: boolean;
   /** The workers that have changed. */
@@ -48,8 +48,8 @@ interface Snapshot {
 export interface BeatFeedOptions {
   /** The workers as they are now. */
   getWorkers: () => Iterable<FeedWorker>;
-  /** Whether nobody is reported as down now. */
-  isBlind: () => boolean;
+  /** Why nobody is reported as down now, if that is so. */
+  getBlindness: () => Blindness | undefined;
 }
 
 /**
@@ -104,7 +104,7 @@ export class BeatFeed {
 
   #createFrame(workers: Row[], rest: Pick<Frame, "gone" | "full">): string {
     const { total } = this.#known;
-    const blind = this.#options.isBlind();
+    const blind = this.#options.getBlindness() ?? null;
     const frame: Frame = { time: Date.now(), total, blind, workers, ...rest };
     return `event: frame\ndata: ${JSON.stringify(frame)}\n\n`;
   }

@@ -55,6 +55,14 @@ export function checkWorkers(
   return results;
 }
 
+/** Why nobody can be reported as down: nothing is heard, or too many are silent at once. */
+export type Blindness = "connection" | "share";
+
+const BLINDNESS: Record<Blindness, string> = {
+  connection: "no heartbeat can be heard",
+  share: "too many workers are silent at once to be believed",
+};
+
 /** What a check answers. */
 export interface CheckReport {
   /** Which check it is. */
@@ -62,7 +70,7 @@ export interface CheckReport {
   /** The workers that were checked. */
   workers: WorkerCheck[];
   /** Why no new verdict is possible, if that is so. */
-  blindness: string | undefined;
+  blindness: Blindness | undefined;
 }
 
 /** The answer to a check, in the format that the client accepts. */
@@ -94,7 +102,9 @@ function formatReport(
   ok: boolean,
 ): string {
   const lines = workers.map(formatWorker);
-  if (blindness !== undefined) lines.push(`[~]blind: ${blindness}`);
+  if (blindness !== undefined) {
+    lines.push(`[~]blind: ${BLINDNESS[blindness]}`);
+  }
   lines.push(`${check} check ${ok ? "passed" : "failed"}`);
   return `${lines.join("\n")}\n`;
 }

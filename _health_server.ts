@@ -3,6 +3,7 @@
 import { BeatFeed } from "./_beat_feed.ts";
 import { EventLog } from "./_event_log.ts";
 import {
+  type Blindness,
   type CheckedWorker,
   type CheckName,
   checkWorkers,
@@ -54,7 +55,7 @@ export class HealthServer {
   #fleet: HealthSource;
   #options: HealthServerOptions;
   /** Why nobody is reported as down now, if that is so. */
-  #blindness: string | undefined;
+  #blindness: Blindness | undefined;
   #log: EventLog;
   #feed: BeatFeed;
   #metrics: HealthMetrics;
@@ -70,7 +71,7 @@ export class HealthServer {
     this.#log = new EventLog(() => this.#createSnapshot());
     this.#feed = new BeatFeed({
       getWorkers,
-      isBlind: () => this.#blindness !== undefined,
+      getBlindness: () => this.#blindness,
     });
     this.#routes = {
       "/livez": (request) => this.#check("livez", request),
@@ -152,9 +153,7 @@ export class HealthServer {
         this.#metrics.observeSilence(event.outage ?? 0);
         break;
       case "blind":
-        this.#blindness = event.reason === "share"
-          ? "too many workers are silent at once to be believed"
-          : "no heartbeat can be heard";
+        this.#blindness = event.reason === "share" ? "share" : "connection";
         break;
       case "sees":
         this.#blindness = undefined;

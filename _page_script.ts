@@ -26,7 +26,7 @@ const base = location.pathname.replace(/\/$/, "");
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 /** name -> { name, state, lastSeen, seq, detail, beats: [times], row?, index? } */
 const workers = new Map();
-let frameAt = -Infinity, skew = 0, total = 0, isBlind = false, isConnected = false;
+let frameAt = -Infinity, skew = 0, total = 0, blindness = null, isConnected = false;
 let query = "", shown = [], selected = 0, isLayoutStale = true;
 const colours = {};
 
@@ -46,7 +46,7 @@ function onFrame(frame) {
   skew = frame.time - Date.now();
   frameAt = now;
   total = frame.total;
-  isBlind = frame.blind;
+  blindness = frame.blind;
   if (frame.full) markMissing(frame.workers);
   for (const row of frame.workers) takeRow(row, now, frame.full);
   for (const name of frame.gone) removeWorker(name);
@@ -109,15 +109,17 @@ function connect() {
 const WHOLE = String.raw`
 function showStatus(now) {
   const isLost = !isConnected || now - frameAt > LOST_AFTER;
-  const state = isLost ? "lost" : isBlind ? "blind" : "live";
+  const state = isLost ? "lost" : blindness ? "blind" : "live";
   const texts = {
     lost: "connection lost",
-    blind: "blind: nobody is reported as down",
+    blind: blindness === "share"
+      ? "too many are silent at once: nobody is reported"
+      : "connection lost: no heartbeat can be heard",
     live: "live",
   };
+  setText($("status"), texts[state]);
   if ($("status").dataset.state !== state) {
     $("status").dataset.state = state;
-    $("status").textContent = texts[state];
     document.body.classList.toggle("blind", state !== "live");
   }
   const counts = { up: 0, down: 0, expected: 0, left: 0 };

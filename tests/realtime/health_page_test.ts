@@ -3,7 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
 import { FleetMonitor } from "../../fleet.ts";
-import { createHealthHandler } from "../../health.ts";
+import {
+  createHealthHandler,
+  type HealthEvent,
+  type HealthOptions,
+} from "../../health.ts";
 import { waitUntil } from "../_help.ts";
 import { find } from "../runtimes/run.ts";
 
@@ -20,7 +24,11 @@ const ARGS = [
 ];
 
 /** A fleet whose workers beat until they are silenced, its page, and what the page complains of. */
-async function openPage(names: string[], browser: Browser) {
+async function openPage(
+  names: string[],
+  browser: Browser,
+  options: HealthOptions = {},
+) {
   const fleet = new FleetMonitor({ timeout: TIMEOUT });
   const silenced = new Set<string>();
   let seq = 0;
@@ -32,7 +40,7 @@ async function openPage(names: string[], browser: Browser) {
   }, 200);
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
-    createHealthHandler(fleet),
+    createHealthHandler(fleet, options),
   );
   const page = await browser.newPage({
     viewport: { width: 1280, height: 800 },
@@ -175,6 +183,34 @@ Deno.test(
       });
       assert(cost < 1_000 / 60, `${cost} ms a frame`);
       assertEquals(errors, []);
+      await opened.stopServer();
+    }),
+);
+
+Deno.test(
+  "the live page says why nobody can be reported",
+  options,
+  () =>
+    withBrowser(async (browser) => {
+      const { readable, writable } = new TransformStream<
+        HealthEvent,
+        HealthEvent
+      >();
+      const events = writable.getWriter();
+      const opened = await openPage(["alpha"], browser, { events: readable });
+      const shows = (text: string) =>
+        waitUntil(async () =>
+          await opened.page.getByRole("status").innerText() === text
+        );
+      await shows("live");
+      await events.write({ type: "blind", reason: "connection" });
+      await shows("connection lost: no heartbeat can be heard");
+      await events.write({ type: "blind", reason: "share" });
+      await shows("too many are silent at once: nobody is reported");
+      await events.write({ type: "sees" });
+      await shows("live");
+      assertEquals(opened.errors, []);
+      await events.close();
       await opened.stopServer();
     }),
 );
