@@ -145,3 +145,19 @@ Deno.test("guardFetch closes the connection although only the body is kept", asy
   await waitUntil(() => server.aborted === 1);
   await reader.cancel().catch(() => {});
 });
+
+Deno.test("guardFetch gives a response that a server can pass on", async () => {
+  await using server = await startStallServer();
+  const guarded = guardFetch(LIMITS);
+  await using proxy = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => guarded(server.url("healthy")),
+  );
+  const response = await fetch(`http://127.0.0.1:${proxy.addr.port}`);
+  const { status, headers } = response;
+  assertEquals([status, headers.get("content-type")], [
+    200,
+    "text/event-stream",
+  ]);
+  assert((await response.text()).startsWith("data: one\n\ndata: two"));
+});
