@@ -6,7 +6,8 @@
  * The cost of heartbeats over NATS, with a real `nats-server` on loopback: the
  * bytes on the wire, and the CPU of the broker and of a watcher, compared with a
  * subscriber that only counts. From that it estimates what 10 million workers
- * need.
+ * need. All workers are known when it measures, so it is the cost of heartbeats and
+ * not of `up` events; they beat in the same order each time, and in any order.
  *
  * @module
  */
@@ -17,17 +18,29 @@ import {
   type NatsConnection,
 } from "npm:@nats-io/transport-node@3.4.0";
 import { FleetMonitor } from "../fleet.ts";
-import { publishHeartbeats, subscribeHeartbeats } from "../nats.ts";
+import { publishHeartbeats, subscribeHeartbeats, watchFleet } from "../nats.ts";
 import { NPM_FLAGS } from "../tests/_help.ts";
-import { median, type Outcome } from "./_measure.ts";
+import { judge, median, type Outcome, type Row } from "./_measure.ts";
 
 const WORKERS = 100_000;
 /** How many heartbeats each worker sends in a round. */
 const BEATS = 5;
 const ROUNDS = 3;
 const FLEET = 10_000_000;
+/** What a watcher may cost, as a multiple of a subscriber that only counts. */
+const TARGET = 1.5;
+/** The headers of a segment in Ethernet, IPv4 and TCP with timestamps, and its most bytes of data. */
+const [HEADERS, SEGMENT] = [66, 1_448] as const;
+const ORDERS = ["in the same order", "in any order"] as const;
 /** The planned load of a core. */
 const LOAD = 0.5;
+
+function shuffle<T>(list: T[]) {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+}
 
 async function publish(connection: NatsConnection) {
   const writers = Array.from({ length: WORKERS }, (_, i) => {
@@ -37,9 +50,13 @@ async function publish(connection: NatsConnection) {
     worker,
     writer: publishHeartbeats(connection, subject).getWriter(),
   }));
+  const inAnyOrder = [...writers];
   for await (const message of connection.subscribe("go")) {
+    const isShuffled = message.string() === ORDERS[1];
     for (let seq = 1; seq <= BEATS; seq++) {
-      for (const [i, { worker, writer }] of writers.entries()) {
+      if (isShuffled) shuffle(inAnyOrder);
+      const order = isShuffled ? inAnyOrder : writers;
+      for (const [i, { worker, writer }] of order.entries()) {
         writer.write({ worker, seq, time: Date.now() });
         if (i % 1_000 === 0) await connection.flush();
       }
@@ -57,11 +74,17 @@ async function cpuOf(pid: number) {
   return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
+type Order = typeof ORDERS[number];
+
 /** Makes all workers beat; resolves to the CPU per message in µs. */
-async function measure(connection: NatsConnection, broker: number) {
+async function measure(
+  connection: NatsConnection,
+  broker: number,
+  order: Order,
+) {
   const { inMsgs, inBytes } = connection.stats();
   const before = { own: cpuUsage(), broker: await cpuOf(broker) };
-  await connection.request("go", "", { timeout: 120_000 });
+  await connection.request("go", order, { timeout: 120_000 });
   await connection.flush();
   const { user, system } = cpuUsage(before.own);
   const now = connection.stats();
@@ -106,7 +129,7 @@ async function startAll() {
 async function waitForPublisher(connection: NatsConnection) {
   for (;;) {
     try {
-      await connection.request("go", "", { timeout: 120_000 });
+      await connection.request("go", ORDERS[0], { timeout: 120_000 });
       return;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -114,55 +137,119 @@ async function waitForPublisher(connection: NatsConnection) {
   }
 }
 
-/** Measures a subscriber that only counts, then a watcher. */
-async function measureRound(connection: NatsConnection, broker: number) {
-  const counter = connection.subscribe("heartbeats.>", { callback() {} });
-  await connection.flush();
-  const bare = await measure(connection, broker);
-  counter.unsubscribe();
-  const fleet = new FleetMonitor({ timeout: 3_600_000 });
-  const events = subscribeHeartbeats(connection, "heartbeats.>")
-    .pipeThrough(fleet).getReader();
+/** Something that takes the heartbeats, until it is called. */
+type Taker = (connection: NatsConnection) => () => Promise<void>;
+
+/** Reads all events, and ends with them. */
+function drain(events: ReadableStream<unknown>, fleet: FleetMonitor) {
+  const reader = events.getReader();
   const reading = (async () => {
-    while (!(await events.read()).done);
+    while (!(await reader.read()).done);
   })();
-  await connection.flush();
-  const watcher = await measure(connection, broker);
-  if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
-  await events.cancel();
-  await reading;
-  return { bare, watcher };
+  return async () => {
+    if (fleet.size !== WORKERS) throw new Error(`${fleet.size} workers`);
+    await reader.cancel();
+    await reading;
+  };
 }
 
-type Round = Awaited<ReturnType<typeof measureRound>>;
+const [COUNTER, WATCHER, PARSER] = [
+  "a subscriber that only counts",
+  "**`watchFleet()`**",
+  "`subscribeHeartbeats()` and `FleetMonitor`, which parse all",
+] as const;
+const LIMITS = { timeout: 3_600_000 };
+
+const TAKERS: Record<string, Taker> = {
+  [COUNTER]: (connection) => {
+    let count = 0;
+    const counter = connection.subscribe("heartbeats.>", {
+      callback: () => void count++,
+    });
+    return () => Promise.resolve(counter.unsubscribe());
+  },
+  [WATCHER]: (connection) => {
+    const { events, fleet } = watchFleet(connection, "heartbeats.>", LIMITS);
+    return drain(events, fleet);
+  },
+  [PARSER]: (connection) => {
+    const fleet = new FleetMonitor(LIMITS);
+    const beats = subscribeHeartbeats(connection, "heartbeats.>");
+    return drain(beats.pipeThrough(fleet), fleet);
+  },
+};
+
+type Cost = Awaited<ReturnType<typeof measure>>;
+type Round = Record<string, Record<Order, Cost>>;
+
+/** Measures all takers, each after all workers are known to it. */
+async function measureRound(connection: NatsConnection, broker: number) {
+  const round: Round = {};
+  for (const [name, start] of Object.entries(TAKERS)) {
+    const end = start(connection);
+    await connection.flush();
+    await measure(connection, broker, ORDERS[0]);
+    round[name] = {} as Record<Order, Cost>;
+    for (const order of ORDERS) {
+      round[name][order] = await measure(connection, broker, order);
+    }
+    await end();
+  }
+  const line = ORDERS.flatMap((order) =>
+    Object.entries(round).map(([, costs]) => costs[order].own.toFixed(2))
+  );
+  console.log(`µs a heartbeat, ${ORDERS.join(", ")}: ${line.join(" ")}`);
+  return round;
+}
+
+/** The bytes that a heartbeat takes on the way to the broker, and from there to a watcher. */
+function countWireBytes(payload: number) {
+  const subject = `heartbeats.build-${WORKERS - 1}`;
+  const size = Math.round(payload);
+  const to = `PUB ${subject} ${size}\r\n\r\n`.length + size + HEADERS;
+  const from = `MSG ${subject} 1 ${size}\r\n\r\n`.length + size;
+  return { to, from: from * (1 + HEADERS / SEGMENT) };
+}
 
 /** Prints what a fleet of millions would take. */
 function printCosts(rounds: Round[]) {
-  const own = median(rounds.map(({ watcher }) => watcher.own));
-  const bare = median(rounds.map(({ bare }) => bare.own));
-  const brokers = median(rounds.map(({ watcher }) => watcher.broker));
-  const bytes = median(rounds.map(({ watcher }) => watcher.bytes));
+  const costs = (name: string, what: keyof Cost) =>
+    median(rounds.map((round) => round[name]![ORDERS[1]][what]));
+  const own = costs(WATCHER, "own");
+  const brokers = costs(WATCHER, "broker");
+  const bytes = costs(WATCHER, "bytes");
+  const wire = countWireBytes(bytes);
   console.log(
-    `Per heartbeat, ${WORKERS} workers, on loopback: ${
+    `Per heartbeat, ${WORKERS} workers ${ORDERS[1]}, on loopback: ${
       bytes.toFixed(0)
-    } bytes; CPU of the broker ${brokers.toFixed(1)} µs, of a watcher ${
-      own.toFixed(1)
-    } µs, of a subscriber that only counts ${bare.toFixed(1)} µs.
+    } bytes of payload, ${wire.to} on the wire to the broker, ${
+      wire.from.toFixed(0)
+    } from there; CPU of the broker ${brokers.toFixed(1)} µs, of a watcher ${
+      own.toFixed(2)
+    } µs, of a subscriber that only counts ${
+      costs(COUNTER, "own").toFixed(2)
+    } µs.
 ${FLEET / 1e6} million workers, every core loaded to ${LOAD * 100} %:
 
-| interval | messages a second | MB of payload a second | cores of watchers | cores of brokers |
-| ---: | ---: | ---: | ---: | ---: |`,
+| interval | messages a second | MB/s to the brokers | MB/s to the watchers | cores of watchers | cores of brokers |
+| ---: | ---: | ---: | ---: | ---: | ---: |`,
   );
   for (const interval of [1, 5, 10, 30]) {
     const rate = FLEET / interval;
+    const megabytes = (bytes: number) => (rate * bytes / 1e6).toFixed(0);
+    const cores = (cost: number) => Math.ceil(rate * cost / 1e6 / LOAD);
     console.log(
       `| ${interval} s | ${Math.round(rate).toLocaleString("en")} | ${
-        (rate * bytes / 1e6).toFixed(0)
-      } | ${Math.ceil(rate * own / 1e6 / LOAD)} | ${
-        Math.ceil(rate * brokers / 1e6 / LOAD)
-      } |`,
+        megabytes(wire.to)
+      } | ${megabytes(wire.from)} | ${cores(own)} | ${cores(brokers)} |`,
     );
   }
+}
+
+function ratioOf(rounds: Round[], name: string, order: Order) {
+  return median(
+    rounds.map((round) => round[name]![order].own / round[COUNTER]![order].own),
+  );
 }
 
 /** Runs the bench; needs a `nats-server`. */
@@ -178,15 +265,24 @@ export async function run(): Promise<Outcome> {
   broker.kill();
   await Promise.all([publisher.status, broker.status]);
   printCosts(rounds);
-  return {
-    rows: [{
-      per: "heartbeat over NATS",
-      name: "**`subscribeHeartbeats()` and `FleetMonitor`**",
-      ratio: median(rounds.map(({ watcher, bare }) => watcher.own / bare.own)),
-      baseline: "a subscriber that only counts",
-    }],
-    targets: [],
-  };
+  const rows: Row[] = [WATCHER, PARSER].flatMap((name) =>
+    ORDERS.map((order) => ({
+      per: `heartbeat over NATS, ${order}`,
+      name,
+      ratio: ratioOf(rounds, name, order),
+      baseline: COUNTER,
+    }))
+  );
+  const targets = ORDERS.map((order) => {
+    const ratio = ratioOf(rounds, WATCHER, order);
+    return judge(
+      `a watcher costs ${
+        ratio.toFixed(2)
+      } × ${COUNTER}, ${order}; at most ${TARGET}`,
+      ratio <= TARGET,
+    );
+  });
+  return { rows, targets };
 }
 
 if (import.meta.main) await publish(await connect({ servers: Deno.args[0]! }));
