@@ -44,9 +44,6 @@ function toNumber(seq: unknown): number {
   return typeof seq === "number" && seq > -Infinity ? seq : NaN;
 }
 
-/** The key under which a fleet has its {@linkcode FleetWatch}, for those who go around its streams. */
-export const WATCH = Symbol("watch");
-
 /** Watches the workers of a fleet. */
 export class FleetWatch {
   readonly table: FleetTable;

@@ -96,6 +96,11 @@ export class ShareMerger<Fleet extends FleetLike> {
     for (const { fleet } of this.#shares.values()) yield fleet;
   }
 
+  /** The fleet that watches a worker, if its partition is held. */
+  findFleet(worker: string): Fleet | undefined {
+    return this.#shares.get(this.#group.getPartition(worker))?.fleet;
+  }
+
   /** Pauses or resumes all fleets, those that follow included. */
   setPaused(isPaused: boolean) {
     this.#isPaused = isPaused;

@@ -15,7 +15,8 @@ import {
   type FleetSightOptions,
   SIGHT,
 } from "./_fleet_sight.ts";
-import { FleetWatch, type FleetWatchOptions, WATCH } from "./_fleet_watch.ts";
+import { FleetWatch, type FleetWatchOptions } from "./_fleet_watch.ts";
+import { FIND_WATCH } from "./_watch_finder.ts";
 import {
   checkDuration,
   checkNumber,
@@ -442,7 +443,7 @@ export class FleetMonitor
     this.#watch = watch;
     this.#events = events.readable;
     // no part of the interface: for heartbeats that need not be parsed
-    Object.defineProperty(this, WATCH, { value: watch });
+    Object.defineProperty(this, FIND_WATCH, { value: () => watch });
   }
 
   /** The events. Cancelling this stream ends the fleet, and cancels what is piped into it. */

@@ -18,6 +18,11 @@ import type {
 } from "./_group_types.ts";
 import { getPartition } from "./_partition.ts";
 import { FleetSight, SIGHT } from "./_fleet_sight.ts";
+import {
+  FIND_WATCH,
+  type FindWatch,
+  type WatchFinder,
+} from "./_watch_finder.ts";
 import { ShareMerger } from "./_shared_fleet.ts";
 import { SightEvents } from "./_sight_events.ts";
 import {
@@ -374,6 +379,12 @@ export class SharedFleet {
       return { fleet, events };
     });
     this.#events = new SightEvents(this.#merger.readable, () => {});
+    // no part of the interface: for heartbeats that need not be parsed
+    const findWatch: FindWatch = (worker) => {
+      const fleet = this.#merger.findFleet(worker) as WatchFinder | undefined;
+      return fleet?.[FIND_WATCH]?.(worker);
+    };
+    Object.defineProperty(this, FIND_WATCH, { value: findWatch });
   }
 
   /** The events. Cancelling this stream ends the fleets, and cancels what is piped into it. */

@@ -54,7 +54,11 @@ import {
 import { escapeText as escapeUnsafe } from "./_escape_text.ts";
 import { SightEvents } from "./_sight_events.ts";
 import { ConnectionWatch } from "./_connection_watch.ts";
-import { type FleetWatch, WATCH } from "./_fleet_watch.ts";
+import {
+  FIND_WATCH,
+  type FindWatch,
+  type WatchFinder,
+} from "./_watch_finder.ts";
 import { LazyBeats } from "./_lazy_beats.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
 import { hasWildcard, isSubject } from "./_nats_subject.ts";
@@ -260,12 +264,12 @@ export function subscribeHeartbeats(
   return createSubscriber(connection, subject, options).readable;
 }
 
-/** Checks the arguments, and subscribes; a fleet with a watch gets the heartbeats at once. */
+/** Checks the arguments, and subscribes; a fleet whose watches are found gets the heartbeats at once. */
 function createSubscriber(
   connection: NatsConnection,
   subject: string,
   options: SubscribeHeartbeatsOptions,
-  watch?: FleetWatch,
+  findWatch?: FindWatch,
 ): HeartbeatSubscriber {
   const action = "subscribe to heartbeats";
   checkConnection(action, connection, subject);
@@ -299,7 +303,8 @@ function createSubscriber(
   const isNamed = workerOf !== undefined || hasWildcard(subject);
   return new HeartbeatSubscriber(connection, subject, {
     ...{ queue, workerOf, maxDetailSize, onDropped, onMalformed },
-    ...(watch && isNamed && { lazyBeats: new LazyBeats(watch, maxDetailSize) }),
+    ...(findWatch && isNamed &&
+      { lazyBeats: new LazyBeats(findWatch, maxDetailSize) }),
   });
 }
 
@@ -344,7 +349,7 @@ function readBlindAfter(
  * a connection that was closed or one that is silent, the event `blind` says so at once,
  * and nobody is down until `sees`. Then everybody has a fresh `timeout`.
  *
- * With a `FleetMonitor`, a heartbeat of up to 124 bytes is not parsed if it differs
+ * A heartbeat of up to 124 bytes is not parsed if it differs
  * from the one before of that worker in digits only, such as those of `seq` and
  * `time`: it is a heartbeat then, too. Its contents are decoded when an event or a
  * snapshot needs them. Everything else is parsed, and checked, when it comes.
@@ -463,7 +468,7 @@ export function watchFleet(
     connection,
     subject,
     options,
-    (fleet as { [WATCH]?: FleetWatch })[WATCH],
+    (fleet as WatchFinder)[FIND_WATCH],
   );
   const watch = new ConnectionWatch(connection, {
     blindAfter,

@@ -3,6 +3,8 @@
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
+import { FleetWatch } from "../_fleet_watch.ts";
+import { LazyBeats } from "../_lazy_beats.ts";
 import {
   type FleetEvent,
   FleetMonitor,
@@ -171,6 +173,42 @@ Deno.test("watchFleet takes names from payloads where all messages have one subj
   await advance(time, 10);
   assertEquals(Array.from(fleet, ({ worker }) => worker), ["w1", "w2", "w3"]);
   await events.cancel();
+});
+
+Deno.test("LazyBeats hands heartbeats to whoever watches the worker now, and drops those of others", async () => {
+  using _time = new FakeTime(0);
+  const limits = { resolution: 30, forgetAfter: Infinity };
+  const watches = [0, 1].map(() =>
+    new FleetWatch({
+      ...{ timeout: 1_000, ...limits, maxWorkers: 9, maxNameLength: 9 },
+    })
+  );
+  let held: FleetWatch | undefined = watches[0];
+  const lazy = new LazyBeats((worker) => worker === "a" ? held : undefined, 99);
+  const send = (worker: string, seq: number) => {
+    const beat = { worker, seq, time: 5 };
+    const data = new TextEncoder().encode(JSON.stringify(beat));
+    const message = { subject: `heartbeats.${worker}`, data };
+    const isUnparsed = lazy.takesUnparsed(message);
+    if (!isUnparsed) lazy.take(beat, message);
+    return isUnparsed;
+  };
+  const seqs = () =>
+    watches.map(({ table }) => Array.from(table, ({ seq }) => seq));
+  assertEquals([send("a", 11), send("b", 11)], [false, false]);
+  assertEquals([send("a", 12), send("b", 12)], [true, true]);
+  assertEquals(seqs(), [[12], []]);
+  await undefined;
+  // the partition goes to somebody else
+  held = undefined;
+  watches[0]!.end();
+  assertEquals([send("a", 13), send("a", 14)], [false, true]);
+  // and comes back, with a new fleet
+  held = watches[1];
+  assertEquals([send("a", 15), send("a", 16)], [false, true]);
+  assertEquals(seqs()[1], [16]);
+  await undefined;
+  watches[1]!.end();
 });
 
 /** How many hostile names come; the long form is a million. */
