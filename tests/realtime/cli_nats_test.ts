@@ -13,6 +13,7 @@ import {
 } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
 import { Broker, Link, startExample, testWithBroker, users } from "../_nats.ts";
+import { Talker } from "../_talker.ts";
 
 /** Prints something every 50 ms, `count` times. */
 const talk = (count: number, more = "") => [
@@ -62,19 +63,22 @@ testWithBroker(
       ["beta", "exit 7", 7, "failed"],
       ["gamma", "exec sleep 50", 124, "failed"],
     ], async ([name, more, expected, ended]) => {
-      const args = [...guard(broker, `${name}`), ...talk(30, `${more}`)];
-      const { code, stdout } = await runCli(args);
-      assertEquals([code, stdout.match(/line/g)?.length], [expected, 30]);
-      const beats = published.filter(({ worker }) => worker === name);
-      const last = beats.at(-1);
-      assertEquals(last?.ended, ended);
-      assertEquals(last?.detail, { line: "line 30", code: expected as number });
-      assert(beats.length > 3, "it beats meanwhile");
-      assert(beats.every(({ seq }, i) => i === 0 || seq > beats[i - 1]!.seq));
-      assert(
-        beats.some(({ detail }) => /^line (?!30$)\d+$/.test(detail!.line)),
-        "the last line of each moment",
-      );
+      await using talker = new Talker();
+      const args = guard(broker, `${name}`);
+      const cli = startCli([...args, ...talker.command(`${more}`)]);
+      const beats = () => published.filter(({ worker }) => worker === name);
+      await waitUntil(() => beats().length > 5, "it beats meanwhile");
+      talker.end();
+      const { code, stdout } = await cli.ended;
+      assertEquals(code, expected);
+      await waitUntil(() => beats().at(-1)?.ended !== undefined, "its end");
+      const all = beats();
+      const line = stdout.trimEnd().split("\n").at(-1)!;
+      assertEquals(all.at(-1)!.ended, ended);
+      assertEquals(all.at(-1)!.detail, { line, code: expected as number });
+      assert(all.every(({ seq }, i) => i === 0 || seq > all[i - 1]!.seq));
+      const lines = new Set(all.map(({ detail }) => detail!.line));
+      assert(lines.size > 2, "the last line of each moment");
     });
     assertEquals([...subjects].sort(), [
       ...["heartbeats.alpha", "heartbeats.beta", "heartbeats.gamma"],
@@ -128,15 +132,19 @@ testWithBroker(
   "a guarded command goes on if the broker refuses it, and no password is shown",
   async () => {
     await using broker = await Broker.start(users("alpha", "secret"));
-    const args = ["--name=alpha", "--json", ...talk(40)];
+    await using talker = new Talker();
+    const args = ["--name=alpha", "--json", ...talker.command()];
     const { servers } = broker;
     const credentials = { NATS_USER: "alpha", NATS_PASSWORD: "wrong-secret" };
     const runs = [
-      runCli([`--nats=alpha:wrong-secret@${servers}`, ...args]),
-      runCli([`--nats=${servers}`, ...args], { env: credentials }),
-      runCli([`--nats=${servers}`, ...args]),
+      startCli([`--nats=alpha:wrong-secret@${servers}`, ...args]),
+      startCli([`--nats=${servers}`, ...args], { env: credentials }),
+      startCli([`--nats=${servers}`, ...args]),
     ];
-    for (const { code, stderr } of await Promise.all(runs)) {
+    for (const run of runs) await run.waitFor("stderr", "unpublished");
+    talker.end();
+    for (const { ended } of runs) {
+      const { code, stderr } = await ended;
       assertEquals(code, 0);
       const [{ type, server, message }] = parseLines(stderr);
       assertEquals([type, server], ["unpublished", `nats://${servers}`]);
@@ -144,9 +152,10 @@ testWithBroker(
       assert(!stderr.includes("secret"), stderr);
     }
     const right = { ...credentials, NATS_PASSWORD: "secret" };
-    const { stderr } = await runCli([`--nats=${servers}`, ...args], {
-      env: right,
-    });
+    const { stderr } = await runCli(
+      [`--nats=${servers}`, "--name=alpha", ...talk(40)],
+      { env: right },
+    );
     assertEquals(stderr, "");
   },
 );
@@ -228,7 +237,14 @@ testWithBroker(
       await fleet.waitFor("stdout", "watching");
       await forEachRow([["alpha", ""], ["beta", "exit 7"]], async (
         [name, more],
-      ) => void await runCli([...guard(broker, `${name}`), ...talk(40, more)]));
+      ) => {
+        await using talker = new Talker();
+        const args = guard(broker, `${name}`);
+        const { ended } = startCli([...args, ...talker.command(more)]);
+        await fleet.waitFor("stdout", `${name}`);
+        talker.end();
+        await ended;
+      });
       await fleet.waitFor("stdout", "left");
       await fleet.waitFor("stdout", "down");
       fleet.kill("SIGINT");

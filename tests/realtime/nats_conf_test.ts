@@ -5,9 +5,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import type { ConnectionOptions } from "npm:@nats-io/transport-node@3.4.0";
-import { parseLines, runCli, startCli } from "../_cli_process.ts";
+import { parseLines, startCli } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
 import { BEAT, Broker, LONG, testWithBroker as test } from "../_nats.ts";
+import { Talker } from "../_talker.ts";
 
 /** The server of the example, with a store of its own. */
 async function startExample() {
@@ -39,24 +40,28 @@ test("the example configuration lets each worker speak for itself only", async (
     logIn("watcher", "w"),
   );
   await fleet.waitFor("stdout", '"held":64');
+  await using talker = new Talker();
   const speak = (name: string, user: string, password: string) => {
-    const args = [nats, `--name=${name}`, "--timeout=10s", "--json"];
-    const command = ["--", "sh", "-c", "echo $0; sleep 1", name];
-    return runCli([...args, ...command], logIn(user, password));
+    const args = [nats, `--name=${name}`, "--timeout=20s", "--json"];
+    return startCli([...args, ...talker.command()], logIn(user, password));
   };
-  const [alpha, impostor, beta] = await Promise.all([
-    speak("alpha", "alpha", "a"),
-    speak("gamma", "alpha", "a"),
-    speak("beta", "beta", "b"),
-  ]);
-  assertEquals([alpha.code, alpha.stderr, beta.stderr], [0, "", ""]);
-  // the broker says so, and the command ends as ever
-  assertEquals([impostor.code, impostor.stdout], [0, "gamma\n"]);
-  const [{ type, message }] = parseLines(impostor.stderr);
-  assertEquals(type, "unpublished");
-  assertMatch(message, /publish to "heartbeats\.gamma"/i);
+  const alpha = speak("alpha", "alpha", "a");
+  const beta = speak("beta", "beta", "b");
+  const impostor = speak("gamma", "alpha", "a");
+  await impostor.waitFor("stderr", "unpublished");
   await fleet.waitFor("stdout", '"worker":"alpha"');
   await fleet.waitFor("stdout", '"worker":"beta"');
+  talker.end();
+  for (const { ended } of [alpha, beta]) {
+    const { code, stderr } = await ended;
+    assertEquals([code, stderr], [0, ""]);
+  }
+  // the broker says so, and the command ends as ever
+  const refused = await impostor.ended;
+  assertEquals(refused.code, 0);
+  assertMatch(refused.stdout, /^line 1\n/);
+  const [{ message }] = parseLines(refused.stderr);
+  assertMatch(message, /publish to "heartbeats\.gamma"/i);
   fleet.kill("SIGINT");
   const { stdout, stderr } = await fleet.ended;
   assertEquals(stderr, "");
