@@ -47,8 +47,9 @@ testInTerminal(
   async () => {
     await using broker = await Broker.start();
     await using fleet = await publish(broker, "alpha", "beta");
+    const file = await Deno.makeTempFile();
     const terminal = startInTerminal(
-      `stty cols 80 rows 12; (sleep 5; stty cols 40 rows 9 < /dev/tty) &
+      `stty cols 80 rows 12; (while [ ! -s ${file} ]; do sleep 0.1; done; stty cols 40 rows 9 < /dev/tty) &
       $HEARTBEAT fleet --nats ${broker.servers} --timeout 1s; echo "code $?"; stty -a`,
     );
     const shows = (...patterns: RegExp[]) =>
@@ -66,12 +67,14 @@ testInTerminal(
     assert(terminal.text.includes("\x1b[31mdown"), "in red");
     fleet.leave("alpha");
     await shows(/^alpha .*left/, /0 up, 1 down, 0 expected, 1 left/);
+    await Deno.writeTextFile(file, "now");
     await terminal.waitFor((text) => readFrame(text).length === 9);
     await terminal.press("q");
     assertEquals(await terminal.end(), 0);
     const [, after] = terminal.text.split("\x1b[?7h\x1b[?25h\x1b[?1049l");
     assertMatch(after!, /^code 0\r\n/);
     assertMatch(after!, /[; ]icanon.* echo /s);
+    await Deno.remove(file);
   },
 );
 
