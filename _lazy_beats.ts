@@ -9,16 +9,10 @@ import { SubjectIndex } from "./_subject_index.ts";
 import type { FindWatch } from "./_watch_finder.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
+/** So many fleets have a number; one that has ended keeps its own for a while. */
+const MAX_WATCHES = 256;
 /** So many subjects are kept for each worker, and so many more: of workers that are gone, or watched by others. */
 const [SUBJECTS_PER_WORKER, SPARE_SUBJECTS] = [4, 1_024] as const;
-
-/** Where a worker is. */
-interface Place {
-  /** Who watches the worker, if anybody here does. */
-  watch: FleetWatch | undefined;
-  row: number;
-  id: number;
-}
 
 /**
  * Hands the heartbeats of a subscription to a fleet. That of a worker which is up is
@@ -29,15 +23,12 @@ export class LazyBeats {
   readonly #findWatch: FindWatch;
   /** The largest payload, in bytes, whose detail is kept. */
   readonly #maxDetailSize: number;
-  readonly #index = new SubjectIndex();
   readonly #payloads = new PayloadSlab();
-  /** By the number of the subject: its worker, and the place of that. */
+  readonly #index = new SubjectIndex(this.#payloads);
+  /** The workers, by the number of the subject. */
   #workers: string[] = [];
-  #watches: (FleetWatch | undefined)[] = [];
-  #rows: number[] = [];
-  #ids: number[] = [];
-  /** All that have watched a worker of a subject. */
-  readonly #allWatches = new Set<FleetWatch>();
+  /** All that have watched a worker of a subject, by a number; 0 is nobody. */
+  #watches: (FleetWatch | undefined)[] = [undefined];
   /** Those who take a batch, and the last of them. */
   readonly #open = new Set<FleetWatch>();
   #lastOpen: FleetWatch | undefined;
@@ -52,11 +43,12 @@ export class LazyBeats {
     const number = this.#index.find(message.subject);
     if (number < 0) return false;
     if (!this.#payloads.update(number, message.data)) return false;
-    const watch = this.#watches[number];
+    const payloads = this.#payloads;
+    const watch = this.#watches[payloads.watchOf(number)];
     // nobody here watches it, unless that has changed
     if (!watch) return this.#findWatch(this.#workers[number]!) === undefined;
     if (watch !== this.#lastOpen) this.#openBatch(watch);
-    return watch.touch(this.#rows[number]!, this.#ids[number]!);
+    return watch.touch(payloads.rowOf(number), payloads.idOf(number));
   }
 
   /** Takes a message that was parsed. */
@@ -65,19 +57,13 @@ export class LazyBeats {
     if (watch) this.#openBatch(watch);
     const row = watch ? watch.take(beat) : 0;
     if (row === undefined) return;
-    const number = this.#keep(subject, data, watch !== undefined);
+    const number = this.#keep(subject, data, watch);
     if (number === undefined) return;
+    this.#workers[number] = beat.worker;
     const id = watch?.table.idOf(row) ?? 0;
-    this.#setPlace(number, beat.worker, { watch, row, id });
-  }
-
-  #setPlace(number: number, worker: string, { watch, row, id }: Place) {
-    this.#workers[number] = worker;
-    this.#watches[number] = watch;
-    this.#rows[number] = row;
-    this.#ids[number] = id;
+    const place = { row, id, watch: this.#watches.indexOf(watch) };
+    this.#payloads.setPlace(number, place);
     if (!watch) return;
-    this.#allWatches.add(watch);
     watch.table.decode = this.#decode;
     watch.table.keepUndecoded(row, number);
   }
@@ -89,16 +75,20 @@ export class LazyBeats {
   #keep(
     subject: string,
     payload: Uint8Array,
-    isWatched: boolean,
+    watch: FleetWatch | undefined,
   ): number | undefined {
     const most = Math.min(MAX_KEPT_PAYLOAD, this.#maxDetailSize);
     const head = payload.length <= most ? measureHead(payload) : 0;
     if (head === 0) return undefined;
+    const isNew = !this.#watches.includes(watch);
+    if (isNew && this.#watches.length >= MAX_WATCHES) this.#clear();
+    if (isNew) this.#watches.push(watch);
     let number = this.#index.find(subject);
     if (number < 0) {
       if (this.#isFull()) {
-        if (!isWatched) return undefined;
+        if (!watch) return undefined;
         this.#clear();
+        this.#watches.push(watch);
       }
       number = this.#index.add(subject);
     }
@@ -109,25 +99,22 @@ export class LazyBeats {
   #isFull(): boolean {
     if (this.#index.size < SPARE_SUBJECTS) return false;
     let workers = 0;
-    for (const { table } of this.#allWatches) workers += table.size;
+    for (const watch of this.#watches) workers += watch?.table.size ?? 0;
     return this.#index.size >= SUBJECTS_PER_WORKER * workers + SPARE_SUBJECTS;
   }
 
-  /** Forgets all subjects. */
+  /** Forgets all subjects, and who watches them. */
   #clear() {
-    for (const [number, watch] of this.#watches.entries()) {
-      const row = this.#rows[number]!;
-      if (watch?.table.idOf(row) === this.#ids[number]) {
-        watch!.table.decodeNow(row);
-      }
+    const payloads = this.#payloads;
+    for (let number = 0; number < this.#index.size; number++) {
+      const row = payloads.rowOf(number);
+      const table = this.#watches[payloads.watchOf(number)]?.table;
+      if (table?.idOf(row) === payloads.idOf(number)) table.decodeNow(row);
     }
     this.#index.clear();
-    this.#payloads.clear();
-    this.#allWatches.clear();
+    payloads.clear();
     this.#workers = [];
-    this.#watches = [];
-    this.#rows = [];
-    this.#ids = [];
+    this.#watches = [undefined];
   }
 
   /** The clock is read once for all that has arrived in one piece. */

@@ -1,11 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-/** The most bytes of a payload that is kept: that of a heartbeat without a detail, or a short one. */
-export const MAX_KEPT_PAYLOAD = 124;
-/** How much of the slab a payload has: its length, how many bytes are its head, and itself. */
-const [STRIDE, LENGTH, HEAD, START] = [128, 0, 1, 2] as const;
-/** For how many payloads there is room at first. */
+/**
+ * The entry of a subject, which is two lines of the memory: the entry that followed
+ * last time, the row and the id of its worker, who watches that, and the last
+ * payload: its length, how many bytes are its head, and itself. All but STRIDE and
+ * START count numbers of the size of the field.
+ */
+const STRIDE = 128;
+const [NEXT, ROW, INTS] = [0, 1, STRIDE / 4] as const;
+const [ID, FLOATS] = [1, STRIDE / 8] as const;
+const [LENGTH, HEAD, WATCH, START] = [16, 17, 18, 19] as const;
+/** The most bytes of a payload that is kept: that of a heartbeat with a short detail, or none. */
+export const MAX_KEPT_PAYLOAD = STRIDE - START;
+/** For how many entries there is room at first. */
 const INITIAL_SIZE = 64;
 
 const [ZERO, NINE] = [0x30, 0x39] as const;
@@ -37,25 +45,77 @@ export function measureHead(payload: Uint8Array): number {
   return encoder.encode(begin[1]!).length;
 }
 
+/** Where the worker of a subject is: its row and its id in a fleet, and the number of that. */
+export interface Place {
+  row: number;
+  id: number;
+  watch: number;
+}
+
 /**
- * The last payloads of many workers, one after the other in one array: a million
- * arrays would keep the garbage collector busy, and a part of what came from the
- * network keeps all of it alive.
+ * What is known of the subjects of many workers, side by side in one array: a
+ * million objects would keep the garbage collector busy, a part of what came from
+ * the network keeps all of it alive, and each jump through the memory costs more
+ * than all that is computed for a heartbeat.
  *
  * Most heartbeats of a worker differ in the digits of some numbers only. If digits
  * take the place of digits, valid JSON stays so, unless a number then begins with a
  * zero. So such a payload is a heartbeat, and need not be parsed to know that.
  */
 export class PayloadSlab {
-  #bytes = new Uint8Array(INITIAL_SIZE * STRIDE);
+  #bytes!: Uint8Array;
+  #ints!: Int32Array;
+  #floats!: Float64Array;
 
-  /** Keeps a payload that was parsed, and whose head was measured. */
+  constructor() {
+    this.clear();
+  }
+
+  /** Makes room for an entry. */
+  reserve(index: number) {
+    const old = this.#bytes;
+    if (old.length >= (index + 1) * STRIDE) return;
+    this.#allocate(2 * old.length);
+    this.#bytes.set(old);
+    this.reserve(index);
+  }
+
+  #allocate(length: number) {
+    const buffer = new ArrayBuffer(length);
+    this.#bytes = new Uint8Array(buffer);
+    this.#ints = new Int32Array(buffer);
+    this.#floats = new Float64Array(buffer);
+  }
+
+  /** The entry that followed last time; 0 at first. */
+  nextOf(index: number): number {
+    return this.#ints[index * INTS + NEXT]!;
+  }
+
+  setNext(index: number, next: number) {
+    this.#ints[index * INTS + NEXT] = next;
+  }
+
+  rowOf(index: number): number {
+    return this.#ints[index * INTS + ROW]!;
+  }
+
+  idOf(index: number): number {
+    return this.#floats[index * FLOATS + ID]!;
+  }
+
+  watchOf(index: number): number {
+    return this.#bytes[index * STRIDE + WATCH]!;
+  }
+
+  setPlace(index: number, { row, id, watch }: Place) {
+    this.#ints[index * INTS + ROW] = row;
+    this.#floats[index * FLOATS + ID] = id;
+    this.#bytes[index * STRIDE + WATCH] = watch;
+  }
+
+  /** Keeps a payload that was parsed, and whose head was measured; 0 bytes are no payload. */
   set(index: number, payload: Uint8Array, head: number) {
-    while (this.#bytes.length < (index + 1) * STRIDE) {
-      const old = this.#bytes;
-      this.#bytes = new Uint8Array(2 * old.length);
-      this.#bytes.set(old);
-    }
     const at = index * STRIDE;
     this.#bytes[at + LENGTH] = payload.length;
     this.#bytes[at + HEAD] = head;
@@ -92,6 +152,6 @@ export class PayloadSlab {
 
   /** Keeps nothing. */
   clear() {
-    this.#bytes = new Uint8Array(INITIAL_SIZE * STRIDE);
+    this.#allocate(INITIAL_SIZE * STRIDE);
   }
 }

@@ -1,10 +1,14 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import type { PayloadSlab } from "./_payload_slab.ts";
+
 /** For how many subjects there is room at first: a power of two. */
 const INITIAL_SIZE = 64;
 /** How many slots there are for each subject, at least. */
 const SLOTS_PER_SUBJECT = 2;
+/** How far it trusts that the order is kept: at most, after no try for a while, and before that. */
+const [MOST_TRUST, FIRST_TRUST, LEAST_TRUST] = [16, 2, -64] as const;
 
 /**
  * Numbers for subjects, in the order in which they were added. Each message has its
@@ -13,17 +17,25 @@ const SLOTS_PER_SUBJECT = 2;
  * table with open addressing (Knuth, volume 3, section 6.4), in two flat arrays.
  *
  * Whoever sends for several workers tends to do so in the same order each time. So
- * the subject that followed last time is tried first.
+ * the subject that followed last time is tried first, as long as that is often
+ * right, and now and then otherwise.
  */
 export class SubjectIndex {
   #subjects: string[] = [];
   /** The hash and the number + 1 of a subject, by slot. */
   #slots = new Int32Array(2 * INITIAL_SIZE * SLOTS_PER_SUBJECT);
-  /** The subject that followed last time, by number. */
-  #next = new Int32Array(INITIAL_SIZE);
+  /** Has the subject that followed last time, by number. */
+  readonly #entries: PayloadSlab;
   #last = 0;
+  /** Grows when the subject that was tried is right; it is tried while this is positive. */
+  #trust: number = MOST_TRUST;
   /** Names come from a network: nobody can choose names that have the same hash. */
   #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
+
+  /** @param entries What is known of the subjects, by their numbers. */
+  constructor(entries: PayloadSlab) {
+    this.#entries = entries;
+  }
 
   /** How many subjects there are. */
   get size(): number {
@@ -33,8 +45,15 @@ export class SubjectIndex {
   /** The number of a subject; -1 if it was not added. */
   find(subject: string): number {
     const subjects = this.#subjects;
-    const next = this.#next[this.#last]!;
-    if (subjects[next] === subject) return this.#last = next;
+    if (this.#trust > 0) {
+      const next = this.#entries.nextOf(this.#last);
+      if (subjects[next] === subject) {
+        if (this.#trust < MOST_TRUST) this.#trust++;
+        return this.#last = next;
+      }
+    }
+    // where the order is not kept, a try is a waste: few are made after many errors
+    if (--this.#trust < LEAST_TRUST) this.#trust = FIRST_TRUST;
     const hash = this.#hash(subject);
     const slots = this.#slots;
     const mask = slots.length / 2 - 1;
@@ -42,7 +61,7 @@ export class SubjectIndex {
       const number = slots[2 * slot + 1]! - 1;
       if (number < 0) return -1;
       if (slots[2 * slot] !== hash || subjects[number] !== subject) continue;
-      this.#next[this.#last] = number;
+      this.#entries.setNext(this.#last, number);
       return this.#last = number;
     }
   }
@@ -50,7 +69,8 @@ export class SubjectIndex {
   /** Adds a subject that is not there, and returns its number. */
   add(subject: string): number {
     const number = this.#subjects.push(subject) - 1;
-    if (number === this.#next.length) this.#grow();
+    this.#entries.reserve(number);
+    if (SLOTS_PER_SUBJECT * number === this.#slots.length / 2) this.#grow();
     this.#insert(this.#hash(subject), number);
     return number;
   }
@@ -59,14 +79,10 @@ export class SubjectIndex {
   clear() {
     this.#subjects = [];
     this.#slots = new Int32Array(2 * INITIAL_SIZE * SLOTS_PER_SUBJECT);
-    this.#next = new Int32Array(INITIAL_SIZE);
     this.#last = 0;
   }
 
   #grow() {
-    const next = new Int32Array(2 * this.#next.length);
-    next.set(this.#next);
-    this.#next = next;
     const old = this.#slots;
     this.#slots = new Int32Array(2 * old.length);
     for (let at = 0; at < old.length; at += 2) {

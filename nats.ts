@@ -349,7 +349,7 @@ function readBlindAfter(
  * a connection that was closed or one that is silent, the event `blind` says so at once,
  * and nobody is down until `sees`. Then everybody has a fresh `timeout`.
  *
- * A heartbeat of up to 124 bytes is not parsed if it differs
+ * A heartbeat of up to 109 bytes is not parsed if it differs
  * from the one before of that worker in digits only, such as those of `seq` and
  * `time`: it is a heartbeat then, too. Its contents are decoded when an event or a
  * snapshot needs them. Everything else is parsed, and checked, when it comes.

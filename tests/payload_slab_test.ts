@@ -49,6 +49,7 @@ for (
 function update(before: string, after: string) {
   const slab = new PayloadSlab();
   const payload = encoder.encode(before);
+  slab.reserve(3);
   slab.set(3, payload, measureHead(payload));
   const isTaken = slab.update(3, encoder.encode(after));
   return { isTaken, kept: decoder.decode(slab.get(3)) };
@@ -79,13 +80,21 @@ for (
 Deno.test("PayloadSlab keeps any number of payloads apart, up to the longest", () => {
   const slab = new PayloadSlab();
   const textOf = (i: number) => `${i}`.padEnd(i % (MAX_KEPT_PAYLOAD + 1), "x");
-  for (const i of [500, 0, 124, 123, 1, 249, 64, 63]) {
-    slab.set(i, encoder.encode(textOf(i)), 0);
+  const all = [500, 0, 109, 108, 1, 219, 64, 63];
+  slab.reserve(63);
+  for (const i of all) {
+    slab.reserve(i);
+    slab.set(i, encoder.encode(textOf(i)), 7);
+    slab.setNext(i, 501 - i);
+    slab.setPlace(i, { row: 2 ** 22 - i, id: 2 ** 40 + i, watch: i % 256 });
   }
-  for (const i of [0, 1, 63, 64, 123, 124, 249, 500]) {
+  for (const i of all) {
     assertEquals(decoder.decode(slab.get(i)), textOf(i));
+    assertEquals(slab.nextOf(i), 501 - i);
+    assertEquals(slab.rowOf(i), 2 ** 22 - i);
+    assertEquals([slab.idOf(i), slab.watchOf(i)], [2 ** 40 + i, i % 256]);
   }
-  assertEquals(textOf(124).length, MAX_KEPT_PAYLOAD);
+  assertEquals(textOf(109).length, MAX_KEPT_PAYLOAD);
   slab.clear();
   assertEquals(slab.get(1).length, 0);
 });

@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals } from "@std/assert";
+import { PayloadSlab } from "../_payload_slab.ts";
 import { SubjectIndex } from "../_subject_index.ts";
 import { mulberry32 } from "./_help.ts";
 
@@ -8,7 +9,7 @@ import { mulberry32 } from "./_help.ts";
 const fresh = (text: string) => JSON.parse(JSON.stringify(text));
 
 Deno.test("SubjectIndex finds what was added, by any string that is equal, in any order", () => {
-  const index = new SubjectIndex();
+  const index = new SubjectIndex(new PayloadSlab());
   assertEquals([index.find("a"), index.find(""), index.size], [-1, -1, 0]);
   const subjects = Array.from({ length: 1_000 }, (_, i) => `heartbeats.w${i}`);
   subjects.push("", "a", "wörker.🫀", "heartbeats.w1.");
@@ -30,7 +31,7 @@ Deno.test("SubjectIndex finds what was added, by any string that is equal, in an
 });
 
 Deno.test("SubjectIndex.clear leaves nothing, and begins with 0 again", () => {
-  const index = new SubjectIndex();
+  const index = new SubjectIndex(new PayloadSlab());
   for (let i = 0; i < 200; i++) index.add(`a${i}`);
   assertEquals(index.find("a150"), 150);
   index.clear();
