@@ -9,7 +9,6 @@ import type { NatsConnection } from "npm:@nats-io/transport-node@3.4.0";
 import {
   type CliOptions,
   parseLines,
-  runCli,
   runSideBySide,
   startCli,
 } from "../_cli_process.ts";
@@ -261,22 +260,25 @@ test("heartbeat fleet reports no living worker, whatever happens to the broker",
   }));
 
 test("a guarded command publishes over a broker with a small max_payload, without its details", async () => {
-  await using broker = await Broker.start("max_payload: 128");
+  // enough for a heartbeat, and for a line that is empty
+  await using broker = await Broker.start("max_payload: 72");
   const connection = await broker.connect();
-  const published: { ended?: string; detail?: unknown }[] = [];
+  const published: { ended?: string; detail?: { line: string } }[] = [];
   connection.subscribe("heartbeats.alpha", {
     callback: (_, message) => void published.push(message.json()),
   });
   await connection.flush();
-  const { code, stdout, stderr } = await runCli([
+  await using talker = new Talker();
+  const cli = startCli([
     ...[`--nats=${broker.servers}`, "--name=alpha", "--timeout=2s"],
-    ...["--", "sh", "-c", 'for i in $(seq 20); do echo "$0"; sleep 0.05; done'],
-    "x".repeat(150),
+    ...talker.command(),
   ]);
-  assertEquals([code, stdout.length, stderr], [0, 20 * 151, ""]);
-  assert(published.length > 3, "it beats");
-  assertEquals(published.at(-1)!.ended, "done");
-  assert(published.slice(1).every(({ detail }) => detail === undefined));
+  await waitUntil(() => published.length > 5, "it beats");
+  talker.end();
+  const { code, stderr } = await cli.ended;
+  assertEquals([code, stderr], [0, ""]);
+  await waitUntil(() => published.at(-1)!.ended === "done", "it says goodbye");
+  assert(published.every(({ detail }) => !detail?.line));
   await connection.close();
 });
 
