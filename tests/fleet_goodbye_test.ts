@@ -84,7 +84,8 @@ Deno.test("FleetMonitor reports a worker that failed as down, at once and with t
   const event = events.chunks[1]!;
   assertEquals(event, {
     ...{ type: "down", worker: "alpha", time: 500 },
-    ...{ lastSeen: 500, seq: 2, detail: "no disk", reason: "failed" },
+    ...{ lastSeen: 500, seq: 2, detail: "no disk" },
+    ...{ reason: "failed" } as const,
   });
   // new fields come last: a reader of lines finds the others where they were
   assertEquals(Object.keys(event), [
@@ -179,7 +180,7 @@ Deno.test("FleetMonitor takes a goodbye that was not sure for what it is once no
     { type: "left", worker: "alpha", time: at, ...last, detail: "bye" },
     {
       ...{ type: "down", worker: "beta", time: at, ...last },
-      ...{ detail: "oh", reason: "failed" },
+      ...{ detail: "oh", reason: "failed" } as const,
     },
   ]);
 });

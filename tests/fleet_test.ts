@@ -101,7 +101,7 @@ for (const start of [0, 1_700_000_000_000]) {
       {
         ...{ type: "down", worker: "a", time: at },
         ...{ lastSeen: start + 500, seq: 8, detail: { step: 2 } },
-        reason: "silent",
+        ...{ reason: "silent" } as const,
       },
       {
         ...{ type: "recovered", worker: "a", time: start + 2000 },
@@ -1070,7 +1070,7 @@ Deno.test("FleetMonitor refuses a name that is too long, and keeps its first cha
   assertEquals(fleet.refused, 3);
   assertEquals(seen.events.slice(1), [{
     ...{ type: "refused", worker: "abcde", time: seen.events[1]!.time },
-    ...{ reason: "name", count: 3 },
+    ...{ reason: "name", count: 3 } as const,
   }]);
   const usual = new FleetMonitor({ timeout: Infinity });
   usual.beat("n".repeat(256));
