@@ -10,7 +10,8 @@ import { chunksOf, contentTypeOf } from "./_replies.ts";
 
 /** The limits: far more than a pause between two chunks takes on a busy machine. */
 export const TIMEOUT = 1_000;
-export const PROGRESS_TIMEOUT = 1_500;
+/** One absence of this process may cost the silence a timeout, and must not make it the later verdict. */
+export const PROGRESS_TIMEOUT = 2_500;
 /** What nothing here takes, in milliseconds. */
 export const LONG_MS = 30_000;
 
