@@ -137,9 +137,17 @@ function draw(now) {
   if (reducedMotion.matches && now - drawnAt < 500) return;
   drawnAt = now;
   if (isLayoutStale && now - textsAt > 250) layOut();
-  const isStill = document.body.classList.contains("blind");
+  // what cannot be heard stays as it was
+  const isStill = $("status").dataset.state === "lost" || blindness === "connection";
   if (!$("cells").hidden) drawGrid(now);
-  else if (!isStill) for (const worker of shown) if (worker.row?.canvas) drawTrace(worker, now);
+  else {
+    for (const worker of shown) {
+      const { row } = worker;
+      if (!row?.canvas || (isStill && row.isDrawn)) continue;
+      drawTrace(worker, now);
+      row.isDrawn = true;
+    }
+  }
   if (now - textsAt < 250) return;
   textsAt = now;
   showStatus(now);

@@ -9,14 +9,19 @@
 
 import { chromium } from "npm:playwright-core@1.65.1";
 import { FleetMonitor } from "../../fleet.ts";
-import { createHealthHandler } from "../../health.ts";
+import { createHealthHandler, type HealthEvent } from "../../health.ts";
 import { find } from "../../tests/runtimes/run.ts";
 
 const TIMEOUT = 3_000;
 const STEPS = ["read orders", "check stock", "write invoice"];
 
 /** Runs a fleet and its page, and takes a picture for each width. */
-async function take(count: number, height: number, executablePath: string) {
+async function take(
+  count: number,
+  height: number,
+  executablePath: string,
+  blind?: HealthEvent,
+) {
   const names = Array.from(
     { length: count },
     (_, index) => `worker-${index + 1}`,
@@ -33,9 +38,13 @@ async function take(count: number, height: number, executablePath: string) {
     }
   }
   const timer = setInterval(beat, 100);
+  const events = blind && new ReadableStream<HealthEvent>({
+    start: (controller) =>
+      void setTimeout(() => controller.enqueue(blind), 6_000),
+  });
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
-    createHealthHandler(fleet),
+    createHealthHandler(fleet, { events }),
   );
   const browser = await chromium.launch({
     executablePath,
@@ -47,7 +56,8 @@ async function take(count: number, height: number, executablePath: string) {
     });
     await page.goto(`http://127.0.0.1:${server.addr.port}/`);
     await page.waitForTimeout(8_000);
-    const path = new URL(`live_${count}_${width}.png`, import.meta.url);
+    const name = blind ? `${count}_blind` : count;
+    const path = new URL(`live_${name}_${width}.png`, import.meta.url);
     await page.screenshot({ path: path.pathname });
     await page.close();
   }
@@ -63,3 +73,4 @@ if (!executablePath) throw new Error("There is no Chromium");
 await take(5, 500, executablePath);
 await take(50, 500, executablePath);
 await take(10_000, 660, executablePath);
+await take(5, 500, executablePath, { type: "blind", reason: "connection" });

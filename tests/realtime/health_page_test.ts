@@ -197,16 +197,20 @@ Deno.test(
         HealthEvent
       >();
       const events = writable.getWriter();
+      // it is read at once, so the page is blind from the beginning
+      const written = events.write({ type: "blind", reason: "connection" });
       const opened = await openPage(["alpha"], browser, { events: readable });
+      await written;
       const shows = (text: string) =>
         waitUntil(async () =>
           await opened.page.getByRole("status").innerText() === text
         );
-      await shows("live");
-      await events.write({ type: "blind", reason: "connection" });
       await shows("connection lost: no heartbeat can be heard");
+      await waitUntil(async () => await measureTrace(opened.page, 0) > 0);
       await events.write({ type: "blind", reason: "share" });
       await shows("too many are silent at once: nobody is reported");
+      // those that beat are heard
+      await waitUntil(async () => await measureTrace(opened.page, 0) > 10);
       await events.write({ type: "sees" });
       await shows("live");
       assertEquals(opened.errors, []);
