@@ -32,10 +32,14 @@ export interface TerminalOption {
 
 /**
  * Starts `script`, which runs its command by `$SHELL`: that may be no POSIX
- * shell, and the command gets back the one that there was.
+ * shell, and the command gets back the one that there was. A command that has
+ * input reads it itself: `script` would type it into the terminal, which repeats
+ * it, changes bytes and cuts long lines.
  */
-const START_SCRIPT =
-  'HEARTBEAT_SHELL=${SHELL-} SHELL=/bin/sh exec script -qefc "$1" /dev/null';
+const START_SCRIPT = `
+export HEARTBEAT_SHELL="\${SHELL-}" SHELL=/bin/sh
+if [ /dev/stdin -ef /dev/null ]; then exec script -qefc "$1" /dev/null; fi
+exec script -qefc "$1 <&3 3<&-" /dev/null 3<&0 </dev/null`;
 const RESTORE_SHELL =
   'if [ "$HEARTBEAT_SHELL" ]; then SHELL=$HEARTBEAT_SHELL; else unset SHELL; fi; unset HEARTBEAT_SHELL';
 
@@ -50,7 +54,7 @@ function quote(text: string) {
 
 /**
  * What the shell in the terminal does: it prints its process id and becomes the
- * command. The terminal changes no line end and repeats no input.
+ * command. The terminal changes no line end.
  */
 function writeScript(words: string[], { columns, rows }: TerminalSize) {
   const stty = `stty -onlcr -echo cols ${columns} rows ${rows} 2>/dev/null`;

@@ -152,6 +152,16 @@ test("startCommand in a terminal lets the command read its input", async () => {
   assertEquals(stdout, "two one\n");
 });
 
+test("startCommand in a terminal passes the input on as it is", async () => {
+  const input = `${"long".repeat(2_000)}\n\r\x03\x04\x7f\0é`;
+  for (let i = 0; i < 5; i++) { // a terminal repeats what comes early
+    const stdin = new Blob([input]).stream();
+    const script = "test -t 0 || test -t 1 && cat";
+    const { stdout } = await waitForOutcome(startShell(script, { stdin }));
+    assertEquals(stdout, input);
+  }
+});
+
 test("startCommand in a terminal asks the command itself to end, and delivers its last words", async () => {
   const aborter = new AbortController();
   const command = startShell(
