@@ -72,11 +72,17 @@ export function parseArguments(args: string[]): Settings | "help" | "version" {
   try {
     return parse(args, end);
   } catch (error) {
-    const own = end < 0 ? args : args.slice(0, end);
-    if (!(error instanceof UsageError) || !own.includes("check")) throw error;
+    if (!(error instanceof UsageError) || !isCheck(args, end)) throw error;
     // the exit code 2 of a probe is reserved
     throw new UsageError(error.message, 125);
   }
+}
+
+/** Whether `check` is among the words, and no value of an option. */
+function isCheck(args: string[], end: number) {
+  return (end < 0 ? args : args.slice(0, end)).some((arg, i, own) =>
+    arg === "check" && !VALUED_NAMES.some((flag) => own[i - 1] === `--${flag}`)
+  );
 }
 
 function parse(args: string[], end: number): Settings | "help" | "version" {

@@ -127,6 +127,15 @@ Deno.test("check takes one URL or file, and is refused with 125", () => {
   assertEquals(timeout, 5_000);
 });
 
+Deno.test("bad usage is refused with 2 where check is the value of an option", () => {
+  for (const args of ["--name check --bogus -- true", "--name=check --bogus"]) {
+    const parse = () => parseArguments(args.split(" "));
+    assertEquals(assertThrows(parse, UsageError).code, 2);
+  }
+  const parse = () => parseArguments(["--quiet", "check", "--bogus"]);
+  assertEquals(assertThrows(parse, UsageError).code, 125);
+});
+
 Deno.test("heartbeat check exits with 0 or 1, and with 125 where it may not look", async () => {
   await using server = serve();
   await forEachRow(
