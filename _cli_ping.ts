@@ -85,6 +85,8 @@ export class Pinger implements GuardObserver {
   #sent: Promise<void> = Promise.resolve();
   #unsent = 0;
   #isFailing = false;
+  /** How often the end was asked for: what came before is not tried again then. */
+  #ends = 0;
   #stopper = new AbortController();
 
   constructor(options: PingerOptions) {
@@ -113,6 +115,7 @@ export class Pinger implements GuardObserver {
     const stop = () => this.#stopper.abort();
     killNow.addEventListener("abort", stop, { once: true });
     if (killNow.aborted) stop();
+    this.#ends++;
     if (!this.#options.isPlain) this.#ping(`/${code}`);
     else if (code === 0) this.#ping("");
     await this.#sent;
@@ -120,9 +123,10 @@ export class Pinger implements GuardObserver {
   }
 
   #ping(path: string) {
+    const ends = this.#ends;
     this.#unsent++;
     this.#sent = this.#sent.then(async () => {
-      await this.#send(this.#getUrl(path));
+      await this.#send(this.#getUrl(path), () => ends === this.#ends);
       this.#unsent--;
     });
   }
@@ -135,10 +139,10 @@ export class Pinger implements GuardObserver {
     return url;
   }
 
-  /** Sends a request, again if it fails. */
-  async #send(url: URL) {
+  /** Sends a request, again if it fails while it is the latest news. */
+  async #send(url: URL, isLatest: () => boolean) {
     let failure = "";
-    for (let tries = 0; tries <= RETRIES; tries++) {
+    for (let tries = 0; tries <= (isLatest() ? RETRIES : 0); tries++) {
       if (this.#stopper.signal.aborted) return;
       const result = await this.#request(url);
       if (result === undefined) {

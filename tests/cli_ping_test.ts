@@ -179,6 +179,25 @@ Deno.test("Pinger waits five seconds for each of three answers", async () => {
   assertEquals(listeners.size, 0);
 });
 
+Deno.test("Pinger tries no earlier ping again once the command has ended", async () => {
+  await using service = listen();
+  using time = new FakeTime();
+  const { pinger } = createPinger(service.url);
+  pinger.start();
+  let isOver = false;
+  const ended = pinger.end({ code: 0, killNow: NEVER })
+    .then(() => isOver = true);
+  for (let tries = 1; !isOver; tries++) {
+    while (service.connections.length < tries && !isOver) {
+      await advance(time, 0);
+    }
+    await advance(time, 5_000);
+  }
+  await ended;
+  // one for the start and three for the end
+  assertEquals(service.connections.length, 4);
+});
+
 Deno.test("Pinger says which permission it needs", async () => {
   const url = new URL("../_cli_ping.ts", import.meta.url);
   const code = `
