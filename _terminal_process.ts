@@ -30,6 +30,10 @@ export interface TerminalOption {
   [IN_TERMINAL]?: TerminalSize | undefined;
 }
 
+/** Printed instead of a process id when there is no `script`, or the command cannot be run. */
+const NO_SCRIPT = "no-script";
+const NO_COMMAND = "no-command";
+
 /**
  * Starts `script`, which runs its command by `$SHELL`: that may be no POSIX
  * shell, and the command gets back the one that there was. A command that has
@@ -37,6 +41,7 @@ export interface TerminalOption {
  * it, changes bytes and cuts long lines.
  */
 const START_SCRIPT = `
+command -v script >/dev/null || { echo ${NO_SCRIPT}; exit; }
 export HEARTBEAT_SHELL="\${SHELL-}" SHELL=/bin/sh
 if [ /dev/stdin -ef /dev/null ]; then exec script -qefc "$1" /dev/null; fi
 exec script -qefc "$1 <&3 3<&-" /dev/null 3<&0 </dev/null`;
@@ -52,6 +57,13 @@ function quote(text: string) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** Ends the shell if the command is no file that can be run. A name without a path is built in. */
+function writeCheck(command: string) {
+  const find = `found=$(command -v ${quote(command)})`;
+  const check = 'case $found in */*) [ -f "$found" ] && [ -x "$found" ];; esac';
+  return `(${find} && ${check}) || { echo ${NO_COMMAND}; exit; }`;
+}
+
 /**
  * What the shell in the terminal does: it prints its process id and becomes the
  * command. The terminal changes no line end.
@@ -59,14 +71,17 @@ function quote(text: string) {
 function writeScript(words: string[], { columns, rows }: TerminalSize) {
   const stty = `stty -onlcr -echo cols ${columns} rows ${rows} 2>/dev/null`;
   const command = words.map(quote).join(" ");
-  return `${RESTORE_SHELL}; ${stty}; echo $$; exec ${command}`;
+  return `${RESTORE_SHELL}; ${stty}; ${
+    writeCheck(words[0]!)
+  }; echo $$; exec ${command}`;
 }
 
 /**
  * Reads the first line, the id of the process in the terminal. It leads a
- * session of its own, so it is the process to signal, and not `script`.
+ * session of its own, so it is the process to signal, and not `script`. Gives why
+ * there is none if it could not be started.
  */
-async function readLeader({ pid, stdout }: RunningProcess) {
+async function readLeader({ pid, stdout, stderr, exited }: RunningProcess) {
   const reader = stdout.getReader();
   let bytes = new Uint8Array(0);
   let end = -1;
@@ -77,6 +92,10 @@ async function readLeader({ pid, stdout }: RunningProcess) {
     end = bytes.indexOf(LINE_FEED);
   }
   const line = new TextDecoder().decode(bytes.subarray(0, end + 1)).trim();
+  if (line === NO_SCRIPT || line === NO_COMMAND) {
+    await Promise.all([reader.cancel(), stderr.cancel(), exited]);
+    return line;
+  }
   const isId = /^\d+$/.test(line);
   const rest = isId ? bytes.subarray(end + 1) : bytes;
   return {
@@ -123,7 +142,13 @@ export function openTerminalRuntime(
       ...options,
       args: ["-c", START_SCRIPT, "sh", script],
     });
-    return { ...process, ...await readLeader(process) };
+    const leader = await readLeader(process);
+    if (leader === NO_SCRIPT) {
+      throw new Error("a terminal needs 'script' of util-linux");
+    }
+    // fails, and says why
+    if (leader === NO_COMMAND) return runtime.spawn(command, options);
+    return { ...process, ...leader };
   }
   return { spawn, system: runtime.system };
 }

@@ -152,6 +152,38 @@ test("startCommand in a terminal lets the command read its input", async () => {
   assertEquals(stdout, "two one\n");
 });
 
+for (const command of ["no-such-command-of-heartbeat", "/tmp", "/etc/passwd"]) {
+  test(`startCommand in a terminal cannot start ${command}, and says why`, async () => {
+    const { stdout, error } = await waitForOutcome(
+      startInTerminal(command, []),
+    );
+    const plain = await waitForOutcome(startCommand(command));
+    assert(plain.error instanceof Error);
+    assertEquals([stdout, `${error}`], ["", `${plain.error}`]);
+  });
+}
+
+test("startCommand in a terminal runs what the shell has built in, too", async () => {
+  const { stdout } = await waitForOutcome(startInTerminal("printf", ["a"]));
+  assertEquals(stdout, "a");
+});
+
+test("startCommand in a terminal says that it needs 'script'", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    await Deno.symlink("/bin/sh", `${path}/sh`);
+    const options = { env: { PATH: path } };
+    const command = startInTerminal("/bin/true", [], options);
+    const { stdout, error } = await waitForOutcome(command);
+    assertEquals(
+      [stdout, `${error}`],
+      ["", "Error: a terminal needs 'script' of util-linux"],
+    );
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
 test("startCommand in a terminal passes the input on as it is", async () => {
   const input = `${"long".repeat(2_000)}\n\r\x03\x04\x7f\0é`;
   for (let i = 0; i < 5; i++) { // a terminal repeats what comes early
