@@ -85,7 +85,8 @@ test(`${BEATS} heartbeats over NATS cost no verdict: who is silent is found, and
   assertEquals(events.down!.sort(), silent.toSorted());
   assertEquals(events.recovered, []);
   assertEquals(malformed, []);
-  assert(seen.lastSeq >= rounds);
+  // the verdict may come before the last ones
+  await waitUntil(() => seen.lastSeq >= rounds, "the last heartbeats arrive");
   await Promise.all([near.close(), far.close()]);
   await listening;
 });
