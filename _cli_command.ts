@@ -54,15 +54,16 @@ export async function guardCommand(
     observers.onChunk(bytes);
     return output.forward(from, bytes);
   };
-  const attempt = { settings, shutdown, observers, probe, forward };
+  const startContext = { settings, shutdown, observers, probe, forward };
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
-      (context) => start(startCommand, attempt, context.signal),
+      (attempt) => start(startCommand, startContext, attempt.signal),
       {
         timeout,
         maxRestarts: restart.maxRestarts,
         within: restart.within,
         backoff: restart.backoff && { ...restart.backoff, jitter: 0 },
+        // long enough for a command that has to be killed
         stopTimeout: 2 * KILL_AFTER_MS,
         shouldRestart: (cause) => decideRestart(cause, settings, output),
         onEvent: (event) => observers.onEvent(event),
@@ -110,17 +111,17 @@ function createProbe({ alive, timeout }: Settings, output: CliOutput) {
   return alive && new AliveProbe(alive, { timeout, onFailure });
 }
 
-/** What a start of the command is given. */
+/** What each start of the command is given. */
 interface StartContext {
   settings: Settings;
   shutdown: Shutdown;
   observers: GuardObservers;
   probe: AliveProbe | undefined;
-  /** Passes output on. */
+  /** Passes output on that is no sign of life. */
   forward: (chunk: CommandOutput) => Promise<void>;
 }
 
-/** Starts the command once; `givenUp` aborts when nothing of it counts any more. */
+/** Starts the command once. When `givenUp` aborts, it has to stop, and signs of life count no more. */
 function start(
   startCommand: CommandModules["startCommand"],
   { settings, shutdown, observers, probe, forward }: StartContext,
@@ -145,7 +146,8 @@ function start(
     args,
     // 'script' would put the user's terminal into raw mode: no Ctrl-C any more
     stdin: settings.tty && Deno.stdin.isTerminal() ? "null" : "inherit",
-    // not the attempt's own signal: this one also kills an attempt that was given up already
+    // that of the run, not `givenUp`: a command that was given up is asked to end
+    // already, and the end of the run asks it again, which kills it at once
     signal,
     killAfter: KILL_AFTER_MS,
     killSignal: (reason) =>

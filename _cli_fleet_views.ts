@@ -34,9 +34,10 @@ export interface FleetViewContext extends FleetBoardOptions {
 /** What `--quiet` leaves. */
 const ALARMS = ["down", "blind", "refused"];
 
-/** How often (ms) the table is drawn, and how many times its cost has to pass meanwhile. */
+/** The pause (ms) between two looks at the fleet. */
 const FRAME_MS = 250;
-const MIN_SHARE = 10;
+/** It is at least so many times what a look has cost: a large fleet takes a tenth of a core at most. */
+const PAUSE_PER_COST = 10;
 
 /** An event as a line: its time, its type, and what happened. */
 function formatEvent({ type, time }: BoardEvent, text: string): string {
@@ -64,7 +65,7 @@ class LinesView implements FleetView {
   }
 }
 
-/** Looks at the fleet again and again, until the result is called. */
+/** Looks at the fleet again and again, until the returned function is called. */
 function lookRegularly(
   board: FleetBoard,
   onView: (view: TableContent) => Promise<void>,
@@ -76,7 +77,7 @@ function lookRegularly(
       const drawn = onView(board.look(Date.now()));
       const cost = performance.now() - start;
       await drawn;
-      await sleep(Math.max(FRAME_MS, cost * MIN_SHARE), end.signal);
+      await sleep(Math.max(FRAME_MS, cost * PAUSE_PER_COST), end.signal);
     }
   })();
   return () => end.abort();
@@ -122,6 +123,7 @@ class LiveView implements FleetView {
       .catch((error) => this.#onFailure(error));
   }
 
+  /** Ends the run, which then throws the error. */
   #onFailure(error: unknown) {
     this.#failure = error;
     this.#context.stop();
@@ -137,7 +139,7 @@ class OnceView implements FleetView {
   constructor(context: FleetViewContext) {
     this.#context = context;
     this.#board = new FleetBoard(context);
-    // so that it knows how they beat
+    // the trace of each worker needs many looks, though only the last one is shown
     this.#stopLooking = lookRegularly(this.#board, () => Promise.resolve());
   }
 
@@ -146,7 +148,10 @@ class OnceView implements FleetView {
     return Promise.resolve();
   }
 
-  /** Prints the table; resolves to 0 if somebody is up, and nobody down, missing or unheard. */
+  /**
+   * Prints the table. Resolves to 0 if somebody is up, nobody is down or still
+   * expected, and the watcher is not blind; to 1 otherwise.
+   */
   async end() {
     this.#stopLooking();
     const { settings: { json, quiet }, output } = this.#context;

@@ -107,7 +107,7 @@ export class FleetClock {
     this.#due = wall + this.period;
   }
 
-  /** The heartbeats that are taken now came now, by the wall clock. */
+  /** Takes the wall clock. Heartbeats count as of now until `endRead()`, or the next tick. */
   read(wall: number) {
     this.wall = wall;
     if (this.#isRunning && wall - this.#due > this.#evidence.tolerance) {
@@ -119,7 +119,7 @@ export class FleetClock {
     this.position = this.#evidence.now;
   }
 
-  /** What is taken from now on came at any time before the next tick. */
+  /** From now on, heartbeats count as of any time before the next tick. */
   endRead() {
     this.position = this.#evidence.now + BETWEEN_TICKS;
   }

@@ -3,12 +3,15 @@
 
 import { FleetClock } from "./_fleet_clock.ts";
 
-/** Each timeout costs something at each tick, and names come from a network. */
+/**
+ * How many timeouts a fleet may have. Each costs something at each tick, and the names
+ * for which they are chosen come from a network.
+ */
 export const MAX_TIMEOUTS = 1_000;
 
 /**
- * The clocks of a fleet, one for each timeout, all of which tick together. A group
- * is the number of a clock: the workers with the same timeout are one group.
+ * The clocks of a fleet, one for each timeout, all of which tick together. The
+ * workers with the same timeout are one group, and its number is that of their clock.
  */
 export class FleetClocks {
   /** Whether `read()` is to be called before a heartbeat is taken. */
@@ -38,7 +41,7 @@ export class FleetClocks {
     return this.#longest;
   }
 
-  /** The longest time that a timeout from now on takes, if it is finite. */
+  /** How long the longest finite timeout takes at most, from the last tick on; 0 if there is none. */
   get window(): number {
     return this.#window;
   }
@@ -54,7 +57,7 @@ export class FleetClocks {
   }
 
   /** The group with this timeout, a new one if need be; undefined if there are too many. */
-  groupOf(timeout: number): number | undefined {
+  ensureGroup(timeout: number): number | undefined {
     const known = this.#groups.get(timeout);
     if (known !== undefined) return known;
     if (this.#clocks.length >= MAX_TIMEOUTS) return undefined;
@@ -75,7 +78,7 @@ export class FleetClocks {
     try {
       const timeout: unknown = getTimeout(worker);
       if (typeof timeout !== "number" || !(timeout > 0)) return undefined;
-      return this.groupOf(timeout);
+      return this.ensureGroup(timeout);
     } catch {
       // names come from a network: none of them may end the watcher
       return undefined;
@@ -106,13 +109,13 @@ export class FleetClocks {
     this.#settle();
   }
 
-  /** The heartbeats that are taken now came now, by the wall clock. */
+  /** Takes the wall clock. Heartbeats count as of now until `endRead()`, or the next tick. */
   read(wall: number) {
     for (const clock of this.#clocks) clock.read(wall);
     this.#settle();
   }
 
-  /** What is taken from now on came at any time before the next tick. */
+  /** From now on, heartbeats count as of any time before the next tick. */
   endRead() {
     for (const clock of this.#clocks) clock.endRead();
   }

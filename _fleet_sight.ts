@@ -14,9 +14,9 @@
  * | `seeing` | → `blind`, reports it: no verdicts | verdicts | verdicts | |
  * | `blind` | no verdicts | → `seeing`, reports it: everybody has a fresh timeout | → `seeing`, reports it: verdicts | → `seeing`, reports it |
  *
- * `blindFor` counts from when it went blind first: it goes on if it is blind again
- * before verdicts were believed, or a calm time has passed. So an outage that comes
- * and goes keeps nobody back for ever.
+ * `blindFor` counts from when it went blind, and goes on if it soon goes blind again.
+ * So an outage that comes and goes does not hold verdicts back for ever. It counts
+ * anew after verdicts while few were silent, after a calm time, and after `reset()`.
  *
  * @module
  */
@@ -74,8 +74,8 @@ export class FleetSight {
   #wall = Infinity;
   /** When the workers were last counted while it was blind. */
   #countedAt = 0;
-  /** When it went blind first; undefined if that is over. */
-  #began: number | undefined;
+  /** From when `blindFor` counts; undefined if it counts anew. */
+  #blindSince: number | undefined;
   /** When it saw again. */
   #sawAt = 0;
 
@@ -99,7 +99,7 @@ export class FleetSight {
   }
 
   /**
-   * Whether those who are silent now are to be reported.
+   * Whether those who are silent now are to be reported. To ask may change the phase.
    *
    * @param wall The wall clock.
    * @param timeout The longest timeout of a worker.
@@ -110,32 +110,32 @@ export class FleetSight {
     this.#now += Math.max(wall - this.#wall, 0);
     this.#wall = wall;
     return this.#phase === "blind"
-      ? this.#staysBlind(timeout, period)
-      : this.#keepsSeeing(timeout);
+      ? this.#believesWhileBlind(timeout, period)
+      : this.#believesWhileSeeing(timeout);
   }
 
-  /** Everybody has a fresh timeout for another reason. */
+  /** Everybody gets a fresh timeout for another reason: it sees, and `blindFor` counts anew. */
   reset() {
-    this.#began = undefined;
+    this.#blindSince = undefined;
     if (this.#phase === "blind") this.#see();
   }
 
-  /** A watch waits for nobody any more. */
+  /** A watch waits for nobody any more. If no watch waits for anybody, it sees again. */
   onIdle() {
     if (this.#phase !== "blind") return;
     if (this.#countWorkers().watched === 0) this.reset();
   }
 
-  #keepsSeeing(timeout: number): boolean {
+  #believesWhileSeeing(timeout: number): boolean {
     const workers = this.#countWorkers();
     if (!this.#areTooMany(workers)) {
-      this.#began = undefined;
+      this.#blindSince = undefined;
       return true;
     }
     const isCalm = this.#now - this.#sawAt >= CALM_TIMEOUTS * timeout;
-    if (isCalm) this.#began = undefined;
-    this.#began ??= this.#now;
-    if (this.#isOver(timeout)) return true;
+    if (isCalm) this.#blindSince = undefined;
+    this.#blindSince ??= this.#now;
+    if (this.#isBlindForOver(timeout)) return true;
     this.#phase = "blind";
     this.#countedAt = this.#now;
     this.onEvent({
@@ -144,7 +144,7 @@ export class FleetSight {
     return false;
   }
 
-  #staysBlind(timeout: number, period: number): boolean {
+  #believesWhileBlind(timeout: number, period: number): boolean {
     // several watches ask in turn, and each count looks at all workers
     if (this.#now - this.#countedAt < period / 2) return false;
     this.#countedAt = this.#now;
@@ -153,7 +153,7 @@ export class FleetSight {
       for (const watch of this.#watches) watch.refresh();
       return false;
     }
-    if (!this.#isOver(timeout)) return false;
+    if (!this.#isBlindForOver(timeout)) return false;
     this.#see();
     return true;
   }
@@ -164,9 +164,9 @@ export class FleetSight {
     this.onEvent({ type: "sees", time: Date.now() });
   }
 
-  #isOver(timeout: number): boolean {
+  #isBlindForOver(timeout: number): boolean {
     const blindFor = this.#blindFor ?? DEFAULT_TIMEOUTS * timeout;
-    return this.#now - this.#began! >= blindFor;
+    return this.#now - this.#blindSince! >= blindFor;
   }
 
   #countWorkers(): WatchedWorkers {

@@ -56,13 +56,17 @@ export class FleetWatch {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #forgetAfter: number;
   #sight: FleetSight;
-  /** Nobody is forgotten for a window after this, by the time for which this process was there. */
+  /**
+   * When every silence last began anew, as `present` of the first clock. Until a
+   * window after that, nobody is forgotten.
+   */
   #refreshedAt = -Infinity;
 
   constructor(options: FleetWatchOptions) {
     const { timeout, forgetAfter, resolution } = options;
     const isByName = typeof timeout === "function";
-    // without workers of its own, the clock of an infinite timeout measures the rest
+    // the clock of group 0 always exists: it measures all that depends on no timeout.
+    // If timeouts are chosen by name, its own is infinite, and it may have no workers.
     this.#clocks = new FleetClocks(isByName ? Infinity : timeout, resolution);
     this.#clock = isByName ? undefined : this.#clocks.first;
     this.#roster = new FleetRoster(
@@ -93,10 +97,13 @@ export class FleetWatch {
   /** Takes a heartbeat. */
   beat(worker: string, seq: number | undefined, detail: unknown) {
     if (this.#clocks.mustRead) this.#clocks.read(Date.now());
-    this.#take(worker, seq, detail);
+    this.#takeBeat(worker, seq, detail);
   }
 
-  /** Takes a heartbeat of the worker in a row; returns false if that is not the worker with this id. */
+  /**
+   * Takes a heartbeat of the worker in a row. Returns false, and takes nothing, if the
+   * worker with this id is not up: `beat()` then looks for it by its name.
+   */
   beatRow(
     row: number,
     id: number,
@@ -125,12 +132,12 @@ export class FleetWatch {
     this.endBatch();
   }
 
-  /** The heartbeats that follow came now. */
+  /** Begins a batch: the clock is read once, for all heartbeats until its end. */
   beginBatch() {
     this.#clocks.read(Date.now());
   }
 
-  /** What follows came at any time before the next tick. */
+  /** Ends a batch: later heartbeats count as of any time before the next tick. */
   endBatch() {
     this.#clocks.endRead();
   }
@@ -138,10 +145,13 @@ export class FleetWatch {
   /** Takes a heartbeat of a batch; returns the row of its worker if that is up. */
   take(beat: Heartbeat): number | undefined {
     if (isGoodbye(beat.ended)) this.#onGoodbye(beat, beat.ended);
-    else return this.#take(beat.worker, beat.seq, beat.detail);
+    else return this.#takeBeat(beat.worker, beat.seq, beat.detail);
   }
 
-  /** Takes a heartbeat that was not decoded, of a worker in a row; returns whether it is the worker with this id, and up. */
+  /**
+   * Takes a heartbeat of the worker in a row, which stays undecoded. Returns false, and
+   * takes nothing, if the worker with this id is not up.
+   */
   touch(row: number, id: number): boolean {
     if (this.#phase === "ended") return false;
     const { position, wall } = this.#clockOf(row);
@@ -159,7 +169,7 @@ export class FleetWatch {
         table.clear(known);
       }
       const row = known ?? this.#roster.add(worker);
-      // each time, as the timer may be started by the first one
+      // again for each: the first one may start the timer, which ends the reading
       this.#clocks.read(Date.now());
       if (row !== undefined) this.#startWaiting(row);
     }
@@ -207,7 +217,7 @@ export class FleetWatch {
     this.#stopTimer();
   }
 
-  #take(
+  #takeBeat(
     worker: string,
     seq: number | undefined,
     detail: unknown,
@@ -258,8 +268,8 @@ export class FleetWatch {
     const { position } = this.#clockOf(row);
     table.startWaiting(row, position);
     table.record(row, position, lastSeen, seq, detail);
-    if (ended === "done") this.#roster.markLeft(row, this.#now());
-    else this.#roster.markDown(row, this.#now(), "failed");
+    if (ended === "done") this.#roster.markLeft(row, this.#goneSince());
+    else this.#roster.markDown(row, this.#goneSince(), "failed");
     this.#adjustTimer();
   }
 
@@ -277,8 +287,8 @@ export class FleetWatch {
 
   #needsTimer(): boolean {
     const { table } = this;
-    const forEver = this.#clocks.isFirstInfinite ? table.waitingOf(0) : 0;
-    return table.waiting - forEver + table.toForget > 0;
+    const neverDown = this.#clocks.isFirstInfinite ? table.waitingOf(0) : 0;
+    return table.waiting - neverDown + table.toForget > 0;
   }
 
   #startTimer() {
@@ -314,11 +324,11 @@ export class FleetWatch {
   #onSilent(row: number) {
     const goodbye = this.table.goodbyeOf(row);
     if (goodbye) this.#markEnded(row, goodbye);
-    else this.#roster.markDown(row, this.#now(), "silent");
+    else this.#roster.markDown(row, this.#goneSince(), "silent");
   }
 
-  /** Since when a worker is gone that goes now; `Infinity` if it is never forgotten. */
-  #now(): number {
+  /** Since when a worker is gone, if it goes now; `Infinity` if it is never forgotten. */
+  #goneSince(): number {
     return this.#forgetAfter < Infinity ? this.#clocks.first.present : Infinity;
   }
 

@@ -51,7 +51,7 @@ export class GroupRun {
     this.#options = options;
   }
 
-  /** Begins the first round. */
+  /** Begins a round. The next one begins `renewEvery` later, or once this one is over. */
   start() {
     const { renewEvery } = this.#options;
     const begun = performance.now();
@@ -97,6 +97,7 @@ export class GroupRun {
     this.#cancelRound();
     this.#cancelExpiry?.();
     const leases = [...this.#leases];
+    // the listeners hear it at once, and the bucket after the round that runs
     for (const [partition] of leases) this.#drop(partition);
     await this.#round;
     const { bucket, onError } = this.#options;
@@ -165,7 +166,10 @@ export class GroupRun {
     }
   }
 
-  /** Sets the timer for the lease that ends first, unless it is set: renewals only move the end. */
+  /**
+   * Sets the timer for the lease that ends first. A timer that is set stays as it is:
+   * after a renewal it fires too early, drops nothing, and is set anew.
+   */
   #planExpiry() {
     if (this.#cancelExpiry || this.#leases.size === 0) return;
     const left = [...this.#leases.values()].map((lease) => lease.timeLeft);

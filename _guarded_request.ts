@@ -20,9 +20,9 @@ import { type CancelTimer, startTimer } from "./_timers.ts";
 export interface RequestLimits {
   /** From the call to the headers. */
   firstTimeout: number;
-  /** The silence of the line. */
+  /** The silence of the line: no bytes arrive. */
   timeout: number;
-  /** The silence of the work. */
+  /** The silence of the work: bytes may arrive, but no progress. */
   progressTimeout: number;
   /** Everything. */
   totalTimeout: number;
@@ -187,6 +187,7 @@ export class GuardedRequest {
   #createLineLimit(): StreamLimit<Uint8Array> {
     const record = new HeartbeatRecord<ServerSentEvent>();
     const clock = this.#createClock("silence", this.#limits.timeout, record);
+    // each chunk counts, and the condition is always true
     return { clock, isHeartbeat: () => ++record.count > 0 };
   }
 

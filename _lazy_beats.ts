@@ -9,9 +9,12 @@ import { SubjectIndex } from "./_subject_index.ts";
 import type { FindWatch } from "./_watch_finder.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
-/** So many fleets have a number; one that has ended keeps its own for a while. */
+/** How many numbers there are for fleets: each is one byte. A fleet that has ended keeps its own for a while. */
 const MAX_WATCHES = 256;
-/** So many subjects are kept for each worker, and so many more: of workers that are gone, or watched by others. */
+/**
+ * How many subjects are kept: so many for each worker of the fleets, and so many to
+ * spare. Those are for workers that are gone, or that nobody here watches.
+ */
 const [SUBJECTS_PER_WORKER, SPARE_SUBJECTS] = [4, 1_024] as const;
 
 /**
@@ -29,7 +32,7 @@ export class LazyBeats {
   #workers: string[] = [];
   /** All that have watched a worker of a subject, by a number; 0 is nobody. */
   #watches: (FleetWatch | undefined)[] = [undefined];
-  /** Those who take a batch, and the last of them. */
+  /** The fleets with an open batch, and the one that took the last heartbeat. */
   readonly #open = new Set<FleetWatch>();
   #lastOpen: FleetWatch | undefined;
 
@@ -45,16 +48,17 @@ export class LazyBeats {
     if (!this.#payloads.update(number, message.data)) return false;
     const payloads = this.#payloads;
     const watch = this.#watches[payloads.watchOf(number)];
-    // nobody here watches it, unless that has changed
+    // nobody here watched its worker: if that is still so, there is nothing to do
     if (!watch) return this.#findWatch(this.#workers[number]!) === undefined;
     if (watch !== this.#lastOpen) this.#openBatch(watch);
     return watch.touch(payloads.rowOf(number), payloads.idOf(number));
   }
 
-  /** Takes a message that was parsed. */
+  /** Takes a message that was parsed, and keeps its payload to compare the next one with. */
   take(beat: Heartbeat, { subject, data }: NatsMessage) {
     const watch = this.#findWatch(beat.worker);
     if (watch) this.#openBatch(watch);
+    // a row is not used if nobody here watches the worker
     const row = watch ? watch.take(beat) : 0;
     if (row === undefined) return;
     const number = this.#keep(subject, data, watch);

@@ -2,14 +2,23 @@
 // This module is browser compatible.
 
 /**
- * The entry of a subject, which is two lines of the memory: the entry that followed
- * last time, the row and the id of its worker, who watches that, and the last
- * payload: its length, how many bytes are its head, and itself. All but STRIDE and
- * START count numbers of the size of the field.
+ * How many bytes the entry of a subject has: two cache lines. The same bytes are seen
+ * as integers of 4 bytes, as floats of 8 bytes, and as bytes. Each field has its
+ * place in one of these views:
+ *
+ * | bytes | field | view |
+ * | --- | --- | --- |
+ * | 0 to 3 | NEXT: the entry that followed last time | integers |
+ * | 4 to 7 | ROW: the row of its worker | integers |
+ * | 8 to 15 | ID: the id of its worker | floats |
+ * | 16 | LENGTH: how many bytes its payload has | bytes |
+ * | 17 | HEAD: how many of these are the head | bytes |
+ * | 18 | WATCH: the number of the fleet that watches its worker | bytes |
+ * | 19 to 127 | from START: its last payload | bytes |
  */
 const STRIDE = 128;
-const [NEXT, ROW, INTS] = [0, 1, STRIDE / 4] as const;
-const [ID, FLOATS] = [1, STRIDE / 8] as const;
+const [NEXT, ROW, INTS_PER_ENTRY] = [0, 1, STRIDE / 4] as const;
+const [ID, FLOATS_PER_ENTRY] = [1, STRIDE / 8] as const;
 const [LENGTH, HEAD, WATCH, START] = [16, 17, 18, 19] as const;
 /** The most bytes of a payload that is kept: that of a heartbeat with a short detail, or none. */
 export const MAX_KEPT_PAYLOAD = STRIDE - START;
@@ -27,15 +36,16 @@ const decoder = new TextDecoder();
 
 /** How the publisher of this library begins. A number of 15 digits is a safe integer. */
 const BEGIN = /^(\{"worker":"[^"]*","seq":)\d{1,15},"time":\d{1,15}[,}]/;
-/** The fields that are checked; each of them comes once. */
+/** The fields that mean something here. */
 const FIELD = /"(worker|seq|time|ended|restarting)"/g;
-/** How many of them there are: no goodbye, and no restart. */
+/** How many of them a plain heartbeat has: `worker`, `seq` and `time`, once each. */
 const FIELDS = 3;
 
 /**
- * How many bytes of a heartbeat name its worker, if other digits may change without
- * a closer look; 0 if they may not. It begins as the publisher of this library
- * writes it, and no field that is checked comes twice or in an odd form.
+ * Measures the head of a heartbeat: the bytes before its number, which name its worker.
+ * After them, digits may change without a closer look. Returns 0 if they may not: if
+ * it does not begin as the publisher of this library writes it, if it is a goodbye or
+ * says that it restarts, or if it has a field twice or an escape.
  */
 export function measureHead(payload: Uint8Array): number {
   const text = decoder.decode(payload);
@@ -89,19 +99,19 @@ export class PayloadSlab {
 
   /** The entry that followed last time; 0 at first. */
   nextOf(index: number): number {
-    return this.#ints[index * INTS + NEXT]!;
+    return this.#ints[index * INTS_PER_ENTRY + NEXT]!;
   }
 
   setNext(index: number, next: number) {
-    this.#ints[index * INTS + NEXT] = next;
+    this.#ints[index * INTS_PER_ENTRY + NEXT] = next;
   }
 
   rowOf(index: number): number {
-    return this.#ints[index * INTS + ROW]!;
+    return this.#ints[index * INTS_PER_ENTRY + ROW]!;
   }
 
   idOf(index: number): number {
-    return this.#floats[index * FLOATS + ID]!;
+    return this.#floats[index * FLOATS_PER_ENTRY + ID]!;
   }
 
   watchOf(index: number): number {
@@ -109,12 +119,12 @@ export class PayloadSlab {
   }
 
   setPlace(index: number, { row, id, watch }: Place) {
-    this.#ints[index * INTS + ROW] = row;
-    this.#floats[index * FLOATS + ID] = id;
+    this.#ints[index * INTS_PER_ENTRY + ROW] = row;
+    this.#floats[index * FLOATS_PER_ENTRY + ID] = id;
     this.#bytes[index * STRIDE + WATCH] = watch;
   }
 
-  /** Keeps a payload that was parsed, and whose head was measured; 0 bytes are no payload. */
+  /** Keeps a payload that was parsed, and whose head was measured. */
   set(index: number, payload: Uint8Array, head: number) {
     const at = index * STRIDE;
     this.#bytes[at + LENGTH] = payload.length;
@@ -137,12 +147,14 @@ export class PayloadSlab {
     if (bytes[index * STRIDE + LENGTH] !== length) return false;
     const head = bytes[index * STRIDE + HEAD]!;
     let first = length;
+    // from the end, so that `first` becomes the first byte that differs
     for (let i = length - 1; i >= 0; i--) {
       const byte = payload[i]!;
       if (byte === bytes[start + i]) continue;
       if (i < head || !isDigit(byte) || !isDigit(bytes[start + i])) {
         return false;
       }
+      // it might be the first of several digits, which is no JSON
       if (byte === ZERO && !isDigit(payload[i - 1])) return false;
       first = i;
     }

@@ -7,18 +7,18 @@ const START = 1_700_000_000_000;
 
 Deno.test("FleetClocks has one clock for each timeout, up to a limit", () => {
   const clocks = new FleetClocks(1_000, 300);
-  assertEquals(clocks.groupOf(1_000), 0);
-  assertEquals(clocks.groupOf(2_000), 1);
-  assertEquals([clocks.groupOf(500), clocks.groupOf(2_000)], [2, 1]);
+  assertEquals(clocks.ensureGroup(1_000), 0);
+  assertEquals(clocks.ensureGroup(2_000), 1);
+  assertEquals([clocks.ensureGroup(500), clocks.ensureGroup(2_000)], [2, 1]);
   assertEquals(
     [0, 1, 2].map((group) => clocks.of(group).timeout),
     [1_000, 2_000, 500],
   );
   for (let i = 3; i < MAX_TIMEOUTS; i++) {
-    assertEquals(clocks.groupOf(10_000 + i), i);
+    assertEquals(clocks.ensureGroup(10_000 + i), i);
   }
-  assertEquals(clocks.groupOf(9), undefined);
-  assertEquals(clocks.groupOf(500), 2);
+  assertEquals(clocks.ensureGroup(9), undefined);
+  assertEquals(clocks.ensureGroup(500), 2);
   assertEquals(MAX_TIMEOUTS, 1_000);
 });
 
@@ -28,12 +28,12 @@ Deno.test("FleetClocks knows its longest timeout that is finite", () => {
     [clocks.isFirstInfinite, clocks.longest, clocks.window],
     [true, 0, 0],
   );
-  clocks.groupOf(1_000);
-  clocks.groupOf(500);
+  clocks.ensureGroup(1_000);
+  clocks.ensureGroup(500);
   // with a period and the jitter
   assertEquals([clocks.longest, clocks.window], [1_000, 1_109.5]);
   const one = new FleetClocks(1_000, 300);
-  one.groupOf(Infinity);
+  one.ensureGroup(Infinity);
   assertEquals([one.isFirstInfinite, one.longest], [false, 1_000]);
 });
 
@@ -42,7 +42,7 @@ Deno.test("FleetClocks finds each timeout, also one that is new between two tick
   clocks.start(START);
   clocks.tick(START + 100);
   clocks.read(START + 150);
-  clocks.groupOf(500);
+  clocks.ensureGroup(500);
   clocks.endRead();
   assertEquals(clocks.of(0).position, 100.5);
   const { position } = clocks.of(1);
@@ -60,8 +60,8 @@ Deno.test("FleetClocks finds each timeout, also one that is new between two tick
 
 Deno.test("FleetClocks.limitsAhead is half a timeout ahead, and never for an infinite one", () => {
   const clocks = new FleetClocks(1_000, 300);
-  clocks.groupOf(400);
-  clocks.groupOf(Infinity);
+  clocks.ensureGroup(400);
+  clocks.ensureGroup(Infinity);
   clocks.start(START);
   for (let at = 100; at <= 2_000; at += 100) clocks.tick(START + at);
   const [first, second, third] = clocks.limits();
@@ -75,7 +75,7 @@ Deno.test("FleetClocks wants the wall clock to be read if one of its clocks does
   assertEquals(clocks.mustRead, true);
   clocks.start(START);
   assertEquals(clocks.mustRead, false);
-  clocks.groupOf(600);
+  clocks.ensureGroup(600);
   assertEquals(clocks.mustRead, false);
   // 200 ms are late for a timeout of 600 ms only
   clocks.tick(START + 300);
