@@ -78,9 +78,10 @@ export interface ThreadContext<I = unknown> extends WorkContext {
  *   serveThread(function* ({ input }) {
  *     for (let n = 1; n <= input.count; n++) yield n * n;
  *   });`;
- * const { results } = startThread(squares, { input: { count: 3 } });
+ * const { results, finished } = startThread(squares, { input: { count: 3 } });
  *
  * assertEquals(await Array.fromAsync(results), [1, 4, 9]);
+ * await finished; // the thread has ended
  * ```
  */
 export function serveThread<R, I = unknown>(
