@@ -5,6 +5,7 @@
 import type { Settings } from "./_cli_args.ts";
 import { UsageError } from "./_cli_values.ts";
 import { escapeText } from "./_escape_text.ts";
+import { startTimer } from "./_timers.ts";
 
 /** The output cannot be written. The cause says why. */
 export class OutputError extends Error {}
@@ -27,6 +28,8 @@ export interface OutputStreams {
 
 const LINE_FEED = 10;
 const SIGPIPE = 13;
+/** How long (ms) a stream is left alone that is full, and does not block. */
+const FULL_MS = 10;
 
 const encoder = new TextEncoder();
 
@@ -40,6 +43,17 @@ const ERRORS = [
   "summary",
 ];
 
+/** Writes some of the bytes, none if another process made the stream one that does not block. */
+async function writeSome(stream: OutputStream, bytes: Uint8Array) {
+  try {
+    return await stream.write(bytes);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+    await new Promise<void>((resolve) => startTimer(resolve, FULL_MS));
+    return 0;
+  }
+}
+
 /**
  * Writes all of the bytes.
  *
@@ -48,7 +62,7 @@ const ERRORS = [
 async function writeAll(stream: OutputStream, bytes: Uint8Array) {
   try {
     for (let rest = bytes; rest.length > 0;) {
-      rest = rest.subarray(await stream.write(rest));
+      rest = rest.subarray(await writeSome(stream, rest));
     }
   } catch (cause) {
     throw new OutputError(

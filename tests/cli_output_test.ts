@@ -111,6 +111,20 @@ Deno.test("CliOutput errors where the output cannot be written, but for notices"
   }
 });
 
+Deno.test("CliOutput waits for a stream that is full and does not block", async () => {
+  let calls = 0;
+  const stdout = new Recorder(false);
+  const full = {
+    isTerminal: () => false,
+    write: (bytes: Uint8Array) =>
+      ++calls % 2
+        ? Promise.reject(new Deno.errors.WouldBlock("full"))
+        : stdout.write(bytes),
+  };
+  await new CliOutput({ stdout: full, stderr: stdout }).print("one two three");
+  assertEquals([stdout.text, calls], ["one two three", 6]);
+});
+
 Deno.test("formatDuration() and formatCount() write what a reader expects", () => {
   const rows: [number, string][] = [
     [0.4, "0ms"],
