@@ -17,6 +17,8 @@ import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
+/** How often an event is written, if the row is not what it was each time. */
+const MAX_CONFLICTS = 5;
 /** How long to wait (ms) before what failed is tried again. */
 const RETRY_MS = 250;
 /** A detail that is longer in JSON is not stored. */
@@ -38,17 +40,22 @@ export interface PersistedFleetOptions {
   onError: (error: unknown) => void;
 }
 
-/** A worker, as it is in the store or on its way there. */
-interface Row extends KnownWorker {
+/** A row of the store. */
+interface Place {
+  /** The number of the last event of the worker. */
   change: number;
   /** Where it is in the store; `undefined` if it is not. */
-  position: Promise<number | undefined>;
+  position: number | undefined;
 }
 
-/** What became of a write; `isForeign` if another watcher has written the row. */
-interface WriteResult {
-  position: number | undefined;
-  isForeign: boolean;
+/** A worker, as it is in the store or on its way there. */
+interface Row extends KnownWorker {
+  place: Promise<Place>;
+}
+
+/** What became of a write: the event, unless another watcher has written that. */
+interface WriteResult extends Place {
+  event?: WorkerEvent;
 }
 
 /** An event that was written, or could not be. */
@@ -100,11 +107,12 @@ export class PersistedFleet {
   readonly #cancelled = new AbortController();
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
-  readonly #leaving = new Map<string, number>();
+  readonly #leaving = new Map<string, { change: number; position: number }>();
   /** The position of the last event that was acknowledged, and that was handed over. */
   #acknowledged = 0;
   #handedOver = 0;
   #acknowledging: Promise<void> | undefined;
+  #loading: Promise<StoredFleet> | undefined;
   /** No event of a worker that is not in the store any more has a higher number. */
   #lastChange = 0;
 
@@ -172,12 +180,9 @@ export class PersistedFleet {
     for (const row of workers.sort((a, b) => a.position - b.position)) {
       const { worker, change, event, position } = row;
       const known = toKnown(event);
-      this.#rows.set(worker, {
-        ...known,
-        change,
-        position: Promise.resolve(position),
-      });
-      if (hasLeft(event.type)) this.#leaving.set(worker, position);
+      const place = { change, position };
+      this.#rows.set(worker, { ...known, place: Promise.resolve(place) });
+      if (hasLeft(event.type)) this.#leaving.set(worker, place);
       else expected.push(worker);
       if (position > acknowledged) controller.enqueue(this.#repeat(row));
     }
@@ -197,40 +202,73 @@ export class PersistedFleet {
     const row = this.#rows.get(worker);
     const transition = toTransition(row, event);
     if (!transition) return undefined;
-    const change = (row?.change ?? this.#lastChange) + 1;
     this.#leaving.delete(worker);
-    const writing = this.#save(transition, change, row?.position);
-    this.#rows.set(worker, {
-      ...toKnown(transition),
+    const before = row?.place ??
+      Promise.resolve({ change: this.#lastChange, position: undefined });
+    const writing = this.#save(event, transition, before);
+    // without the event, which may be large
+    const place = writing.then(({ change, position }) => ({
       change,
-      position: writing.then(({ position }) => position),
-    });
-    const { position, isForeign } = await writing;
-    // another watcher has written the row, and reports the event
-    if (isForeign) return undefined;
-    if (hasLeft(transition.type) && position !== undefined) {
-      this.#leaving.set(worker, position);
+      position,
+    }));
+    const written: Row = { ...toKnown(transition), place };
+    this.#rows.set(worker, written);
+    const { event: news, change, position } = await writing;
+    if (!news) return undefined;
+    // unless it is back already
+    const isLast = this.#rows.get(worker) === written;
+    if (isLast && hasLeft(news.type) && position !== undefined) {
+      this.#leaving.set(worker, { change, position });
     }
-    return { event: { ...transition, id: `${worker}#${change}` }, position };
+    return { event: { ...news, id: `${worker}#${change}` }, position };
   }
 
+  /** Writes what an event is to readers who know what the store knows. */
   async #save(
     event: WorkerEvent,
-    change: number,
-    previous: Promise<number | undefined> | undefined,
+    transition: WorkerEvent,
+    before: Promise<Place>,
   ): Promise<WriteResult> {
-    const row = { worker: event.worker, change, event: toStored(event) };
-    const before = await previous;
+    const { worker } = event;
+    let news = transition;
+    let { change, position } = await before;
+    change++;
     try {
-      const position = await this.#retry(() => this.#store.save(row, before));
-      return {
-        position: position ?? before,
-        isForeign: position === undefined,
-      };
+      for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+        const row = { worker, change, event: toStored(news) };
+        const saved = await this.#retry(() => this.#store.save(row, position));
+        if (saved !== undefined) {
+          return { event: news, change, position: saved };
+        }
+        // written by another watcher, or by a try whose answer was lost
+        const found = await this.#find(worker);
+        const next = toTransition(found && toKnown(found.event), event);
+        position = found?.position;
+        change = Math.max(found?.change ?? 0, change - 1);
+        // that watcher reports it, or nobody waits for it any more
+        if (!next || this.#cancelled.signal.aborted) {
+          return { change, position };
+        }
+        news = next;
+        change++;
+      }
     } catch {
-      // it is handed over unwritten
-      return { position: before, isForeign: false };
+      // it was tried for long enough
     }
+    // it is handed over unwritten
+    return { event: news, change, position };
+  }
+
+  /** The row of a worker, as it is in the store now. */
+  async #find(worker: string): Promise<StoredRow | undefined> {
+    const { workers } = await this.#retry(() => this.#loadOnce());
+    return workers.find((row) => row.worker === worker);
+  }
+
+  /** Reads everything; several who ask at the same time get one answer. */
+  #loadOnce(): Promise<StoredFleet> {
+    return this.#loading ??= this.#store.load()
+      .finally(() => this.#loading = undefined);
   }
 
   /** Does something with the store, again and again until that works or takes too long. */
@@ -268,10 +306,9 @@ export class PersistedFleet {
 
   /** Removes who has left, once a reader knows that. */
   async #removeLeft(acknowledged: number) {
-    for (const [worker, position] of this.#leaving) {
+    for (const [worker, { change, position }] of this.#leaving) {
       if (position > acknowledged) continue;
       this.#leaving.delete(worker);
-      const { change } = this.#rows.get(worker)!;
       this.#lastChange = Math.max(this.#lastChange, change);
       this.#rows.delete(worker);
       await this.#store.remove(worker, position);

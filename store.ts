@@ -73,10 +73,11 @@ function checkMethods(
  * 3. The store is written once for an event and once to acknowledge it, and not
  *    for heartbeats. A detail that has more than 4,096 characters in
  *    JSON, or no form in it, is not kept.
- * 4. If another watcher has written the row of a worker meanwhile, the event is
- *    dropped: that watcher reports it. If a write fails for another reason,
- *    `onError` hears of it, and it is tried again for `storeTimeout`. Then the
- *    event is handed over all the same.
+ * 4. If another watcher has written the row of a worker meanwhile, the row is read
+ *    again. An event that says the same as that row is dropped: that watcher
+ *    reports it. Any other one is written over it. If a write fails for another
+ *    reason, `onError` hears of it, and it is tried again for `storeTimeout`. Then
+ *    the event is handed over all the same.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param store The store. No other fleet writes to it at the same time, unless

@@ -215,6 +215,94 @@ Deno.test("persistFleet leaves an event to another watcher that has written the 
   await first.end();
 });
 
+Deno.test("persistFleet reports a death after a row that another watcher has written", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  // a write of the watcher before it, which was on its way for long
+  const event = { type: "up", worker: "alpha", time: Date.now() } as const;
+  await store.save({ worker: "alpha", change: 4, event }, 1);
+  await advance(time, 2000);
+  assertEquals(first.says(), ["up alpha#1", "down alpha#5"]);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  await advance(time, 2000);
+  assertEquals(first.says().slice(2), ["recovered alpha#6", "down alpha#7"]);
+  await first.end();
+});
+
+Deno.test("persistFleet goes on after a write that arrived without an answer", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store, { storeTimeout: 1000 });
+  await advance(time, 500, first.fleet, ["alpha"]);
+  const { save } = store;
+  store.save = async (row, previous) => {
+    await save.call(store, row, previous);
+    throw FAILURE;
+  };
+  await advance(time, 1000);
+  store.failure = FAILURE;
+  await advance(time, 1500);
+  assertEquals(first.says(), ["up alpha#1", "down alpha#2"]);
+  assertEquals(store.rows.get("alpha")?.change, 2);
+  store.failure = undefined;
+  store.save = save;
+  await advance(time, 500, first.fleet, ["alpha"]);
+  await advance(time, 2000);
+  assertEquals(first.says().slice(2), ["recovered alpha#3", "down alpha#4"]);
+  await first.end();
+});
+
+Deno.test("persistFleet reports the death of a worker whose row could not be removed", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, says, end } = watch(store);
+  store.remove = () => Promise.reject(FAILURE);
+  await advance(time, 500, fleet, ["alpha"]);
+  fleet.remove("alpha");
+  await advance(time, 500);
+  assertEquals(store.rows.get("alpha")?.event.type, "forgotten");
+  await advance(time, 500, fleet, ["alpha"]);
+  await advance(time, 2000);
+  assertEquals(says().slice(2), ["up alpha#3", "down alpha#4"]);
+  await end();
+});
+
+Deno.test("persistFleet hands an event over where the store refuses it again and again", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  store.save = () => Promise.resolve(undefined);
+  const { fleet, says, end } = watch(store);
+  await advance(time, 500, fleet, ["alpha"]);
+  await advance(time, 2000);
+  assertEquals(says().map((text) => text.split(" ")[0]), ["up", "down"]);
+  await end();
+});
+
+Deno.test("persistFleet keeps the row of a worker that is back before it is known to have left", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, says, end } = watch(store);
+  await advance(time, 500, fleet, ["alpha"]);
+  store.failure = FAILURE;
+  fleet.remove("alpha");
+  await advance(time, 500, fleet, ["alpha"]);
+  store.failure = undefined;
+  await advance(time, 500, fleet, ["alpha"]);
+  assertEquals(says().slice(1), ["forgotten alpha#2", "up alpha#3"]);
+  const seen: unknown[] = [];
+  const { save } = store;
+  store.save = (row, previous) => {
+    seen.push(previous);
+    return save.call(store, row, previous);
+  };
+  await advance(time, 2000);
+  assertEquals(says().slice(3), ["down alpha#4"]);
+  assertEquals(seen, [3]);
+  await end();
+});
+
 Deno.test("persistFleet waits for a store that fails for a short time", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
