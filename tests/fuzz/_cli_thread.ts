@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseArguments, type Settings } from "../../_cli_args.ts";
+import { VALUED_NAMES } from "../../_cli_options.ts";
 import { UsageError } from "../../_cli_values.ts";
 import { serveThread } from "../../thread.ts";
 import { DEFAULTS } from "../_cli_settings.ts";
@@ -23,6 +24,17 @@ function ask(args: string[]): Settings | "help" | "version" | UsageError {
     assert(/^[^\r\n]+$/.test(error.message), "not one line");
     return error;
   }
+}
+
+/** The arguments that are not the value of an option. */
+function withoutValues(args: string[]): string[] {
+  const rest = [...args];
+  const own: string[] = [];
+  for (let arg; (arg = rest.shift()) !== undefined;) {
+    own.push(arg);
+    if (VALUED_NAMES.some((name) => arg === `--${name}`)) rest.shift();
+  }
+  return own;
 }
 
 /** What goes with some uses only is not in the settings of the others. */
@@ -58,7 +70,8 @@ function assertSettings(settings: Settings, args: string[]) {
     mode === "check" && args.includes("check");
   assert(cut < 0 ? isWord || mode === "demo" : mode === "command", mode);
   assertEquals(command, cut < 0 ? [] : args.slice(cut + 1));
-  const own = args.slice(0, cut >>> 0);
+  // `--notices -h` names a file
+  const own = withoutValues(args.slice(0, cut >>> 0));
   assert(!own.some((arg) => /^(-h|--help|--version)$/.test(arg)), "asked");
   for (const limit of [timeout, runtime]) {
     assert(
