@@ -39,7 +39,8 @@ export class FleetRoster {
     if (reason !== undefined) return this.#refuse(worker, reason);
     const group = this.#findGroup(worker);
     if (group === undefined) return this.#refuse(worker, "timeout");
-    return table.add(worker, group);
+    // the function that was asked may have named the worker, too
+    return table.rowOf(worker) ?? table.add(worker, group);
   }
 
   #refuse(worker: string, reason: RefusalReason): undefined {

@@ -42,6 +42,22 @@ Deno.test("FleetMonitor with a timeout by name finds each worker in its own time
   assertEquals([says().length, time.next()], [5, false]);
 });
 
+Deno.test("FleetMonitor has each worker once, even if its timeout is a function that expects it", async () => {
+  using time = new FakeTime(0);
+  const known = new Set<string>();
+  const { fleet, says } = startFleet((worker) => {
+    if (!known.has(worker)) fleet.expect([known.add(worker) && worker]);
+    return 1_000;
+  });
+  for (let i = 0; i < 30; i++) {
+    fleet.beat("alpha");
+    await advance(time, 100);
+  }
+  assertEquals([says(), fleet.size], [["alpha up"], 1]);
+  fleet.remove("alpha");
+  assertEquals(time.next(), false);
+});
+
 Deno.test("FleetMonitor asks for a timeout once, until the worker is forgotten", async () => {
   using time = new FakeTime(0);
   const asked: string[] = [];
