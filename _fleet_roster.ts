@@ -2,15 +2,8 @@
 // This module is browser compatible.
 
 import { FleetEvents, type RefusalReason } from "./_fleet_events.ts";
+import { contentsOf } from "./_fleet_seq.ts";
 import { FleetTable, type FleetTableLimits } from "./_fleet_table.ts";
-
-/** What a heartbeat says, without what it does not have. */
-function contentsOf(seq: number, detail: unknown) {
-  return {
-    ...(!Number.isNaN(seq) && { seq }),
-    ...(detail !== undefined && { detail }),
-  };
-}
 
 /** The workers of a fleet, each change of which is reported. It knows no time but that of its events. */
 export class FleetRoster {

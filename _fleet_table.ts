@@ -29,10 +29,12 @@
  * @module
  */
 
+import type { FleetClock } from "./_fleet_clock.ts";
 import { isSmallDetail } from "./_fleet_detail.ts";
 import type { RefusalReason } from "./_fleet_events.ts";
 import type { Goodbye } from "./_fleet_goodbye.ts";
 import { FleetGroups } from "./_fleet_groups.ts";
+import { contentsOf, fromPayload, toPayload } from "./_fleet_seq.ts";
 import type { FleetWorker, LastBeat } from "./fleet.ts";
 import type { Heartbeat } from "./worker.ts";
 
@@ -41,11 +43,9 @@ import type { Heartbeat } from "./worker.ts";
  * memory. ID: which worker the row belongs to, as rows are used again. POSITION:
  * when the last heartbeat came, or since when one is expected, by the clock of
  * the fleet. LAST_SEEN: the same by the wall clock, NaN if none came. SEQ: its
- * number, NaN if it had none.
+ * number, or that of its payload.
  */
 const [ID, POSITION, LAST_SEEN, SEQ, FIELDS] = [0, 1, 2, 3, 4] as const;
-/** The SEQ of a heartbeat that was not decoded; its detail is the number of its payload. */
-const UNDECODED = -Infinity;
 /** For how many workers there is room at first. */
 const INITIAL_ROWS = 64;
 /**
@@ -221,27 +221,28 @@ export class FleetTable {
     if (this.#goodbyes.size > 0) this.#goodbyes.delete(row);
   }
 
-  /** Records a heartbeat of a worker that is up, whose last one was not decoded; returns false if there is none. */
-  touch(row: number, id: number, position: number, lastSeen: number): boolean {
+  /** Records a heartbeat of a worker that is up, whose last one has this payload; returns false if there is none. */
+  touch(row: number, id: number, clock: FleetClock, payload: number): boolean {
     const fields = this.#fields;
     const at = row * FIELDS;
-    if (fields[at + ID] !== id || fields[at + SEQ] !== UNDECODED) return false;
-    fields[at + POSITION] = position;
-    fields[at + LAST_SEEN] = lastSeen;
+    if (fields[at + ID] !== id) return false;
+    // not that of another subject with the same worker
+    if (fields[at + SEQ] !== fromPayload(payload)) return false;
+    fields[at + POSITION] = clock.position;
+    fields[at + LAST_SEEN] = clock.wall;
     if (this.#goodbyes.size > 0) this.#goodbyes.delete(row);
     return true;
   }
 
   /** The last heartbeat of the worker, which is up, is what a payload says whenever it is decoded. */
-  keepUndecoded(row: number, number: number) {
-    this.#fields[row * FIELDS + SEQ] = UNDECODED;
-    this.#setDetail(row, number);
+  keepUndecoded(row: number, payload: number) {
+    this.#fields[row * FIELDS + SEQ] = fromPayload(payload);
+    this.#setDetail(row, undefined);
   }
 
   /** Decodes the last heartbeat of the worker in a row, if it was not. */
   decodeNow(row: number) {
-    if (this.#fields[row * FIELDS + SEQ] !== UNDECODED) return;
-    const { seq, detail } = this.decode(this.#details[row] as number);
+    const { seq, detail } = this.#contentsOf(row);
     this.#fields[row * FIELDS + SEQ] = seq;
     this.#setDetail(row, detail);
   }
@@ -359,20 +360,19 @@ export class FleetTable {
 
   /** What is known of the last heartbeat of the worker in a row. */
   lastBeat(row: number): LastBeat {
-    const at = row * FIELDS;
-    const lastSeen = this.#fields[at + LAST_SEEN]!;
+    const lastSeen = this.#fields[row * FIELDS + LAST_SEEN]!;
     const { seq, detail } = this.#contentsOf(row);
     return {
       ...(!Number.isNaN(lastSeen) && { lastSeen }),
-      ...(!Number.isNaN(seq) && { seq }),
-      ...(detail !== undefined && { detail }),
+      ...contentsOf(seq, detail),
     };
   }
 
   #contentsOf(row: number): Pick<Heartbeat, "seq" | "detail"> {
     const seq = this.#fields[row * FIELDS + SEQ]!;
-    const detail = this.#details[row];
-    return seq === UNDECODED ? this.decode(detail as number) : { seq, detail };
+    const payload = toPayload(seq);
+    if (payload !== undefined) return this.decode(payload);
+    return { seq, detail: this.#details[row] };
   }
 
   /** The workers, in the order in which they were added. */

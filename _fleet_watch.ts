@@ -21,6 +21,7 @@ import { FleetClocks } from "./_fleet_clocks.ts";
 import type { FleetEvents } from "./_fleet_events.ts";
 import { type Goodbye, isGoodbye, judgeGoodbye } from "./_fleet_goodbye.ts";
 import { FleetRoster } from "./_fleet_roster.ts";
+import { toSeq } from "./_fleet_seq.ts";
 import {
   FleetSight,
   type FleetSightOptions,
@@ -37,11 +38,6 @@ export interface FleetWatchOptions extends FleetTableLimits, FleetSightOptions {
   resolution: number;
   /** Whether what is seen is believed, if several watches decide that together. */
   sight?: FleetSight | undefined;
-}
-
-/** The number of a heartbeat; NaN if it has none. */
-function toNumber(seq: unknown): number {
-  return typeof seq === "number" && seq > -Infinity ? seq : NaN;
 }
 
 /** Watches the workers of a fleet. */
@@ -118,7 +114,7 @@ export class FleetWatch {
     const { table } = this;
     if (!table.isUp(row, id)) return false;
     const { position, wall } = this.#clockOf(row);
-    table.record(row, position, wall, toNumber(seq), detail);
+    table.record(row, position, wall, toSeq(seq), detail);
     return true;
   }
 
@@ -152,10 +148,9 @@ export class FleetWatch {
    * Takes a heartbeat of the worker in a row, which stays undecoded. Returns false, and
    * takes nothing, if the worker with this id is not up.
    */
-  touch(row: number, id: number): boolean {
+  touch(row: number, id: number, payload: number): boolean {
     if (this.#phase === "ended") return false;
-    const { position, wall } = this.#clockOf(row);
-    return this.table.touch(row, id, position, wall);
+    return this.table.touch(row, id, this.#clockOf(row), payload);
   }
 
   /** Waits for heartbeats of workers from now on, unless they are known already. */
@@ -230,7 +225,7 @@ export class FleetWatch {
 
   #record(row: number, seq: unknown, detail: unknown) {
     const { table } = this;
-    const count = toNumber(seq);
+    const count = toSeq(seq);
     if (!table.isUp(row, table.idOf(row))) {
       this.#roster.reportBeat(row, count, detail);
       if (!table.isWaitedFor(row)) this.#startWaiting(row);
@@ -255,7 +250,7 @@ export class FleetWatch {
     const row = table.rowOf(worker) ?? this.#roster.add(worker);
     if (row === undefined) return;
     const lastSeen = this.#clocks.first.wall;
-    const goodbye = { ended, lastSeen, seq: toNumber(seq), detail };
+    const goodbye = { ended, lastSeen, seq: toSeq(seq), detail };
     const lastSeq = table.lastBeat(row).seq ?? NaN;
     const isUp = table.isUp(row, table.idOf(row));
     const worth = judgeGoodbye(goodbye.seq, lastSeq, isUp);

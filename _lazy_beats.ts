@@ -51,7 +51,7 @@ export class LazyBeats {
     // nobody here watched its worker: if that is still so, there is nothing to do
     if (!watch) return this.#findWatch(this.#workers[number]!) === undefined;
     if (watch !== this.#lastOpen) this.#openBatch(watch);
-    return watch.touch(payloads.rowOf(number), payloads.idOf(number));
+    return watch.touch(payloads.rowOf(number), payloads.idOf(number), number);
   }
 
   /** Takes a message that was parsed, and keeps its payload to compare the next one with. */

@@ -211,6 +211,31 @@ Deno.test("LazyBeats hands heartbeats to whoever watches the worker now, and dro
   watches[1]!.end();
 });
 
+Deno.test("watchFleet takes no goodbye for that of the last heartbeat, which came on another subject", async () => {
+  using time = new FakeTime(0);
+  const fake = createConnection();
+  const { events, fleet } = watchFleet(fake.connection, "heartbeats.*.*", {
+    ...LIMITS,
+    workerOf: (subject) => subject.split(".")[1]!,
+  });
+  const says = readAll(events);
+  const send = (subject: string, seq: number, ended?: string) =>
+    fake.receive(
+      JSON.stringify({ worker: "a", seq, time: 5, ended }),
+      `heartbeats.a.${subject}`,
+    );
+  // two processes of one name, each with a subject of its own
+  send("new", 11);
+  send("old", 100);
+  send("new", 12);
+  await advance(time, 10);
+  assertEquals([...fleet].map(({ seq }) => seq), [12]);
+  send("old", 101, "done");
+  await advance(time, 10);
+  assertEquals(says.chunks.map(({ type }) => type), ["up"]);
+  await says.cancel("enough");
+});
+
 /** How many hostile names come; the long form is a million. */
 const NAMES = Number(Deno.env.get("HOSTILE_NAMES") ?? 20_000);
 
