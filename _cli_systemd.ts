@@ -10,9 +10,12 @@
  */
 
 import type { GuardObserver } from "./_cli_observers.ts";
+import { startTimer } from "./_timers.ts";
 
-/** How long (ms) a message may take. */
+/** How long (ms) a message may take, and all that is unsent at the end. */
 const SEND_MS = 5_000;
+
+const TOO_LATE = "systemd-notify takes too long";
 
 /** What systemd has put into the environment. */
 export interface SystemdEnvironment {
@@ -73,7 +76,7 @@ export function openSystemd(
   return new SystemdNotifier(usec > 0 ? usec / 1_000 : Infinity, options);
 }
 
-/** Sends messages to systemd, in their order. None of them delays the command. */
+/** Sends messages to systemd, in their order. None of them delays the command; the end waits for 5 s at most. */
 export class SystemdNotifier implements GuardObserver {
   readonly #options: SystemdOptions;
   /** The least time (ms) between two signs of life. */
@@ -85,6 +88,8 @@ export class SystemdNotifier implements GuardObserver {
   #sent: Promise<void> = Promise.resolve();
   #unsent = 0;
   #isFailing = false;
+  /** Aborts when the end has waited for long enough. */
+  readonly #late = new AbortController();
 
   /**
    * @param watchdog The longest time (ms) without a sign of life; `Infinity` if
@@ -117,13 +122,17 @@ export class SystemdNotifier implements GuardObserver {
   /** The command has ended; resolves when that was sent, or cannot be. */
   async end(): Promise<void> {
     this.#notify("STOPPING=1");
+    const cancelTimer = startTimer(() => this.#late.abort(), SEND_MS);
     await this.#sent;
+    cancelTimer();
   }
 
   #notify(message: string) {
     this.#unsent++;
     this.#sent = this.#sent.then(async () => {
-      const failure = await send(message, this.#options.command);
+      const failure = this.#late.signal.aborted
+        ? TOO_LATE
+        : await send(message, this.#late.signal, this.#options.command);
       this.#unsent--;
       if (failure && !this.#isFailing) {
         this.#options.onFailure(`cannot notify systemd: ${failure}`);
@@ -133,19 +142,22 @@ export class SystemdNotifier implements GuardObserver {
   }
 }
 
-/** Sends a message; returns why it could not be sent. */
+/** Sends a message, unless `late` aborts; returns why it could not be sent. */
 async function send(
   message: string,
+  late: AbortSignal,
   command = "systemd-notify",
 ): Promise<string | undefined> {
+  const signal = AbortSignal.any([late, AbortSignal.timeout(SEND_MS)]);
   try {
     const { success, code, stderr } = await new Deno.Command(command, {
       args: [message],
       stdin: "null",
       stdout: "null",
-      signal: AbortSignal.timeout(SEND_MS),
+      signal,
     }).output();
     if (success) return undefined;
+    if (signal.aborted) return TOO_LATE;
     const text = new TextDecoder().decode(stderr).trim();
     return text || `systemd-notify ended with exit code ${code}`;
   } catch (error) {

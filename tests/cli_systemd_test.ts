@@ -176,6 +176,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "SystemdNotifier waits for all messages together when they hang",
+  ignore: isWindows,
+  fn: () =>
+    withCommand("exec sleep 60", async ({ open, readMessages }) => {
+      using time = new FakeTime();
+      const { notifier, failures } = open();
+      notifier.onStarted();
+      const ended = notifier.end();
+      // no timer runs, so each look takes its time
+      while (!await readMessages().catch(() => undefined));
+      // the time of one message
+      time.tick(5_000);
+      await ended;
+      assertEquals(await readMessages(), ["READY=1"]);
+      assertEquals(failures, [
+        "cannot notify systemd: systemd-notify takes too long",
+      ]);
+    }),
+});
+
+Deno.test({
   name: "SystemdNotifier reports that there is no systemd-notify",
   ignore: isWindows,
   async fn() {
