@@ -104,6 +104,9 @@ async function readLine({ body }: Response): Promise<string> {
   return text.trim().split(/[\r\n]/, 1)[0]!.slice(0, MAX_SHOWN);
 }
 
+/** A host and a port, and perhaps a path. */
+const LIKE_URL = /^[\w.-]+:\d+(\/|$)/;
+
 /** Why a file is no sign of life; `undefined` if it is one. */
 async function checkFile(
   path: string,
@@ -118,8 +121,10 @@ async function checkFile(
     } ago, which is more than ${formatDuration(timeout)}`;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    return error instanceof Deno.errors.NotFound
-      ? `'${path}' does not exist`
-      : `cannot look at '${path}': ${(error as Error).message}`;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      return `cannot look at '${path}': ${(error as Error).message}`;
+    }
+    const hint = LIKE_URL.test(path) ? ": a URL begins with http://" : "";
+    return `'${path}' does not exist${hint}`;
   }
 }

@@ -102,6 +102,13 @@ Deno.test("check finds out whether a file was modified lately", () =>
     assertMatch(`${said}`, /^heartbeat: cannot look at '.*\n$/);
   }));
 
+Deno.test("check says how a URL begins if a file looks like one", async () => {
+  assertEquals(await check("localhost:8080/livez"), [
+    1,
+    "heartbeat: 'localhost:8080/livez' does not exist: a URL begins with http://\n",
+  ]);
+});
+
 Deno.test("check takes one URL or file, and is refused with 125", () => {
   const rows: [string[], string][] = [
     [[], "missing URL or FILE"],
