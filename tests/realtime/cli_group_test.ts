@@ -171,6 +171,8 @@ async function loseNode() {
     await using cluster = await startCluster(start);
     const [first, second, third] = cluster.brokers;
     const connection = await first!.connect({ servers: second!.servers });
+    // after the workers, which publish until they are disposed
+    await using _ = { [Symbol.asyncDispose]: () => connection.close() };
     // they elect a leader first
     await waitUntil(async () => {
       const kvm = new Kvm(connection);
@@ -192,7 +194,6 @@ async function loseNode() {
     await waitUntil(() => seen().length > NAMES.length, "w-0 is down");
     await delay(2 * TIMEOUT);
     assertEquals(seen().slice(NAMES.length), ["down w-0"]);
-    await connection.close();
   }
   await Deno.remove(folder, { recursive: true });
 }
