@@ -3,7 +3,11 @@
 
 import type { GroupChange } from "./_group_types.ts";
 import type { StoredFleetEvent } from "./_store_types.ts";
+import { sleep } from "./_timers.ts";
 import type { Heartbeat } from "./_worker_types.ts";
+
+/** How long to wait (ms) until an event may be reported. */
+const RETRY_MS = 50;
 
 /** What is used of a `WatchGroup`. */
 export interface ShareholderGroup {
@@ -31,12 +35,15 @@ interface Share<Fleet> {
   fleet: Fleet;
   beats: WritableStreamDefaultWriter<Heartbeat | readonly Heartbeat[]>;
   events: ReadableStreamDefaultReader<StoredFleetEvent>;
+  /** Aborts when the partition is lost. */
+  end: AbortController;
 }
 
 /** An event on its way to the reader. */
 interface Report {
   partition: number;
   event: StoredFleetEvent;
+  isDone: boolean;
 }
 
 const ignore = () => {};
@@ -51,8 +58,9 @@ const ignore = () => {};
  * | `closing` | | its fleet ends | | | → `ended`: all fleets end |
  * | `ended` | | | | | |
  *
- * From `closing`, it is `ended` when all events have been read. An event is
- * dropped unless its partition is held at the moment at which it is read.
+ * From `closing`, it is `ended` when all events have been read. An event waits
+ * while its partition is not held at the moment at which it is read, and is dropped
+ * if that is lost: who asks for the next event would acknowledge it in its place.
  */
 export class ShareMerger<Fleet extends FleetLike> {
   /** The events of all fleets. */
@@ -75,8 +83,9 @@ export class ShareMerger<Fleet extends FleetLike> {
     this.#group = group;
     this.#create = create;
     const output = new TransformStream<Report, StoredFleetEvent>({
-      transform: ({ partition, event }, controller) => {
-        if (group.holdsPartition(partition)) controller.enqueue(event);
+      transform: (report, controller) => {
+        report.isDone = group.holdsPartition(report.partition);
+        if (report.isDone) controller.enqueue(report.event);
       },
     });
     this.readable = output.readable;
@@ -119,6 +128,7 @@ export class ShareMerger<Fleet extends FleetLike> {
       fleet,
       beats: fleet.writable.getWriter(),
       events: events.getReader(),
+      end: new AbortController(),
     };
     share.beats.closed.catch(ignore);
     this.#shares.set(partition, share);
@@ -128,16 +138,23 @@ export class ShareMerger<Fleet extends FleetLike> {
   #endShare(partition: number) {
     const share = this.#shares.get(partition);
     this.#shares.delete(partition);
+    share?.end.abort();
     share?.events.cancel().catch(ignore);
     this.#closeIfDone();
   }
 
-  async #forward(partition: number, { events }: Share<Fleet>) {
+  async #forward(partition: number, { events, end }: Share<Fleet>) {
     try {
       for (;;) {
         const { done, value } = await events.read();
         if (done) break;
-        await this.#reports.write({ partition, event: value });
+        const report = { partition, event: value, isDone: false };
+        await this.#reports.write(report);
+        while (!report.isDone) {
+          await sleep(RETRY_MS, end.signal);
+          if (end.signal.aborted) return;
+          await this.#reports.write(report);
+        }
       }
       if (this.#phase === "closing") this.#endShare(partition);
     } catch (error) {

@@ -4,8 +4,9 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ShareMerger } from "../_shared_fleet.ts";
 import { FleetMonitor } from "../fleet.ts";
 import type { GroupChange } from "../group.ts";
-import type { StoredFleetEvent } from "../store.ts";
+import { persistFleet, type StoredFleetEvent } from "../store.ts";
 import { readAll } from "./_help.ts";
+import { MemoryStore } from "./_memory_store.ts";
 import { VirtualTime } from "./model/_virtual_time.ts";
 
 const TIMEOUT = 1000;
@@ -101,6 +102,62 @@ Deno.test("a shared fleet reports nothing of a partition that was lost", async (
   assertEquals(says().slice(3), ["0b up"]);
   assertEquals(made, [0, 1, 0]);
   await events.cancel(REASON);
+  assertEquals(time.timers, 0);
+});
+
+/** A shared fleet with a memory. */
+function shareStore(store: MemoryStore) {
+  const group = new ManualGroup();
+  const merger = new ShareMerger(group, () => {
+    const fleet = new FleetMonitor({ timeout: TIMEOUT, resolution: 30 });
+    return { fleet, events: persistFleet(fleet, store) };
+  });
+  const events = readAll(merger.readable);
+  const says = () => events.chunks.map(({ type, id }) => `${type} ${id}`);
+  return { group, merger, events, says };
+}
+
+Deno.test("a shared fleet leaves an event that it may not report to the next watcher", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = shareStore(store);
+  first.group.give(0);
+  const writer = first.merger.writable.getWriter();
+  writer.write({ worker: "0a", seq: 1, time: 0 });
+  await time.runUntil(500);
+  // the lease ends, and the timer that says so is late
+  first.group.held.delete(0);
+  await time.runUntil(2000);
+  first.group.take(0);
+  await time.runUntil(2500);
+  assertEquals(first.says(), ["up 0a#1"]);
+  assertEquals(store.rows.get("0a")?.event.type, "down");
+  const second = shareStore(store);
+  second.group.give(0);
+  await time.runUntil(5000);
+  assertEquals(second.says(), ["down 0a#2"]);
+  await first.events.cancel(REASON);
+  await second.events.cancel(REASON);
+  await time.runUntil(6000);
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("a shared fleet reports later what it may not report yet", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { group, merger, events, says } = shareStore(store);
+  group.give(0);
+  const writer = merger.writable.getWriter();
+  writer.write({ worker: "0a", seq: 1, time: 0 });
+  await time.runUntil(500);
+  // the lease is renewed in the last moment
+  group.held.delete(0);
+  await time.runUntil(1200);
+  group.held.add(0);
+  await time.runUntil(3000);
+  assertEquals(says(), ["up 0a#1", "down 0a#2"]);
+  await events.cancel(REASON);
+  await time.runUntil(4000);
   assertEquals(time.timers, 0);
 });
 
