@@ -43,6 +43,7 @@ interface Share<Fleet> {
 interface Report {
   partition: number;
   event: StoredFleetEvent;
+  /** Whether the reader has it. */
   isDone: boolean;
 }
 
@@ -84,6 +85,7 @@ export class ShareMerger<Fleet extends FleetLike> {
     this.#create = create;
     const output = new TransformStream<Report, StoredFleetEvent>({
       transform: (report, controller) => {
+        if (report.isDone) return;
         report.isDone = group.holdsPartition(report.partition);
         if (report.isDone) controller.enqueue(report.event);
       },
@@ -155,6 +157,8 @@ export class ShareMerger<Fleet extends FleetLike> {
           if (end.signal.aborted) return;
           await this.#reports.write(report);
         }
+        // it is done, so this only waits until the reader asks for the next event
+        await this.#reports.write(report);
       }
       if (this.#phase === "closing") this.#endShare(partition);
     } catch (error) {

@@ -142,6 +142,34 @@ Deno.test("a shared fleet leaves an event that it may not report to the next wat
   assertEquals(time.timers, 0);
 });
 
+Deno.test("a shared fleet acknowledges an event when its reader asks for the next one", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const group = new ManualGroup();
+  const merger = new ShareMerger(group, () => {
+    const fleet = new FleetMonitor({ timeout: TIMEOUT, resolution: 30 });
+    return { fleet, events: persistFleet(fleet, store) };
+  });
+  group.give(0);
+  const writer = merger.writable.getWriter();
+  writer.write({ worker: "0a", seq: 1, time: 0 });
+  const reader = merger.readable.getReader();
+  const first = reader.read();
+  await time.runUntil(500);
+  assertEquals((await first).value?.id, "0a#1");
+  // its reader is busy with it, and may end
+  assertEquals(store.acknowledged, 0);
+  const second = reader.read();
+  await time.runUntil(600);
+  assertEquals(store.acknowledged, 1);
+  await time.runUntil(2000);
+  assertEquals((await second).value?.id, "0a#2");
+  assertEquals(store.acknowledged, 1);
+  await reader.cancel();
+  await time.runUntil(2100);
+  assertEquals([time.timers, store.acknowledged], [0, 1]);
+});
+
 Deno.test("a shared fleet reports later what it may not report yet", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
