@@ -38,7 +38,12 @@ export interface PersistedFleetOptions {
   storeTimeout: number;
   /** Receives what the store throws. */
   onError: (error: unknown) => void;
+  /** Whether another watcher that writes a row has lost the right to report it. */
+  takesOver: boolean;
 }
+
+/** The key of an option of `persistFleet()`: `takesOver`. */
+export const TAKES_OVER = Symbol("takes over");
 
 /** A row of the store. */
 interface Place {
@@ -230,6 +235,7 @@ export class PersistedFleet {
     before: Promise<Place>,
   ): Promise<WriteResult> {
     const { worker } = event;
+    const { takesOver } = this.#options;
     let news = transition;
     let { change, position } = await before;
     change++;
@@ -245,6 +251,9 @@ export class PersistedFleet {
         const next = toTransition(found && toKnown(found.event), event);
         position = found?.position;
         change = Math.max(found?.change ?? 0, change - 1);
+        if (!next && found && takesOver) {
+          return { event: found.event, change, position };
+        }
         // that watcher reports it, or nobody waits for it any more
         if (!next || this.#cancelled.signal.aborted) {
           return { change, position };

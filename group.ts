@@ -17,6 +17,7 @@ import type {
   WatchGroupOptions,
 } from "./_group_types.ts";
 import { getPartition } from "./_partition.ts";
+import { TAKES_OVER } from "./_persisted_fleet.ts";
 import { FleetSight, SIGHT } from "./_fleet_sight.ts";
 import {
   FIND_WATCH,
@@ -374,6 +375,7 @@ export class SharedFleet {
           // who cannot reach it for long loses the lease, and the next one reports
           storeTimeout: Infinity,
           onError,
+          ...{ [TAKES_OVER]: true },
         })
         : fleet.readable;
       return { fleet, events };

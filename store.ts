@@ -9,7 +9,11 @@
  */
 
 import { NatsStore } from "./_nats_store.ts";
-import { PersistedFleet, type PersistedSource } from "./_persisted_fleet.ts";
+import {
+  PersistedFleet,
+  type PersistedSource,
+  TAKES_OVER,
+} from "./_persisted_fleet.ts";
 import type {
   FleetStore,
   PersistFleetOptions,
@@ -136,7 +140,11 @@ export function persistFleet(
   const { storeTimeout = 5_000, onError = () => {} } = options;
   checkDuration(action, "storeTimeout", storeTimeout);
   checkFunction(action, "onError", onError);
-  return new PersistedFleet(fleet, store, { storeTimeout, onError }).readable;
+  const { [TAKES_OVER]: takesOver = false } = options as {
+    [TAKES_OVER]?: boolean;
+  };
+  const all = { storeTimeout, onError, takesOver };
+  return new PersistedFleet(fleet, store, all).readable;
 }
 
 /**

@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { TAKES_OVER } from "../_persisted_fleet.ts";
 import { FleetMonitor, type WorkerEvent } from "../fleet.ts";
 import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
 import { readAll } from "./_help.ts";
@@ -228,6 +229,24 @@ Deno.test("persistFleet reports a death after a row that another watcher has wri
   await advance(time, 500, first.fleet, ["alpha"]);
   await advance(time, 2000);
   assertEquals(first.says().slice(2), ["recovered alpha#6", "down alpha#7"]);
+  await first.end();
+});
+
+Deno.test("persistFleet of a watcher that took over reports what the one before wrote too late", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store, { [TAKES_OVER]: true });
+  await advance(time, 500, first.fleet, ["alpha"]);
+  const event = {
+    ...{ type: "down", worker: "alpha", time: 7, reason: "silent" },
+  } as WorkerEvent;
+  await store.save({ worker: "alpha", change: 4, event }, 1);
+  await advance(time, 2000);
+  // with its id, for whoever has it already
+  assertEquals(first.events.chunks.at(-1), { ...event, id: "alpha#4" });
+  assertEquals([first.events.chunks.length, store.acknowledged], [2, 2]);
+  await advance(time, 500, first.fleet, ["alpha"]);
+  assertEquals(first.says().slice(2), ["recovered alpha#5"]);
   await first.end();
 });
 
