@@ -113,8 +113,9 @@ export class PersistedFleet {
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
   readonly #leaving = new Map<string, { change: number; position: number }>();
-  /** The position of the last event that was acknowledged, and that was handed over. */
+  /** The position of the last event that was acknowledged, taken, and handed over. */
   #acknowledged = 0;
+  #taken = 0;
   #handedOver = 0;
   #acknowledging: Promise<void> | undefined;
   #loading: Promise<StoredFleet> | undefined;
@@ -156,7 +157,8 @@ export class PersistedFleet {
     controller: ReadableStreamDefaultController<StoredFleetEvent>,
   ) {
     // who asks for the next event has taken the one before
-    if (this.#acknowledged !== this.#handedOver) {
+    this.#taken = this.#handedOver;
+    if (this.#acknowledged !== this.#taken) {
       this.#acknowledging ??= this.#acknowledge();
     }
     for (;;) {
@@ -178,7 +180,7 @@ export class PersistedFleet {
     const { workers, acknowledged }: StoredFleet = await this.#retry(() =>
       this.#store.load()
     );
-    this.#acknowledged = this.#handedOver = acknowledged;
+    this.#acknowledged = this.#taken = this.#handedOver = acknowledged;
     // each event has a position of its own, so a worker has no more events than that
     this.#lastChange = acknowledged;
     const expected: string[] = [];
@@ -297,11 +299,11 @@ export class PersistedFleet {
     }
   }
 
-  /** Notes what was handed over, until that is up to date. */
+  /** Notes what was taken, until that is up to date. */
   async #acknowledge() {
     try {
-      while (this.#acknowledged !== this.#handedOver) {
-        const position = this.#handedOver;
+      while (this.#acknowledged !== this.#taken) {
+        const position = this.#taken;
         await this.#store.acknowledge(position);
         this.#acknowledged = position;
         await this.#removeLeft(position);

@@ -114,6 +114,32 @@ Deno.test("persistFleet hands over once more what was perhaps not handed over", 
   await third.end();
 });
 
+Deno.test("persistFleet acknowledges only what its reader has taken, also if the store is slow", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { acknowledge } = store;
+  store.acknowledge = async (position) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await acknowledge.call(store, position);
+  };
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const reader = persistFleet(fleet, store).getReader();
+  for (const worker of ["alpha", "beta", "gamma"]) fleet.beat(worker);
+  await time.runUntil(10);
+  const ids = [
+    (await reader.read()).value?.id,
+    (await reader.read()).value?.id,
+  ];
+  assertEquals(ids, ["alpha#1", "beta#1"]);
+  await time.runUntil(500);
+  // it is busy with beta
+  assertEquals(store.acknowledged, 1);
+  assertEquals((await reader.read()).value?.id, "gamma#1");
+  await time.runUntil(600);
+  assertEquals(store.acknowledged, 2);
+  await reader.cancel();
+});
+
 Deno.test("persistFleet repeats a last event before what follows it", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
