@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import type { WorkerEvent } from "./fleet.ts";
+import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** What the store knows of a worker. */
 export interface KnownWorker {
@@ -13,6 +13,17 @@ export interface KnownWorker {
   lastSeen?: number;
   /** The number of its last heartbeat. */
   seq?: number;
+}
+
+/** Whether an event is about a worker in the store. */
+export function isAboutWorker(event: FleetEvent): event is WorkerEvent {
+  const types = ["up", "down", "recovered", "forgotten", "left"];
+  return types.includes(event.type);
+}
+
+/** Whether that is the last event of a worker. */
+export function hasLeft(type: string): boolean {
+  return type === "forgotten" || type === "left";
 }
 
 /** What is kept of an event. */

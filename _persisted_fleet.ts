@@ -2,10 +2,13 @@
 // This module is browser compatible.
 
 import {
+  hasLeft,
+  isAboutWorker,
   type KnownWorker,
   toKnown,
   toTransition,
 } from "./_fleet_transition.ts";
+import { EventPositions } from "./_event_positions.ts";
 import type {
   FleetStore,
   StoredFleet,
@@ -67,16 +70,8 @@ interface WriteResult extends Place {
 interface Written {
   event: StoredFleetEvent;
   position?: number | undefined;
-}
-
-/** Whether an event is about a worker in the store. */
-function isAboutWorker(event: FleetEvent): event is WorkerEvent {
-  const types = ["up", "down", "recovered", "forgotten", "left"];
-  return types.includes(event.type);
-}
-
-function hasLeft(type: string): boolean {
-  return type === "forgotten" || type === "left";
+  /** What the event was before it was written. */
+  source: object;
 }
 
 /** The event without a detail that is too long to be kept, or has no form in JSON. */
@@ -113,10 +108,10 @@ export class PersistedFleet {
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
   readonly #leaving = new Map<string, { change: number; position: number }>();
-  /** The position of the last event that was acknowledged, taken, and handed over. */
+  #positions = new EventPositions(0, 0);
   #acknowledged = 0;
-  #taken = 0;
-  #handedOver = 0;
+  /** The last event that was handed over. */
+  #handedOver: Written | undefined;
   #acknowledging: Promise<void> | undefined;
   #loading: Promise<StoredFleet> | undefined;
   /** No event of a worker that is not in the store any more has a higher number. */
@@ -157,8 +152,9 @@ export class PersistedFleet {
     controller: ReadableStreamDefaultController<StoredFleetEvent>,
   ) {
     // who asks for the next event has taken the one before
-    this.#taken = this.#handedOver;
-    if (this.#acknowledged !== this.#taken) {
+    const last = this.#handedOver;
+    if (last) this.#positions.take(last.source, last.position);
+    if (this.#acknowledged < this.#positions.allTaken) {
       this.#acknowledging ??= this.#acknowledge();
     }
     for (;;) {
@@ -169,7 +165,7 @@ export class PersistedFleet {
       }
       const written = await value;
       if (!written) continue;
-      this.#handedOver = written.position ?? this.#handedOver;
+      this.#handedOver = written;
       return controller.enqueue(written.event);
     }
   }
@@ -180,11 +176,14 @@ export class PersistedFleet {
     const { workers, acknowledged }: StoredFleet = await this.#retry(() =>
       this.#store.load()
     );
-    this.#acknowledged = this.#taken = this.#handedOver = acknowledged;
+    this.#acknowledged = acknowledged;
     // each event has a position of its own, so a worker has no more events than that
     this.#lastChange = acknowledged;
     const expected: string[] = [];
-    for (const row of workers.sort((a, b) => a.position - b.position)) {
+    workers.sort((a, b) => a.position - b.position);
+    const highest = workers.at(-1)?.position ?? 0;
+    this.#positions = new EventPositions(acknowledged, highest);
+    for (const row of workers) {
       const { worker, change, event, position } = row;
       const known = toKnown(event);
       const place = { change, position };
@@ -200,16 +199,18 @@ export class PersistedFleet {
     return Promise.resolve({
       event: { ...event, id: `${worker}#${change}` },
       position,
+      source: event,
     });
   }
 
   async #write(event: FleetEvent): Promise<Written | undefined> {
-    if (!isAboutWorker(event)) return { event };
+    if (!isAboutWorker(event)) return { event, source: event };
     const { worker } = event;
     const row = this.#rows.get(worker);
     const transition = toTransition(row, event);
     if (!transition) return undefined;
     this.#leaving.delete(worker);
+    this.#positions.begin(event);
     const before = row?.place ??
       Promise.resolve({ change: this.#lastChange, position: undefined });
     const writing = this.#save(event, transition, before);
@@ -218,16 +219,18 @@ export class PersistedFleet {
       change,
       position,
     }));
-    const written: Row = { ...toKnown(transition), place };
-    this.#rows.set(worker, written);
+    const latest: Row = { ...toKnown(transition), place };
+    this.#rows.set(worker, latest);
     const { event: news, change, position } = await writing;
-    if (!news) return undefined;
+    if (!news) return void this.#positions.drop(event);
+    if (position !== undefined) this.#positions.place(event, position);
     // unless it is back already
-    const isLast = this.#rows.get(worker) === written;
+    const isLast = this.#rows.get(worker) === latest;
     if (isLast && hasLeft(news.type) && position !== undefined) {
       this.#leaving.set(worker, { change, position });
     }
-    return { event: { ...news, id: `${worker}#${change}` }, position };
+    const written = { ...news, id: `${worker}#${change}` };
+    return { event: written, position, source: event };
   }
 
   /** Writes what an event is to readers who know what the store knows. */
@@ -302,8 +305,9 @@ export class PersistedFleet {
   /** Notes what was taken, until that is up to date. */
   async #acknowledge() {
     try {
-      while (this.#acknowledged !== this.#taken) {
-        const position = this.#taken;
+      for (;;) {
+        const position = this.#positions.allTaken;
+        if (position <= this.#acknowledged) return;
         await this.#store.acknowledge(position);
         this.#acknowledged = position;
         await this.#removeLeft(position);

@@ -140,6 +140,32 @@ Deno.test("persistFleet acknowledges only what its reader has taken, also if the
   await reader.cancel();
 });
 
+Deno.test("persistFleet repeats an event that was written before one that is acknowledged", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const reader = persistFleet(fleet, store).getReader();
+  const { save } = store;
+  let tries = 0;
+  store.save = (row, previous) =>
+    row.worker === "alpha" && tries++ === 0
+      ? Promise.reject(FAILURE)
+      : save.call(store, row, previous);
+  // alpha is written again after 250 ms, and comes first all the same
+  for (const worker of ["alpha", "beta", "gamma"]) fleet.beat(worker);
+  const first = reader.read();
+  await time.runUntil(500);
+  assertEquals((await first).value?.id, "alpha#1");
+  assertEquals((await reader.read()).value?.id, "beta#1");
+  await time.runUntil(600);
+  await reader.cancel();
+  const second = watch(store);
+  await time.runUntil(700);
+  assertEquals(second.says().includes("up beta#1"), true);
+  assertEquals(second.says().includes("up gamma#1"), true);
+  await second.end();
+});
+
 Deno.test("persistFleet repeats a last event before what follows it", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
