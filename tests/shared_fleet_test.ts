@@ -47,6 +47,9 @@ class ManualGroup {
   }
 }
 
+/** Lets the streams run. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
 /** A shared fleet whose events are read all the time. */
 function share(
   read = (stream: ReadableStream<StoredFleetEvent>) => readAll(stream),
@@ -103,6 +106,26 @@ Deno.test("a shared fleet reports nothing of a partition that was lost", async (
   assertEquals(made, [0, 1, 0]);
   await events.cancel(REASON);
   assertEquals(time.timers, 0);
+});
+
+Deno.test("the fleet of a partition that was lost ends at once, whatever its memory does", async () => {
+  const group = new ManualGroup();
+  const fleets: FleetMonitor[] = [];
+  const merger = new ShareMerger(group, () => {
+    const fleet = new FleetMonitor({ timeout: TIMEOUT });
+    fleets.push(fleet);
+    const store = new MemoryStore();
+    store.load = () => new Promise(() => {});
+    return { fleet, events: persistFleet(fleet, store) };
+  });
+  group.give(0);
+  fleets[0]!.beat("0a");
+  await settle();
+  group.take(0);
+  await settle();
+  fleets[0]!.beat("0b");
+  assertEquals([...fleets[0]!].map(({ worker }) => worker), ["0a"]);
+  await merger.readable.cancel(REASON);
 });
 
 /** A shared fleet with a memory. */
