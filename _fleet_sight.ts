@@ -120,10 +120,12 @@ export class FleetSight {
     if (this.#phase === "blind") this.#see();
   }
 
-  /** A watch waits for nobody any more. If no watch waits for anybody, it sees again. */
+  /** A watch waits for nobody any more who could be silent for too long: nothing asks it again. */
   onIdle() {
     if (this.#phase !== "blind") return;
-    if (this.#countWorkers().watched === 0) this.reset();
+    const workers = this.#countWorkers();
+    if (workers.watched === 0) this.reset();
+    else if (!this.#areTooMany(workers)) this.#clear();
   }
 
   #believesWhileSeeing(timeout: number): boolean {
@@ -149,13 +151,18 @@ export class FleetSight {
     if (this.#now - this.#countedAt < period / 2) return false;
     this.#countedAt = this.#now;
     if (!this.#areTooMany(this.#countWorkers())) {
-      this.#see();
-      for (const watch of this.#watches) watch.refresh();
+      this.#clear();
       return false;
     }
     if (!this.#isBlindForOver(timeout)) return false;
     this.#see();
     return true;
+  }
+
+  /** It sees, and everybody gets a fresh timeout. */
+  #clear() {
+    this.#see();
+    for (const watch of this.#watches) watch.refresh();
   }
 
   #see() {

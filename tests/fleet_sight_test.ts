@@ -320,6 +320,22 @@ Deno.test("FleetMonitor that is blind sees when all have left", async () => {
   await events.cancel("enough");
 });
 
+Deno.test("FleetMonitor that is blind sees when only those are left who have no limit", async () => {
+  using time = new FakeTime(0);
+  const { fleet, run, says, events } = startFleet({
+    timeout: (name) => name === "patient" ? Infinity : 3_000,
+  });
+  await run(time, 2_000);
+  fleet.beat("patient");
+  await run(time, 4_000, 15);
+  for (const name of NAMES) fleet.remove(name);
+  await advance(time, 10, 10);
+  assertEquals(says().slice(0, 2), ["up patient", "blind"]);
+  assertEquals(says().includes("sees"), true);
+  assertEquals(time.next(), false);
+  await events.cancel("enough");
+});
+
 Deno.test("FleetMonitor drops blind and sees if nobody read the first, and keeps their order", async () => {
   using time = new FakeTime(0);
   const fleet = new FleetMonitor({
