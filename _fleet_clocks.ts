@@ -22,6 +22,7 @@ export class FleetClocks {
   /** The longest timeout that is finite, and its window; 0 if there is none. */
   #longest = 0;
   #window = 0;
+  #shortest = Infinity;
 
   /** @param timeout That of group 0. */
   constructor(timeout: number, resolution: number) {
@@ -49,6 +50,11 @@ export class FleetClocks {
   /** Whether the timeout of group 0 is infinite. */
   get isFirstInfinite(): boolean {
     return this.#groups.get(Infinity) === 0;
+  }
+
+  /** The shortest timeout. */
+  get shortest(): number {
+    return this.#shortest;
   }
 
   /** The clock of a group. */
@@ -88,6 +94,7 @@ export class FleetClocks {
   #measure(timeout: number, { window }: FleetClock) {
     if (timeout === Infinity) return;
     this.#longest = Math.max(this.#longest, timeout);
+    this.#shortest = Math.min(this.#shortest, timeout);
     this.#window = Math.max(this.#window, window);
   }
 

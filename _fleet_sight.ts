@@ -72,6 +72,9 @@ export class FleetSight {
   /** The time that passed between calls: it never goes back, whatever the wall clock does. */
   #now = 0;
   #wall = Infinity;
+  /** The longest and the shortest timeout in all watches. */
+  #longest = 0;
+  #shortest = Infinity;
   /** When the workers were last counted while it was blind. */
   #countedAt = 0;
   /** From when `blindFor` counts; undefined if it counts anew. */
@@ -104,14 +107,22 @@ export class FleetSight {
    * @param wall The wall clock.
    * @param timeout The longest timeout of a worker.
    * @param period The time between two calls of one watch.
+   * @param shortest The shortest timeout of a worker.
    */
-  believes(wall: number, timeout: number, period: number): boolean {
+  believes(
+    wall: number,
+    timeout: number,
+    period: number,
+    shortest = timeout,
+  ): boolean {
     if (this.#blindAbove >= 1) return true;
     this.#now += Math.max(wall - this.#wall, 0);
     this.#wall = wall;
+    this.#longest = Math.max(this.#longest, timeout);
+    this.#shortest = Math.min(this.#shortest, shortest);
     return this.#phase === "blind"
-      ? this.#believesWhileBlind(timeout, period)
-      : this.#believesWhileSeeing(timeout);
+      ? this.#believesWhileBlind(this.#longest, period)
+      : this.#believesWhileSeeing(this.#longest, this.#shortest);
   }
 
   /** Everybody gets a fresh timeout for another reason: it sees, and `blindFor` counts anew. */
@@ -128,13 +139,16 @@ export class FleetSight {
     else if (!this.#areTooMany(workers)) this.#clear();
   }
 
-  #believesWhileSeeing(timeout: number): boolean {
+  #believesWhileSeeing(timeout: number, shortest: number): boolean {
     const workers = this.#countWorkers();
+    const sinceSeen = this.#now - this.#sawAt;
     if (!this.#areTooMany(workers)) {
-      this.#blindSince = undefined;
+      // who has a longer timeout than the one who is silent is not heard of yet
+      const isForAll = shortest >= timeout || sinceSeen >= timeout;
+      if (isForAll) this.#blindSince = undefined;
       return true;
     }
-    const isCalm = this.#now - this.#sawAt >= CALM_TIMEOUTS * timeout;
+    const isCalm = sinceSeen >= CALM_TIMEOUTS * timeout;
     if (isCalm) this.#blindSince = undefined;
     this.#blindSince ??= this.#now;
     if (this.#isBlindForOver(timeout)) return true;

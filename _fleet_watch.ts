@@ -312,8 +312,8 @@ export class FleetWatch {
 
   #believes(silent: number[]): boolean {
     if (silent.length === 0 && !this.#sight.isBlind) return true;
-    const { first: { wall, period }, longest } = this.#clocks;
-    return this.#sight.believes(wall, longest, period);
+    const { first: { wall, period }, longest, shortest } = this.#clocks;
+    return this.#sight.believes(wall, longest, period, shortest);
   }
 
   #onSilent(row: number) {

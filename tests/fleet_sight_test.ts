@@ -320,6 +320,27 @@ Deno.test("FleetMonitor that is blind sees when all have left", async () => {
   await events.cancel("enough");
 });
 
+Deno.test("FleetMonitor with several timeouts keeps nobody back for ever although it sees from time to time", async () => {
+  using time = new FakeTime(0);
+  const fleet = new FleetMonitor({
+    timeout: (name) => name === "slow" ? 10_000 : 1_000,
+    ...{ resolution: 90, blindAbove: 0.5, blindFor: 5_000 },
+  });
+  const events = readAll(fleet.readable);
+  fleet.beat("slow");
+  for (let at = 0; at < 30_000; at += 250) {
+    const isUp = at % 6_000 < 3_500;
+    const flapping = isUp ? NAMES.slice(5, 15) : [];
+    for (const name of [...NAMES.slice(0, 5), ...flapping]) fleet.beat(name);
+    // a verdict that it believes, in between
+    if (at % 6_000 === 500) fleet.beat(`job ${at}`);
+    await advance(time, 250, 50);
+  }
+  const slow = events.chunks.filter(({ worker }) => worker === "slow");
+  assertEquals(slow.map(({ type }) => type), ["up", "down"]);
+  await events.cancel("enough");
+});
+
 Deno.test("FleetMonitor that is blind sees when only those are left who have no limit", async () => {
   using time = new FakeTime(0);
   const { fleet, run, says, events } = startFleet({
