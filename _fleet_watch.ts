@@ -251,9 +251,14 @@ export class FleetWatch {
     if (row === undefined) return;
     const lastSeen = this.#clocks.first.wall;
     const goodbye = { ended, lastSeen, seq: toSeq(seq), detail };
-    const lastSeq = table.lastBeat(row).seq ?? NaN;
-    const isUp = table.isUp(row, table.idOf(row));
-    const worth = judgeGoodbye(goodbye.seq, lastSeq, isUp);
+    const isWaitedFor = table.isWaitedFor(row);
+    const { lastSeen: seen, seq: lastSeq = NaN } = table.lastBeat(row);
+    const isExpected = isWaitedFor && seen === undefined;
+    const worth = judgeGoodbye(
+      goodbye.seq,
+      isExpected ? 0 : lastSeq,
+      isWaitedFor,
+    );
     if (worth === "certain") this.#markEnded(row, goodbye);
     else if (worth === "unsure") table.keepGoodbye(row, goodbye);
   }

@@ -131,6 +131,23 @@ Deno.test("FleetMonitor takes the only heartbeat of a short job for all it is: o
   assertEquals(time.next(), false);
 });
 
+Deno.test("FleetMonitor does not take an expected worker down that lives, by the goodbye of the process before it", async () => {
+  using time = new FakeTime(0);
+  for (const ended of ["done", "failed"] as const) {
+    const { fleet, send, says } = startFleet();
+    fleet.expect(["lives", "ended"]);
+    send("lives", 500, ended);
+    send("ended", 500, ended);
+    await advance(time, TIMEOUT - 100, 10);
+    assertEquals(says(), []);
+    send("lives", 7);
+    await advance(time, 200, 10);
+    const outcome = ended === "done" ? "left" : "down";
+    assertEquals(says(), ["lives up", `ended ${outcome}`]);
+    fleet.remove("lives");
+  }
+});
+
 Deno.test("FleetMonitor says that a worker left that was thought to be down", async () => {
   using time = new FakeTime(0);
   const { send, says } = startFleet();

@@ -193,7 +193,8 @@ class FleetChecker {
     const { worker } = beat;
     if (this.#isRefused(worker)) return false;
     const member = this.#members.get(worker);
-    const lastSeq = member?.last?.seq;
+    const isExpected = member && !member.last && !member.down;
+    const lastSeq = isExpected ? 0 : member?.last?.seq;
     const isNumbered = beat.seq !== undefined && lastSeq !== undefined;
     const last = { lastSeen: Date.now(), ...toLast(beat) };
     if (isNumbered && beat.seq !== lastSeq + 1) {
