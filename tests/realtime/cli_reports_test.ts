@@ -3,7 +3,6 @@
 // What the command line prints at the end of a run, and where.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { delay } from "@std/async/delay";
 import {
   forEachRow,
   parseLines,
@@ -54,12 +53,15 @@ testSideBySide("--summary and --notices", {
       const { stderr } = await runCli(["--stats", "--json", ...shell(script)]);
       assert(parseLines(stderr).at(-1).longest >= 900, stderr);
     });
-    const cli = startCli(["--stats", "--json", "-"], { input: "written" });
-    await delay(1_500);
+    const args = ["--stats", "--json", "--timeout=3s", "-"];
+    const cli = startCli(args, { input: "written" });
+    // half of the timeout after it has begun to read
+    await cli.waitFor("stderr", '"silent"');
     await cli.write("line\n");
+    await cli.waitFor("stdout", "line\n");
     cli.kill("SIGTERM");
     const { stderr } = await cli.ended;
-    assert(parseLines(stderr).at(-1).longest >= 500, stderr);
+    assert(parseLines(stderr).at(-1).longest >= 1_400, stderr);
   },
 
   "keeps the notices out of standard error, and appends them"() {
