@@ -84,23 +84,27 @@ testSideBySide("services", {
 
   "heartbeat check finds a command that hangs, and that it goes on"() {
     return withTempDir(async (folder) => {
-      const beat = "while :; do echo; sleep 0.1; done";
+      // each attempt beats until it is to hang, and those that follow hang until it is not
+      const beat = "while [ ! -e hang ]; do echo; sleep 0.1; done";
       const cli = startCli([
-        ...["--json", "--health=0", "--runtime=30s", "--timeout=2s"],
-        // so that a check on a busy machine does not miss it
-        ...["--retries=1", "--backoff=5s"],
-        ...shell(`mkdir ${folder}/hung || ${beat}; echo; exec sleep 50`),
+        ...["--json", "--health=0", "--runtime=2m", "--timeout=2s"],
+        ...["--retries=50", "--backoff=100ms"],
+        ...shell(`cd ${folder}; ${beat}; exec sleep 50`),
       ]);
       await cli.waitFor("stderr", '/"}');
       const [, url] = /"url":"(.*?)"/.exec(cli.text("stderr"))!;
-      const codes: number[] = [];
-      for (const expected of [0, 1, 0]) {
-        while (codes.at(-1) !== expected) {
+      const waitForCode = async (expected: number) => {
+        for (;;) {
           const { code } = await runCli(["check", "--quiet", `${url}livez`]);
-          codes.push(code);
-          assert(code === 0 || code === 1, `${codes}`);
+          assert(code === 0 || code === 1, `${code}`);
+          if (code === expected) return;
         }
-      }
+      };
+      await waitForCode(0);
+      await Deno.writeTextFile(`${folder}/hang`, "");
+      await waitForCode(1);
+      await Deno.remove(`${folder}/hang`);
+      await waitForCode(0);
       cli.kill("SIGTERM");
       await cli.ended;
     });
