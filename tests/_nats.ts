@@ -133,14 +133,21 @@ export class Broker {
   }
 
   /** A connection that comes back quickly, and never gives up. */
-  connect(options: ConnectionOptions = {}) {
-    return connect({
-      servers: this.servers,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 50,
-      reconnectJitter: 10,
-      ...options,
-    });
+  async connect(options: ConnectionOptions = {}) {
+    for (;;) {
+      try {
+        return await connect({
+          servers: this.servers,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: 50,
+          reconnectJitter: 10,
+          ...options,
+        });
+      } catch (error) {
+        // a socket is reset now and then before it was used, see above
+        if ((error as { code?: unknown }).code !== "ECONNRESET") throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose]() {
