@@ -11,7 +11,7 @@ import {
 import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
 import type { CliOutput } from "./_cli_output.ts";
 import { HeartbeatPublisher } from "./_nats_publisher.ts";
-import { sleep, startTimer } from "./_timers.ts";
+import { startTimer, waitAtMost } from "./_timers.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
 /** A server that was not reached for so long (ms) is reported. */
@@ -111,11 +111,9 @@ export class Beacon implements GuardObserver {
 
   /** Says goodbye; resolves when that was sent, or cannot be. */
   async end({ code, isPlanned }: RunEnd) {
-    if (this.#phase !== "connected") {
-      this.#phase = "ended";
-      return;
-    }
+    const wasConnected = this.#phase === "connected";
     this.#phase = "ended";
+    if (!wasConnected) return;
     const seq = (this.#last?.seq ?? 0) + 1;
     const { name: worker } = this.#network;
     const detail = { line: this.#line.text, code };
@@ -124,9 +122,7 @@ export class Beacon implements GuardObserver {
       ? this.#writer!.close()
       : this.#writer!.abort(new Error("the command failed"));
     const gone = closed.catch(() => {}).then(() => this.#connection!.drain());
-    const limit = new AbortController();
-    await Promise.race([gone.catch(() => {}), sleep(GOODBYE_MS, limit.signal)]);
-    limit.abort();
+    await waitAtMost(gone, GOODBYE_MS);
   }
 
   #send(beat: Heartbeat) {

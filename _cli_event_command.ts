@@ -3,7 +3,7 @@
 /** The command of `--exec`, which is run for each event of a fleet. */
 
 import { escapeText } from "./_escape_text.ts";
-import { sleep } from "./_timers.ts";
+import { waitAtMost } from "./_timers.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
 
 /** How long a command for an event may take (ms) before it is killed. */
@@ -37,10 +37,8 @@ export class EventCommand {
   }
 
   /** Resolves when the command has run for all events so far, or takes too long. */
-  async end() {
-    const limit = new AbortController();
-    await Promise.race([this.#last, sleep(END_MS, limit.signal)]);
-    limit.abort();
+  end(): Promise<void> {
+    return waitAtMost(this.#last, END_MS);
   }
 
   /** Runs the command for an event, when it is its turn. */

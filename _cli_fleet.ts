@@ -15,10 +15,10 @@ import {
   type CliConnection,
   connectToServer,
   parseServer,
-  requirePermission,
 } from "./_cli_nats.ts";
 import type { NetworkSettings } from "./_cli_network.ts";
 import { type CliOutput, formatDuration, OutputError } from "./_cli_output.ts";
+import { requirePermission } from "./_cli_permissions.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
 import type { SubscribeHeartbeatsOptions } from "./_nats_types.ts";

@@ -4,7 +4,7 @@
 
 import type { Settings } from "./_cli_args.ts";
 import type { CliOutput } from "./_cli_output.ts";
-import { readVariable } from "./_cli_nats.ts";
+import { readVariable } from "./_cli_permissions.ts";
 import { Terminal } from "./_cli_terminal.ts";
 import { escapeText } from "./_escape_text.ts";
 import { type BoardEvent, FleetBoard } from "./_fleet_board.ts";

@@ -3,6 +3,7 @@
 /** How the command line reaches a NATS server. The client is imported only when it is used. */
 
 import type { NetworkSettings } from "./_cli_network.ts";
+import { readVariable, requirePermission } from "./_cli_permissions.ts";
 import type { NatsConnection } from "./_nats_types.ts";
 
 /** What is imported. It is not analyzable, so nothing else loads or downloads it. */
@@ -33,12 +34,6 @@ interface NatsClient {
   credsAuthenticator(creds: Uint8Array): unknown;
 }
 
-/** An environment variable, if it may be read: nobody is asked for permission. */
-export function readVariable(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
-}
-
 /** URLs as they may be shown, and the credentials in them; commas are between several. */
 export function parseServer(url: string) {
   const urls = url.split(",").map((each) =>
@@ -55,18 +50,6 @@ export function parseServer(url: string) {
     user: username === "" ? undefined : decodeURIComponent(username),
     pass: password === "" ? undefined : decodeURIComponent(password),
   };
-}
-
-/**
- * Throws unless it is permitted: a question in a terminal would stop the command, or
- * come into the table of a fleet.
- */
-export async function requirePermission(
-  descriptor: Deno.PermissionDescriptor,
-  flag: string,
-) {
-  const { state } = await Deno.permissions.query(descriptor);
-  if (state !== "granted") throw new Error(`it needs ${flag}`);
 }
 
 /** Checks what the client needs to reach the servers. */

@@ -10,6 +10,7 @@
  */
 
 import type { GuardObserver } from "./_cli_observers.ts";
+import { readVariable } from "./_cli_permissions.ts";
 import { startTimer } from "./_timers.ts";
 
 /** How long (ms) a message may take, and all that is unsent at the end. */
@@ -39,15 +40,9 @@ export interface SystemdOptions {
   command?: string;
 }
 
-/** A variable of the environment; `undefined` if it may not be read, as a prompt would block. */
-function getVariable(variable: string) {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
-}
-
 /** Reads what systemd has set; `get` gives a variable of the environment. */
 export function readEnvironment(
-  get: (variable: string) => string | undefined = getVariable,
+  get: (variable: string) => string | undefined = readVariable,
 ): SystemdEnvironment {
   return {
     socket: get("NOTIFY_SOCKET"),
@@ -130,9 +125,8 @@ export class SystemdNotifier implements GuardObserver {
   #notify(message: string) {
     this.#unsent++;
     this.#sent = this.#sent.then(async () => {
-      const failure = this.#late.signal.aborted
-        ? TOO_LATE
-        : await send(message, this.#late.signal, this.#options.command);
+      const { command } = this.#options;
+      const failure = await send(message, this.#late.signal, command);
       this.#unsent--;
       if (failure && !this.#isFailing) {
         this.#options.onFailure(`cannot notify systemd: ${failure}`);
@@ -148,6 +142,7 @@ async function send(
   late: AbortSignal,
   command = "systemd-notify",
 ): Promise<string | undefined> {
+  if (late.aborted) return TOO_LATE;
   const signal = AbortSignal.any([late, AbortSignal.timeout(SEND_MS)]);
   try {
     const { success, code, stderr } = await new Deno.Command(command, {

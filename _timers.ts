@@ -29,6 +29,18 @@ export function startTimer(callback: () => void, delay: number): CancelTimer {
 }
 
 /**
+ * Waits until the promise resolves or rejects, or the delay is over. It never rejects.
+ *
+ * @param promise What is waited for.
+ * @param delay In milliseconds, of any length.
+ */
+export async function waitAtMost(promise: Promise<unknown>, delay: number) {
+  const limit = new AbortController();
+  await Promise.race([promise.catch(() => {}), sleep(delay, limit.signal)]);
+  limit.abort();
+}
+
+/**
  * Resolves after the delay, or as soon as `signal` aborts. It never rejects.
  *
  * @param delay In milliseconds, of any length; `Infinity` waits for the abort.

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { MAX_DELAY_MS, sleep, startTimer } from "../_timers.ts";
+import { MAX_DELAY_MS, sleep, startTimer, waitAtMost } from "../_timers.ts";
 import { countListeners } from "./_help.ts";
 
 Deno.test("startTimer() calls once, after delays of any length", () => {
@@ -55,6 +55,22 @@ Deno.test("sleep() resolves after its delay, or when the signal aborts", async (
     for (let i = 0; i <= 10; i++) await time.tickAsync(i && 10);
     assertEquals(end, expected, `delay ${delay}, abort at ${abortAt}`);
     assertEquals(listeners.size, 0);
+    assertEquals(time.next(), false);
+  }
+});
+
+Deno.test("waitAtMost() waits for a promise, however it ends, and not longer than its delay", async () => {
+  const rows: [() => Promise<void>, number][] = [
+    [() => Promise.resolve(), 0],
+    [() => Promise.reject("lost"), 0],
+    [() => new Promise(() => {}), 100],
+  ];
+  for (const [start, expected] of rows) {
+    using time = new FakeTime(0);
+    let end: number | undefined;
+    waitAtMost(start(), 100).then(() => end = time.now);
+    for (let i = 0; i <= 20; i++) await time.tickAsync(i && 10);
+    assertEquals(end, expected);
     assertEquals(time.next(), false);
   }
 });
