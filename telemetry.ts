@@ -21,29 +21,13 @@ import type { SilenceEvent } from "./_monitor_options.ts";
 import type { SupervisorEvent } from "./_supervisor_types.ts";
 import type {
   TelemetryAttributes,
-  TelemetryCounter,
-  TelemetryGauge,
-  TelemetryHistogram,
   TelemetryMeter,
-  TelemetryMetricOptions,
-  TelemetryResult,
-  TelemetrySpan,
   TelemetryTracer,
 } from "./_telemetry_types.ts";
 import { checkOptions, throwInvalid } from "./_validate.ts";
 
-export type {
-  InstrumentedFleetEvent,
-  TelemetryAttributes,
-  TelemetryCounter,
-  TelemetryGauge,
-  TelemetryHistogram,
-  TelemetryMeter,
-  TelemetryMetricOptions,
-  TelemetryResult,
-  TelemetrySpan,
-  TelemetryTracer,
-};
+export type { InstrumentedFleetEvent };
+export type * from "./_telemetry_types.ts";
 
 /** Options of {@linkcode instrument}. */
 export interface InstrumentOptions {
