@@ -156,6 +156,22 @@ export class Broker {
   }
 }
 
+/** A broker with JetStream, and a connection to it. */
+export async function startJetStream() {
+  const folder = await Deno.makeTempDir();
+  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
+  const connection = await broker.connect();
+  return {
+    broker,
+    connection,
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      await broker[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
 /** Three brokers that form a cluster, each with more configuration of its own. */
 export async function startCluster(
   configure: (index: number) => string = () => "",

@@ -37,7 +37,7 @@ function createSight(options: FleetSightOptions = { blindAbove: 0.5 }) {
   return test;
 }
 
-Deno.test("FleetSight believes everything unless it is told a share", () => {
+Deno.test("FleetSight believes everything unless it is given a share", () => {
   const { believes, events, workers } = createSight({});
   assertEquals([believes(100, 0), believes(100, 10)], [true, true]);
   workers.watched = 1_000_000;

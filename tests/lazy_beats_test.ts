@@ -257,7 +257,7 @@ Deno.test(`watchFleet stays bounded when ${NAMES} hostile names come`, async () 
   assertEquals(reader.most, 500);
   const long = events.chunks.filter(({ worker = "" }) => worker.length > 40);
   assertEquals(long, []);
-  // the refusals are told at powers of ten, or when it is full again
+  // the refusals are reported at powers of ten, or when it is full again
   const refusals = events.chunks.filter(({ type }) => type === "refused");
   assertEquals(
     refusals.length < 20 + NAMES / 1_000,

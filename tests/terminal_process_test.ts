@@ -15,6 +15,7 @@ import {
 } from "../command.ts";
 import { HANG_MS, NEVER_MS, readText, waitForOutcome } from "./_command.ts";
 import { isRunning, waitUntil } from "./_help.ts";
+import { hasNoTerminal } from "./_terminal.ts";
 
 /** Starts a process in a terminal that prints these chunks, and nothing else for now. */
 async function spawnPrinting(...chunks: string[]) {
@@ -71,20 +72,8 @@ Deno.test("a process in a terminal is started by a shell, and read no further th
   assert(words!.endsWith("exec 'make'"));
 });
 
-async function hasScript() {
-  try {
-    const args = ["--version"];
-    const { stdout } = await new Deno.Command("script", { args }).output();
-    return new TextDecoder().decode(stdout).includes("util-linux");
-  } catch {
-    return false;
-  }
-}
-
-const ignore = !await hasScript();
-
 function test(name: string, fn: () => Promise<void>) {
-  Deno.test({ name, ignore, fn: () => deadline(fn(), HANG_MS) });
+  Deno.test({ name, ignore: hasNoTerminal, fn: () => deadline(fn(), HANG_MS) });
 }
 
 function startInTerminal(

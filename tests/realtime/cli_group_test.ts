@@ -14,7 +14,12 @@ import {
   startCli,
 } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
-import { Broker, startCluster, testWithBroker as test } from "../_nats.ts";
+import {
+  Broker,
+  startCluster,
+  startJetStream,
+  testWithBroker as test,
+} from "../_nats.ts";
 
 const LEASE = 2_000;
 const TIMEOUT = 1_500;
@@ -24,19 +29,9 @@ const MARGIN = 5_000;
 
 /** A broker with JetStream, and a bucket of short leases for the group `ops`. */
 async function startBroker() {
-  const folder = await Deno.makeTempDir();
-  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
-  const connection = await broker.connect();
-  await new Kvm(connection).create("ops-leases", { ttl: LEASE });
-  return {
-    broker,
-    connection,
-    async [Symbol.asyncDispose]() {
-      await connection.close();
-      await broker[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
+  const setup = await startJetStream();
+  await new Kvm(setup.connection).create("ops-leases", { ttl: LEASE });
+  return setup;
 }
 
 /** Workers that beat every 200 ms, until each is stopped. */

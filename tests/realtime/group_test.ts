@@ -7,7 +7,7 @@ import { SharedFleet, WatchGroup } from "../../group.ts";
 import { subscribeHeartbeats } from "../../nats.ts";
 import { natsStore } from "../../store.ts";
 import { NPM_FLAGS, waitUntil } from "../_help.ts";
-import { Broker, testWithBroker as test } from "../_nats.ts";
+import { Broker, startJetStream, testWithBroker as test } from "../_nats.ts";
 
 const LEASE = 2000;
 /** So many that each member has some, whatever its id. */
@@ -16,19 +16,9 @@ const ALL = Array.from({ length: PARTITIONS }, (_, partition) => partition);
 
 /** A broker with a bucket for the leases. */
 async function startBroker() {
-  const folder = await Deno.makeTempDir();
-  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
-  const connection = await broker.connect();
-  await new Kvm(connection).create("group", { ttl: LEASE, history: 1 });
-  return {
-    broker,
-    connection,
-    async [Symbol.asyncDispose]() {
-      await connection.close();
-      await broker[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
+  const setup = await startJetStream();
+  await new Kvm(setup.connection).create("group", { ttl: LEASE, history: 1 });
+  return setup;
 }
 
 /** A member in this process, with a connection of its own. */

@@ -5,24 +5,15 @@ import { Kvm } from "npm:@nats-io/kv@3.4.0";
 import { FleetMonitor } from "../../fleet.ts";
 import { natsStore, persistFleet } from "../../store.ts";
 import { readAll, waitUntil } from "../_help.ts";
-import { Broker, testWithBroker as test } from "../_nats.ts";
+import { startJetStream, testWithBroker as test } from "../_nats.ts";
 
 const TIMEOUT = 1000;
 
 /** A bucket of a real broker. */
 async function openBucket() {
-  const folder = await Deno.makeTempDir();
-  const broker = await Broker.start(`jetstream { store_dir: "${folder}" }`);
-  const connection = await broker.connect();
-  const bucket = await new Kvm(connection).create("fleet");
-  return {
-    bucket,
-    async [Symbol.asyncDispose]() {
-      await connection.close();
-      await broker[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
+  const setup = await startJetStream();
+  const bucket = await new Kvm(setup.connection).create("fleet");
+  return { ...setup, bucket };
 }
 
 test("a watcher that starts again over NATS knows who was there, among 1,000", async () => {
