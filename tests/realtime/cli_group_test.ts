@@ -105,6 +105,8 @@ async function killWatcher() {
   const isUp = (worker: string) => `up ${worker}`;
   await waitUntil(() => listEvents(both).length >= NAMES.length, "all are up");
   assertEquals(listEvents(both).map(describe).sort(), NAMES.map(isUp).sort());
+  // until the memory knows that these were reported
+  await delay(TIMEOUT);
   first.cli.kill("SIGKILL");
   for (const name of DYING) workers.stop(name);
   const killedAt = Date.now();
