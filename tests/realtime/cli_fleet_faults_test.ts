@@ -315,8 +315,20 @@ test("heartbeat fleet prints hostile names, subjects and details as safe lines",
       assertMatch(line, /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u);
       if (!json) assertMatch(line, /^\d\d:\d\d:\d\d {2}[a-z]+ /);
     }
-    // malformed messages are reported at powers of ten
-    assertEquals(lines.length, 1 + 2 * HOSTILE.length + 1);
+    const types = lines.map((line) =>
+      json ? JSON.parse(line).type : line.split(/ +/)[1]
+    );
+    assertEquals(
+      // the broker may answer late when the machine is busy
+      types.filter((type) => !["blind", "sees"].includes(type)).sort(),
+      // malformed messages are reported at powers of ten
+      [
+        ...HOSTILE.map(() => "down"),
+        "malformed",
+        ...HOSTILE.map(() => "up"),
+        "watching",
+      ],
+    );
     if (json) {
       const down = parseLines(stdout).filter(({ type }) => type === "down");
       assertEquals(
