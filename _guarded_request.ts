@@ -54,6 +54,14 @@ export interface FetchSilenceEvent extends SilenceEvent<ServerSentEvent> {
   source: string | undefined;
 }
 
+/** What is requested. */
+export interface RequestSource {
+  /** Says it for an error, without what may be secret. */
+  describe: () => string | undefined;
+  /** Whether the platform's own `fetch` gets it from the network. */
+  isNetwork: boolean;
+}
+
 type Send = (signal: AbortSignal) => Promise<Response>;
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
@@ -75,26 +83,31 @@ const unread = new FinalizationRegistry<() => void>((release) => release());
 export class GuardedRequest {
   #phase: "connecting" | "reading" | "ended" = "connecting";
   #limits: RequestLimits;
-  #describeSource: () => string | undefined;
+  #source: RequestSource;
   #aborter = new AbortController();
-  #firstClock: SilenceClock;
+  /** The silence until the headers, and then that of the line. */
+  #clock: SilenceClock;
+  /** What arrived on the line. */
+  #record = new HeartbeatRecord<ServerSentEvent>();
   /** When the request was sent, by the wall clock. */
   #startedAt = Date.now();
+  /** The same, by a clock that nobody sets. */
+  #startMark = performance.now();
   #guard: StreamGuard<Uint8Array<ArrayBuffer>> | undefined;
   #reject!: (reason: unknown) => void;
-  #cancelTotal: CancelTimer = () => {};
+  #cancelTotal: CancelTimer | undefined;
   /** Removes the listener on the caller's signal, if there is one. */
   #unfollow: (() => void) | undefined;
 
   /**
    * @param limits The limits.
-   * @param describeSource Says who is watched, for the error.
+   * @param source Says who is watched, for the error, and whether the platform
+   * itself gets it from the network.
    */
-  constructor(limits: RequestLimits, describeSource: () => string | undefined) {
+  constructor(limits: RequestLimits, source: RequestSource) {
     this.#limits = limits;
-    this.#describeSource = describeSource;
-    const record = new HeartbeatRecord<ServerSentEvent>();
-    this.#firstClock = this.#createClock("first", limits.firstTimeout, record);
+    this.#source = source;
+    this.#clock = this.#createClock("silence", limits.timeout, this.#record);
   }
 
   /**
@@ -112,11 +125,8 @@ export class GuardedRequest {
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       if (signal) this.#follow(signal);
-      this.#firstClock.attach();
-      this.#cancelTotal = startTimer(
-        () => this.#onTotalTimeout(),
-        this.#limits.totalTimeout,
-      );
+      this.#clock.attach();
+      if (!this.#isTotalLate) this.#startTotal();
       this.#send(send)
         .then((response) => this.#onResponse(response, resolve))
         // of the request, or of a `fetch` that gives no response
@@ -149,9 +159,40 @@ export class GuardedRequest {
       return void response.body?.cancel(this.#aborter.signal.reason)
         .catch(() => {});
     }
-    this.#firstClock.stop();
+    this.#pauseClock();
     this.#limits.gaps?.first.record(Math.max(Date.now() - this.#startedAt, 0));
     resolve(this.#guardResponse(response));
+  }
+
+  /** Nothing counts until the body is read, but for `totalTimeout`. */
+  #pauseClock() {
+    // there is a timer anyway: the body uses it again
+    if (this.#limits.totalTimeout < Infinity) this.#clock.suspend();
+    else this.#clock.detach();
+    this.#clock.onProgress();
+  }
+
+  /**
+   * Whether the timer of `totalTimeout` is started only when that of the clock
+   * fires. A timer costs much, and most requests end before that.
+   */
+  get #isTotalLate() {
+    const { timeout, firstTimeout, totalTimeout } = this.#limits;
+    return timeout < totalTimeout && timeout === firstTimeout;
+  }
+
+  /**
+   * Starts the timer of `totalTimeout`.
+   *
+   * @param least How much time has passed at least, in milliseconds.
+   */
+  #startTotal(least = 0) {
+    if (this.#cancelTotal) return;
+    const elapsed = Math.max(performance.now() - this.#startMark, least);
+    this.#cancelTotal = startTimer(
+      () => this.#onTotalTimeout(),
+      Math.max(this.#limits.totalTimeout - elapsed, 0),
+    );
   }
 
   #guardResponse(response: Response): Response {
@@ -177,7 +218,7 @@ export class GuardedRequest {
     this.#guard = new StreamGuard({
       source,
       limits,
-      isBytes: isByteBody(response, source),
+      isBytes: isByteBody(response, source, this.#source.isNetwork),
       onEnd: () => this.#release(),
     });
     return this.#guard.readable;
@@ -185,10 +226,9 @@ export class GuardedRequest {
 
   /** The line is alive as long as bytes of any kind arrive. */
   #createLineLimit(): StreamLimit<Uint8Array> {
-    const record = new HeartbeatRecord<ServerSentEvent>();
-    const clock = this.#createClock("silence", this.#limits.timeout, record);
     // each chunk counts, and the condition is always true
-    return { clock, isHeartbeat: () => ++record.count > 0 };
+    const isHeartbeat = () => ++this.#record.count > 0;
+    return { clock: this.#clock, isHeartbeat };
   }
 
   /** The work is alive as long as progress arrives. */
@@ -209,30 +249,39 @@ export class GuardedRequest {
   }
 
   #createClock(
-    limit: TimeoutLimit,
+    name: "silence" | "progress",
     timeout: number,
     record: HeartbeatRecord<ServerSentEvent>,
   ): SilenceClock {
-    const { onSilence, warnAfter, gaps } = this.#limits;
-    const describeSource = this.#describeSource;
+    const { firstTimeout, onSilence, warnAfter, gaps } = this.#limits;
+    const isProgress = name === "progress";
+    const { describe } = this.#source;
     return new SilenceClock({
       timeout,
-      firstTimeout: timeout,
-      isSelective: limit === "progress",
+      firstTimeout: isProgress ? timeout : firstTimeout,
+      isSelective: isProgress,
       warnAfter,
-      onGap: gaps && ((gap) => gaps[limit].record(gap)),
-      onFirstGap: gaps && ((gap) => gaps[limit].recordFirst(gap)),
+      onGap: gaps && ((gap) => gaps[name].record(gap)),
+      onFirstGap: gaps && ((gap) => gaps[name].recordFirst(gap)),
+      onTimer: isProgress ? undefined : (delay) => this.#startTotal(delay),
       onStall: (stall) =>
-        this.#fail(record.createError(stall, describeSource(), limit)),
+        this.#fail(
+          record.createError(stall, describe(), this.#nameLimit(name)),
+        ),
       onSilence: onSilence && ((report) => {
         try {
-          const source = describeSource();
+          const source = describe();
+          const limit = this.#nameLimit(name);
           onSilence({ ...record.createEvent(report), limit, source });
         } catch (error) {
           this.#fail(error);
         }
       }),
     });
+  }
+
+  #nameLimit(name: "silence" | "progress"): TimeoutLimit {
+    return this.#phase === "connecting" ? "first" : name;
   }
 
   #onTotalTimeout() {
@@ -254,8 +303,8 @@ export class GuardedRequest {
 
   #release() {
     this.#phase = "ended";
-    this.#firstClock.stop();
-    this.#cancelTotal();
+    this.#clock.stop();
+    this.#cancelTotal?.();
     if (this.#unfollow === undefined) return;
     this.#unfollow();
     unread.unregister(this);

@@ -12,12 +12,14 @@
  * | `holding`: a chunk waits for the consumer | a new silence | → `detached`, no timer | counts it | → `listening`, the silence is new or goes on | sets no timer | → `ended`, no timer |
  * | `ended` | | | | | | |
  *
+ * `suspend()` is `detach()`, but leaves a timer that is set for the next `attach()`.
+ *
  * `attach()` while a chunk waits leads to `holding`. In all phases but `ended`,
  * `onProgress()` ends the first window: from then on `timeout` is the limit.
  * `beat()` is a sign of life that never waits: it begins a new silence, and
  * changes no phase.
  *
- * While the timer is set, a chunk or a beat neither sets nor clears one: a check
+ * While the timer is set, a chunk, a beat or `attach()` neither sets nor clears one: a check
  * finds the silence that runs, and plans the next check by it.
  *
  * `onSilence` is called at the first check that finds a silence of `warnAfter`,
@@ -56,6 +58,8 @@ export interface SilenceClockOptions {
   isSelective?: boolean;
   /** Asked at each check whether there is still a producer; by default there always is. */
   isAttached?: () => boolean;
+  /** Called whenever the timer fires, first of all, with its delay in milliseconds. */
+  onTimer?: ((delay: number) => void) | undefined;
   /** Called when a check finds that the producer is gone. */
   onDetached?: () => void;
   /** Called once, when the silence is too long. The clock has ended then. */
@@ -140,8 +144,7 @@ export class SilenceClock {
     this.#hasHeartbeat = true;
     this.#hasWarned = this.#hasBeaten = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
-    this.#clearTimer();
-    this.#plan(Date.now());
+    if (this.#timer === undefined) this.#plan(Date.now());
   }
 
   /** The producer is gone; another one may follow. */
@@ -149,6 +152,11 @@ export class SilenceClock {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
     this.#clearTimer();
+  }
+
+  /** As `detach()`; a timer that is set is used by the producer that follows. */
+  suspend() {
+    if (this.#phase !== "ended") this.#phase = "detached";
   }
 
   /** A chunk arrived, and waits for the consumer: the producer need not send another one. */
@@ -248,11 +256,16 @@ export class SilenceClock {
     const mark = this.#hasWarned ? Infinity : this.#warnAfter;
     const delay = Math.min(this.#evidence.plan(mark), MAX_DELAY_MS);
     this.#due = now + delay;
-    this.#timer = setTimeout(() => this.#onCheck(), delay);
+    this.#timer = setTimeout(() => this.#onTimer(delay), delay);
   }
 
-  #onCheck() {
+  #onTimer(delay: number) {
     this.#timer = undefined;
+    this.#options.onTimer?.(delay);
+    this.#check();
+  }
+
+  #check() {
     if (this.#phase !== "listening") return;
     const { isAttached, onDetached, onStall } = this.#options;
     if (isAttached?.() === false) {

@@ -240,6 +240,34 @@ Deno.test("guardFetch ends everything at totalTimeout, with a TimeoutError", asy
   }
 });
 
+Deno.test("guardFetch ends a request at totalTimeout exactly, wherever it stands", async () => {
+  // one timer serves several limits, so each has to find the others
+  for (const firstTimeout of [800, 1_000, 9_000, 20_000]) {
+    for (const headersAt of [100, 700]) {
+      for (const readAt of [100, 1_200, Infinity]) {
+        using time = new FakeTime();
+        const { server, seen } = startRequest({
+          timeout: 1_000,
+          firstTimeout,
+          totalTimeout: 9_500,
+        });
+        await advance(time, headersAt);
+        server.respond();
+        const row = `${firstTimeout} ${headersAt} ${readAt}`;
+        for (let at = headersAt; at < 9_500; at += 100) {
+          assertEquals(server.signal.aborted, false, `${row} at ${at}`);
+          server.send("x");
+          await advance(time, 100);
+          const { body } = seen.response!;
+          if (at >= readAt && !body!.locked) readAll(body!);
+        }
+        assertEquals(server.signal.reason?.name, "TimeoutError", row);
+        assertEquals(time.next(), false, row);
+      }
+    }
+  }
+});
+
 Deno.test("guardFetch passes the caller's abort on with its own reason, in every phase", async () => {
   for (const phase of ["before", "connecting", "unread", "reading"]) {
     using time = new FakeTime();

@@ -207,6 +207,46 @@ Deno.test("SilenceClock has no timer while it is detached, and a new silence aft
   assertEquals(reports, ["silence 1000: 1000 at 1900"]);
 });
 
+Deno.test("SilenceClock keeps its timer while it is suspended, for the producer that follows", () => {
+  using time = new FakeTime();
+  using timers = countTimers();
+  const delays: number[] = [];
+  const { clock, reports } = createClock(time, {
+    onTimer: (delay) => delays.push(delay),
+  });
+  clock.attach();
+  time.tick(100);
+  clock.suspend();
+  time.tick(100);
+  clock.attach();
+  assertEquals(timers.count, 1);
+  time.tick(999);
+  assertEquals(reports, []);
+  time.tick(1);
+  assertEquals(reports, ["silence 1000: 1000 at 1200"]);
+  assertEquals(delays[0], 250);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("SilenceClock reports no stall while it is suspended, and sets no timer again", () => {
+  using time = new FakeTime();
+  const delays: number[] = [];
+  const { clock, reports } = createClock(time, {
+    onTimer: (delay) => delays.push(delay),
+  });
+  clock.attach();
+  clock.suspend();
+  time.tick(5_000);
+  assertEquals([delays, reports, time.next()], [[250], [], false]);
+  clock.attach();
+  clock.suspend();
+  clock.stop();
+  assertEquals(time.next(), false);
+  clock.suspend();
+  clock.attach();
+  assertEquals(time.next(), false, "it has ended");
+});
+
 Deno.test("SilenceClock begins a new silence when the chunk is forwarded for which a producer was attached", () => {
   using time = new FakeTime();
   const { clock, reports } = createClock(time);
