@@ -53,13 +53,16 @@ testSideBySide("the command line, as time passes", {
   },
 
   async "--health answers 503 while what is guarded is silent"() {
-    const hang = ["--hang-after=3", "--retries=1", "--runtime=20s"];
+    // it is down from 1.5 s of silence at the latest, until it starts again after 2.5 s
+    const demo = ["--work=200ms", "--interval=200ms", "--timeout=1s"];
+    const hang = ["--hang-after=10", "--retries=1", "--runtime=30s"];
+    // it is killed 5 s after its verdict
+    const silent = "trap '' TERM; echo one; while :; do sleep 1; done";
     await forEachRow([
-      ["--work=200ms", "--interval=200ms", ...hang],
-      ["--", "sh", "-c", "trap '' TERM; echo one; while :; do sleep 1; done"],
+      [...demo, ...hang],
+      ["--timeout=2s", "--", "sh", "-c", silent],
     ], async (args) => {
-      const limits = ["--json", "--timeout=2s", "--health=0"];
-      const cli = startCli([...limits, ...args]);
+      const cli = startCli(["--json", "--health=0", ...args]);
       await cli.waitFor("stderr", '/"}');
       const [, url] = /"url":"(.*?)"/.exec(cli.text("stderr"))!;
       const codes: number[] = [];
