@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import {
@@ -361,6 +362,22 @@ export async function startWatcher(
     reported: (type: string): string[] =>
       read().filter((event) => event.type === type)
         .map(({ worker }) => worker).sort(),
+  };
+}
+
+/**
+ * Separates `blind` and `sees`, which take turns, from the other events, and returns
+ * the last of them. A busy broker that answers late adds such a pair at any time.
+ */
+export function separateSight(events: readonly string[]) {
+  const isSight = (event: string) => event === "blind" || event === "sees";
+  const sights = events.filter(isSight);
+  sights.forEach((event, i) =>
+    assertEquals(event, i % 2 === 0 ? "blind" : "sees", `${events}`)
+  );
+  return {
+    sight: sights.at(-1),
+    others: events.filter((event) => !isSight(event)),
   };
 }
 
