@@ -4,7 +4,7 @@
 
 import { waitUntil } from "../_help.ts";
 
-const HANG_MS = 15_000;
+const HANG_MS = 40_000;
 
 /** Whether this machine has PID namespaces, and this user may make one. */
 export const hasPidNamespaces = await canUnshare();

@@ -93,7 +93,7 @@ Deno.test("guardFetch leaves a connection alive that was used well", async () =>
     const { error } = await request(server.url("healthy"), LIMITS);
     assertEquals(error, undefined);
     // the connection is back in the pool some turns after the end
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
   assertEquals([server.requests, server.open], [3, 1]);
 });

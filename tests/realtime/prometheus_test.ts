@@ -98,8 +98,8 @@ Deno.test({
       }
     }
     await waitUntil(async () => {
-      const { data } = await prometheus.ask("alerts");
-      return data.alerts[0]?.labels.alertname === "HeartbeatWorkerDown";
+      const answer = await prometheus.ask("alerts");
+      return answer?.data.alerts[0]?.labels.alertname === "HeartbeatWorkerDown";
     });
   },
 });
