@@ -126,7 +126,7 @@ testSideBySide("signs of life", {
     const script =
       "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo $$; while :; do sleep 0.1; done";
     await forEachRow(
-      [["--timeout=20s", 143], ["--timeout=1s", 124]] as const,
+      [["--timeout=20s", 143], ["--timeout=3s", 124]] as const,
       async ([limit, expected]) => {
         const cli = startCli(["--tty", limit, ...shell(script)]);
         await cli.waitFor("stdout", "\n");

@@ -12,7 +12,14 @@ import {
   startCli,
 } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
-import { Broker, Link, startExample, testWithBroker, users } from "../_nats.ts";
+import {
+  Broker,
+  Link,
+  separateSight,
+  startExample,
+  testWithBroker,
+  users,
+} from "../_nats.ts";
 import { Talker } from "../_talker.ts";
 
 /** Prints something every 50 ms, `count` times. */
@@ -26,8 +33,8 @@ const talk = (count: number, more = "") => [
 const guard = ({ servers }: Broker, name: string) => [
   `--nats=${servers}`,
   `--name=${name}`,
-  // a heartbeat every 50 ms
-  "--timeout=1s",
+  // a heartbeat every 150 ms
+  "--timeout=3s",
 ];
 
 interface Published {
@@ -96,6 +103,7 @@ testWithBroker(
     await waitUntil(() => published.length > 0);
     cli.kill("SIGTERM");
     assertEquals((await cli.ended).code, 143);
+    await waitUntil(() => published.at(-1)!.ended !== undefined, "its end");
     assertEquals(published.at(-1)?.ended, "done");
     assertEquals(published.at(-1)?.detail?.code, 143);
     await connection.close();
@@ -177,10 +185,19 @@ testWithBroker(
     publish("heartbeats.odd", "not the name");
     publish("heartbeats.\x1b[31m\u202e", "\x1b[31m\u202e");
     await fleet.waitFor("stderr", "down <alpha>");
+    await fleet.waitFor("stderr", "down <\x1b");
+    const events = () => {
+      const text = fleet.text("stdout");
+      return parseLines(text.slice(0, text.lastIndexOf("\n")))
+        .map(({ type, worker }) => `${type} ${worker ?? ""}`.trim());
+    };
+    const waitForSight = (sight: string) =>
+      waitUntil(() => separateSight(events()).sight === sight, sight);
     await broker.stop();
-    await fleet.waitFor("stdout", "blind");
+    await waitForSight("blind");
+    await fleet.waitFor("stderr", "blind <>");
     await broker.start();
-    await fleet.waitFor("stdout", "sees");
+    await waitForSight("sees");
     fleet.kill("SIGINT");
     const { code, stdout, stderr } = await fleet.ended;
     assertEquals(code, 130);
@@ -191,9 +208,9 @@ testWithBroker(
     assertEquals(types("alpha"), ["up", "down"]);
     assertEquals(types("\x1b[31m\u202e"), ["up", "down"]);
     assertEquals(
-      lines.filter(({ type }) => !/^(up|down)$/.test(type))
+      lines.filter(({ type }) => !/^(up|down|blind|sees)$/.test(type))
         .map(({ type }) => type),
-      ["watching", "malformed", "blind", "sees"],
+      ["watching", "malformed"],
     );
     const [, up] = /^up <alpha> (\{.*\})$/m.exec(stderr)!;
     assertEquals(JSON.parse(up!).worker, "alpha");
@@ -254,7 +271,7 @@ testWithBroker(
         assertMatch(stdout, / down {7}beta {2}\(failed with exit code 7\)\n/);
         continue;
       }
-      const seen = parseLines(stdout).slice(1)
+      const seen = parseLines(stdout).filter(({ worker }) => worker)
         .map(({ type, worker, reason }) => [worker, type, reason]);
       assertEquals(seen.filter(([, type]) => type !== "up").sort(), [
         ["alpha", "left", undefined],
@@ -330,8 +347,8 @@ testWithBroker(
     await using broker = await Broker.start();
     const connection = await broker.connect();
     const fleet = startCli([
-      ...["fleet", `--nats=${broker.servers}`, "--json", "--exec"],
-      'sleep 0.3; echo "ran for $HEARTBEAT_WORKER"',
+      ...["fleet", `--nats=${broker.servers}`, "--json", "--timeout=1m"],
+      ...["--exec", 'sleep 0.3; echo "ran for $HEARTBEAT_WORKER"'],
     ], { allowRun: true });
     await fleet.waitFor("stdout", "watching");
     const names = ["alpha", "beta", "gamma"];
@@ -343,7 +360,9 @@ testWithBroker(
     fleet.kill("SIGTERM");
     const { code, stderr } = await fleet.ended;
     const expected = names.map((name) => `ran for ${name}\n`).join("");
-    assertEquals([code, stderr], [143, expected]);
+    // a busy broker may make it blind for a moment: that is an event, too
+    const ran = stderr.replaceAll("ran for \n", "");
+    assertEquals([code, ran], [143, expected]);
     await connection.close();
   },
 );

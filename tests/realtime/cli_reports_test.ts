@@ -18,7 +18,7 @@ testSideBySide("--summary and --notices", {
   async "sums a run up, whatever ends it"() {
     const input = new TextEncoder().encode("line\n");
     await forEachRow([
-      [shell("echo 1; sleep 0.3; echo 2; exit 3"), 3, { chunks: 2 }],
+      [shell("echo 1; sleep 1; echo 2; exit 3"), 3, { chunks: 2 }],
       [shell("exec sleep 0.1"), 0, { chunks: 0 }],
       [["-"], 0, { chunks: 1 }],
       [["--timeout=1s", ...shell("echo 1; exec sleep 50")], 124, { stalls: 1 }],
@@ -68,7 +68,7 @@ testSideBySide("--summary and --notices", {
     return withTempDir(async (folder) => {
       const file = `${folder}/notices`;
       const allowWrite = true;
-      const args = ["--timeout=1s", "--summary", `--notices=${file}`];
+      const args = ["--timeout=2s", "--summary", `--notices=${file}`];
       const script = "echo out; printf err >&2; exec sleep 50";
       for (const format of ["--quiet", "--json"]) {
         const { code, stdout, stderr } = await runCli(
@@ -81,14 +81,15 @@ testSideBySide("--summary and --notices", {
       const time = "\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z";
       assertMatch(
         lines[0]!,
-        RegExp(`^${time} heartbeat: 'sh' was silent for 1s`),
+        RegExp(`^${time} heartbeat: 'sh' was silent for 2s`),
       );
       assertMatch(
         lines[1]!,
         RegExp(`^${time} heartbeat: exit code 124 after `),
       );
       const types = lines.slice(2).map((line) => JSON.parse(line).type);
-      assertEquals(types, ["silent", "stalled", "summary"]);
+      // a machine that is slow adds a silence at the start
+      assertMatch(`${types}`, /^(silent,resumed,)*silent,stalled,summary$/);
     });
   },
 

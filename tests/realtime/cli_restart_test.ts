@@ -106,7 +106,7 @@ testSideBySide("--restart", {
 
   async "ends at the runtime"() {
     const { code, stdout } = await runCli([
-      ...["--restart=always", "--backoff=50ms", "--runtime=1s"],
+      ...["--restart=always", "--backoff=50ms", "--runtime=3s"],
       ...["--", "echo", "run"],
     ]);
     assertEquals(code, 124);

@@ -175,7 +175,7 @@ testSideBySide("the command line, as time passes", {
 
     // the first one, while a silent command does not end
     const stalled = startCli([
-      "--timeout=500ms",
+      "--timeout=2s",
       "--",
       "sh",
       "-c",
@@ -244,7 +244,7 @@ testSideBySide("the command line, as time passes", {
       ),
       async ([more, script, before]) => {
         const { code, stderr } = await runCli(
-          ["--timeout", "1s", ...more, "--", "sh", "-c", `${script}; sleep 50`],
+          ["--timeout", "3s", ...more, "--", "sh", "-c", `${script}; sleep 50`],
         );
         assertEquals(code, 124);
         const notice = more.length === 0 ? "heartbeat: " : `{"type":"`;
@@ -265,7 +265,7 @@ testSideBySide("the command line, as time passes", {
       const { code, stdout, stderr } = await runCli(
         [
           "--runtime",
-          "1s",
+          "2s",
           ...more,
           "--",
           "sh",
@@ -276,10 +276,10 @@ testSideBySide("the command line, as time passes", {
       assertEquals(code, 124);
       await assertEnds(Number(stdout));
       if (more.length === 0) {
-        assertEquals(stderr, "heartbeat: ended after its runtime of 1s\n");
+        assertEquals(stderr, "heartbeat: ended after its runtime of 2s\n");
       } else {
         const [{ time: _, ...line }] = parseLines(stderr);
-        assertEquals(line, { type: "deadline", runtime: 1000 });
+        assertEquals(line, { type: "deadline", runtime: 2000 });
       }
     });
   },
