@@ -1,28 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { boundAnswer } from "./_bounded_answer.ts";
 import type { LeaseBucket, LeaseEntry } from "./_group_types.ts";
-import { startTimer } from "./_timers.ts";
-
-/**
- * An answer of a bucket that must come in time.
- *
- * @param answer The answer.
- * @param timeout How long it may take, in milliseconds.
- * @returns The answer; rejects with a `TimeoutError` if it does not come in time.
- */
-export function boundAnswer<T>(
-  answer: Promise<T>,
-  timeout: number,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancelTimer = startTimer(() => {
-      const message = `The bucket did not answer within ${timeout} ms`;
-      reject(new DOMException(message, "TimeoutError"));
-    }, timeout);
-    answer.then(resolve, reject).finally(cancelTimer);
-  });
-}
 
 /**
  * A bucket whose requests fail if no answer comes in time. A client may wait for
@@ -79,6 +59,6 @@ export class BoundedBucket {
   }
 
   #bound<T>(answer: Promise<T>): Promise<T> {
-    return boundAnswer(answer, this.#timeout);
+    return boundAnswer(answer, { from: "bucket", timeout: this.#timeout });
   }
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { boundAnswer } from "./_bounded_bucket.ts";
+import { boundAnswer } from "./_bounded_answer.ts";
 import type {
   FleetStore,
   StoreBucket,
@@ -67,7 +67,10 @@ export class NatsStore implements FleetStore {
     const entries: StoreBucketEntry[] = [];
     try {
       for (;;) {
-        const { done, value } = await boundAnswer(iterator.next(), ROW_MS);
+        const { done, value } = await boundAnswer(iterator.next(), {
+          from: "bucket",
+          timeout: ROW_MS,
+        });
         if (done) return entries;
         entries.push(value);
       }

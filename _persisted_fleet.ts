@@ -15,15 +15,13 @@ import type {
   StoredFleetEvent,
   StoredRow,
 } from "./_store_types.ts";
-import { sleep } from "./_timers.ts";
+import { StoreRequests } from "./_store_requests.ts";
 import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
 /** How often an event is written, if the row is not what it was each time. */
 const MAX_CONFLICTS = 5;
-/** How long to wait (ms) before what failed is tried again. */
-const RETRY_MS = 250;
 /** A detail that is longer in JSON is not stored. */
 const MAX_DETAIL_LENGTH = 4_096;
 
@@ -37,7 +35,7 @@ export interface PersistedSource {
 
 /** What a {@linkcode PersistedFleet} is given, checked. */
 export interface PersistedFleetOptions {
-  /** How long (ms) to wait for a store that fails. */
+  /** How long (ms) to wait for a store that fails or does not answer. */
   storeTimeout: number;
   /** Receives what the store throws. */
   onError: (error: unknown) => void;
@@ -89,6 +87,8 @@ function canStore(detail: unknown): boolean {
   }
 }
 
+const ignore = () => {};
+
 /**
  * The events of a fleet, with a store as its memory. An event goes through these
  * steps: it is compared with what the store knows, written, handed over when the
@@ -96,61 +96,97 @@ function canStore(detail: unknown): boolean {
  *
  * At the start, what was written and not acknowledged is handed over once more,
  * and everybody who is not known to have left has to show up.
+ *
+ * It ends with the fleet, with the reader, or with what a callback throws. The store
+ * may hang just then, so nothing here waits for it: the fleet ends at once.
  */
 export class PersistedFleet {
   /** The events, for a reader. */
   readonly readable: ReadableStream<StoredFleetEvent>;
   readonly #source: PersistedSource;
-  readonly #store: FleetStore;
-  readonly #options: PersistedFleetOptions;
-  /** Aborts when the reader cancels. */
-  readonly #cancelled = new AbortController();
+  readonly #store: StoreRequests;
+  readonly #takesOver: boolean;
+  /** The events of the fleet. */
+  readonly #events: ReadableStreamDefaultReader<FleetEvent>;
+  /** Those that are on their way to the store, or come from it. */
+  readonly #written: ReadableStreamDefaultReader<Promise<Written | undefined>>;
+  /** Aborts at the end. */
+  readonly #end = new AbortController();
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
   readonly #leaving = new Map<string, { change: number; position: number }>();
+  #controller!: ReadableStreamDefaultController<StoredFleetEvent>;
+  /** Resolves when the store was read, or could not be. */
+  #loaded: Promise<void> = Promise.resolve();
   #positions = new EventPositions(0, 0);
   #acknowledged = 0;
   /** The last event that was handed over. */
   #handedOver: Written | undefined;
   #acknowledging: Promise<void> | undefined;
-  #loading: Promise<StoredFleet> | undefined;
   /** No event of a worker that is not in the store any more has a higher number. */
   #lastChange = 0;
 
   constructor(
     source: PersistedSource,
     store: FleetStore,
-    options: PersistedFleetOptions,
+    { storeTimeout, onError, takesOver }: PersistedFleetOptions,
   ) {
     this.#source = source;
-    this.#store = store;
-    this.#options = options;
-    const written = new TransformStream<
-      FleetEvent,
-      Promise<Written | undefined>
-    >(
-      {
-        start: (controller) => this.#load(controller),
-        transform: (event, controller) =>
-          controller.enqueue(this.#write(event)),
-      },
-      undefined,
-      { highWaterMark: MAX_WRITES },
-    );
-    const reader = source.readable.pipeThrough(written).getReader();
+    this.#takesOver = takesOver;
+    this.#store = new StoreRequests(store, {
+      storeTimeout,
+      onError: (error) => this.#report(onError, error),
+      signal: this.#end.signal,
+    });
     this.readable = new ReadableStream<StoredFleetEvent>({
-      pull: (controller) => this.#onPull(reader, controller),
-      cancel: (reason) => {
-        this.#cancelled.abort();
-        return reader.cancel(reason);
-      },
+      start: (controller) => void (this.#controller = controller),
+      pull: () => this.#onPull(),
+      cancel: (reason) => this.#stop(reason),
     }, { highWaterMark: 0 });
+    this.#events = source.readable.getReader();
+    this.#events.closed.catch((error) => this.#fail(error));
+    this.#written = new ReadableStream<Promise<Written | undefined>>({
+      start: (controller) => {
+        this.#loaded = this.#load(controller)
+          .catch((error) => this.#fail(error));
+      },
+      pull: (controller) => this.#readEvent(controller),
+    }, { highWaterMark: MAX_WRITES }).getReader();
   }
 
-  async #onPull(
-    reader: ReadableStreamDefaultReader<Promise<Written | undefined>>,
-    controller: ReadableStreamDefaultController<StoredFleetEvent>,
+  /** Gives the store an error of its own to the user; what that throws ends everything. */
+  #report(onError: (error: unknown) => void, error: unknown) {
+    try {
+      onError(error);
+    } catch (mistake) {
+      this.#fail(mistake);
+    }
+  }
+
+  /** Ends the fleet, and leaves the store alone. */
+  #stop(reason: unknown): Promise<void> {
+    this.#end.abort(reason);
+    this.#written.cancel(reason).catch(ignore);
+    return this.#events.cancel(reason);
+  }
+
+  #fail(error: unknown) {
+    if (this.#end.signal.aborted) return;
+    this.#controller.error(error);
+    this.#stop(error).catch(ignore);
+  }
+
+  async #readEvent(
+    controller: ReadableStreamDefaultController<Promise<Written | undefined>>,
   ) {
+    const { done, value } = await this.#events.read();
+    await this.#loaded;
+    if (this.#end.signal.aborted) return;
+    if (done) controller.close();
+    else controller.enqueue(this.#write(value));
+  }
+
+  async #onPull() {
     // who asks for the next event has taken the one before
     const last = this.#handedOver;
     if (last) this.#positions.take(last.source, last.position);
@@ -158,24 +194,21 @@ export class PersistedFleet {
       this.#acknowledging ??= this.#acknowledge();
     }
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) {
-        await this.#acknowledging;
-        return controller.close();
-      }
+      const { done, value } = await this.#written.read();
+      if (done) await this.#acknowledging;
       const written = await value;
+      if (this.#end.signal.aborted) return;
+      if (done) return this.#controller.close();
       if (!written) continue;
       this.#handedOver = written;
-      return controller.enqueue(written.event);
+      return this.#controller.enqueue(written.event);
     }
   }
 
   async #load(
-    controller: TransformStreamDefaultController<Promise<Written | undefined>>,
+    controller: ReadableStreamDefaultController<Promise<Written | undefined>>,
   ) {
-    const { workers, acknowledged }: StoredFleet = await this.#retry(() =>
-      this.#store.load()
-    );
+    const { workers, acknowledged }: StoredFleet = await this.#store.load();
     this.#acknowledged = acknowledged;
     // each event has a position of its own, so a worker has no more events than that
     this.#lastChange = acknowledged;
@@ -240,14 +273,13 @@ export class PersistedFleet {
     before: Promise<Place>,
   ): Promise<WriteResult> {
     const { worker } = event;
-    const { takesOver } = this.#options;
     let news = transition;
     let { change, position } = await before;
     change++;
     try {
       for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
         const row = { worker, change, event: toStored(news) };
-        const saved = await this.#retry(() => this.#store.save(row, position));
+        const saved = await this.#store.save(row, position);
         if (saved !== undefined) {
           return { event: news, change, position: saved };
         }
@@ -256,13 +288,11 @@ export class PersistedFleet {
         const next = toTransition(found && toKnown(found.event), event);
         position = found?.position;
         change = Math.max(found?.change ?? 0, change - 1);
-        if (!next && found && takesOver) {
+        if (!next && found && this.#takesOver) {
           return { event: found.event, change, position };
         }
-        // that watcher reports it, or nobody waits for it any more
-        if (!next || this.#cancelled.signal.aborted) {
-          return { change, position };
-        }
+        // that watcher reports it
+        if (!next) return { change, position };
         news = next;
         change++;
       }
@@ -275,31 +305,8 @@ export class PersistedFleet {
 
   /** The row of a worker, as it is in the store now. */
   async #find(worker: string): Promise<StoredRow | undefined> {
-    const { workers } = await this.#retry(() => this.#loadOnce());
+    const { workers } = await this.#store.load();
     return workers.find((row) => row.worker === worker);
-  }
-
-  /** Reads everything; several who ask at the same time get one answer. */
-  #loadOnce(): Promise<StoredFleet> {
-    return this.#loading ??= this.#store.load()
-      .finally(() => this.#loading = undefined);
-  }
-
-  /** Does something with the store, again and again until that works or takes too long. */
-  async #retry<T>(action: () => Promise<T>): Promise<T> {
-    const { storeTimeout, onError } = this.#options;
-    const { signal } = this.#cancelled;
-    const start = performance.now();
-    for (;;) {
-      try {
-        return await action();
-      } catch (error) {
-        onError(error);
-        const isLate = performance.now() - start >= storeTimeout;
-        if (isLate || signal.aborted) throw error;
-      }
-      await sleep(RETRY_MS, signal);
-    }
   }
 
   /** Notes what was taken, until that is up to date. */
@@ -312,8 +319,8 @@ export class PersistedFleet {
         this.#acknowledged = position;
         await this.#removeLeft(position);
       }
-    } catch (error) {
-      this.#options.onError(error);
+    } catch {
+      // the user knows: it is done when the next event is taken
     } finally {
       this.#acknowledging = undefined;
     }

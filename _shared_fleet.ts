@@ -142,8 +142,6 @@ export class ShareMerger<Fleet extends FleetLike> {
     this.#shares.delete(partition);
     share?.end.abort();
     share?.events.cancel().catch(ignore);
-    // at once: a memory that hangs passes no cancellation on
-    share?.beats.abort().catch(ignore);
     this.#closeIfDone();
   }
 

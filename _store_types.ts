@@ -72,15 +72,18 @@ export type StoredFleetEvent = FleetEvent & {
 /** Options of {@linkcode persistFleet}. */
 export interface PersistFleetOptions {
   /**
-   * How long to wait for a store that fails, in milliseconds: a positive number,
-   * `Infinity` for no limit. What failed is tried again every 250 ms. After that,
-   * an event is handed over unwritten, and the events error with what the store
-   * throws if it cannot even be read.
+   * How long to wait for a store that fails or does not answer, in milliseconds: a
+   * positive number, `Infinity` for no limit. What failed is tried again every
+   * 250 ms. After that, an event is handed over unwritten, and the events error with
+   * what the store throws, or with a `TimeoutError`, if it cannot even be read.
    *
    * @default {5_000}
    */
   storeTimeout?: number | undefined;
-  /** Receives whatever the store throws. */
+  /**
+   * Receives whatever the store throws, and a `TimeoutError` if it does not answer.
+   * What it throws itself errors the events.
+   */
   onError?: ((error: unknown) => void) | undefined;
 }
 

@@ -274,7 +274,7 @@ export interface SharedFleetOptions extends FleetMonitorOptions {
    * ```
    */
   store?: ((partition: number) => FleetStore) | undefined;
-  /** Receives whatever a store throws. */
+  /** Receives whatever a store throws. What it throws itself errors the events. */
   onError?: ((error: unknown) => void) | undefined;
 }
 

@@ -82,12 +82,15 @@ function checkMethods(
  *    reports it. Any other one is written over it. If a write fails for another
  *    reason, `onError` hears of it, and it is tried again for `storeTimeout`. Then
  *    the event is handed over all the same.
+ * 5. Nothing hangs with the store. Whatever that does, the fleet ends at once when
+ *    the events are cancelled, or error, and the store is not asked any more.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param store The store. No other fleet writes to it at the same time, unless
  * it has other workers.
  * @param options What to do with errors of the store.
- * @returns The events. They error with what the store throws if it cannot be read.
+ * @returns The events. They error with what the store throws if it cannot be read,
+ * and as soon as those of the fleet do. Cancelling them ends the fleet.
  * @throws {TypeError} If an argument is of the wrong kind.
  * @throws {RangeError} If `storeTimeout` is `NaN`, zero or negative.
  *

@@ -3,7 +3,12 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { TAKES_OVER } from "../_persisted_fleet.ts";
 import { FleetMonitor, type WorkerEvent } from "../fleet.ts";
-import { natsStore, persistFleet, type StoredFleetEvent } from "../store.ts";
+import {
+  natsStore,
+  persistFleet,
+  type StoredFleet,
+  type StoredFleetEvent,
+} from "../store.ts";
 import { readAll } from "./_help.ts";
 import { MemoryBucket } from "./_memory_bucket.ts";
 import { MemoryStore } from "./_memory_store.ts";
@@ -439,6 +444,162 @@ Deno.test("persistFleet leaves no timer when it is cancelled while its store fai
   await first.end();
   await time.runUntil(Date.now());
   assertEquals(time.timers, 0);
+});
+
+Deno.test("persistFleet ends its fleet at once when it is cancelled while its store is read", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const loading = Promise.withResolvers<StoredFleet>();
+  store.load = () => loading.promise;
+  const { fleet, events, end } = watch(store, { storeTimeout: Infinity });
+  const writer = fleet.writable.getWriter();
+  const ended = writer.closed.then(() => "closed", (reason) => reason);
+  fleet.beat("alpha");
+  await time.runUntil(10);
+  await end();
+  await time.runUntil(10);
+  assertEquals(await Promise.race([ended, "open"]), "it ends");
+  assertEquals(time.timers, 0);
+  // an answer that comes too late changes nothing
+  loading.resolve({ workers: [], acknowledged: 0 });
+  await time.runUntil(10_000);
+  assertEquals([events.chunks, time.timers], [[], 0]);
+});
+
+Deno.test("persistFleet leaves its store alone once it is cancelled", async () => {
+  for (const method of ["load", "save", "acknowledge", "remove"] as const) {
+    using time = new VirtualTime();
+    const store = new MemoryStore();
+    const { fleet, errors, end } = watch(store);
+    if (method !== "load") await advance(time, 500, fleet, ["alpha"]);
+    let calls = 0;
+    for (const each of ["load", "save", "acknowledge", "remove"] as const) {
+      const action = store[each] as (...args: unknown[]) => Promise<unknown>;
+      Object.assign(store, {
+        async [each](...args: unknown[]) {
+          calls++;
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          if (each === method) throw FAILURE;
+          return await action.apply(store, args);
+        },
+      });
+    }
+    fleet.beat("beta");
+    fleet.remove("alpha");
+    await time.runUntil(Date.now() + (method === "remove" ? 80 : 50));
+    await end();
+    const before = [calls, errors.length];
+    await time.runUntil(Date.now() + 10_000);
+    assertEquals([calls, errors.length], before, method);
+    assertEquals(time.timers, 0, method);
+  }
+});
+
+Deno.test("persistFleet takes a store that does not answer for one that fails", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { load, save } = store;
+  const hang = () => new Promise<never>(() => {});
+  store.load = hang;
+  const unread = watch(store, { storeTimeout: 1000 });
+  await time.runUntil(999);
+  assertEquals(unread.events.end, undefined);
+  await time.runUntil(1000);
+  assertEquals((unread.events.end as Error).name, "TimeoutError");
+
+  store.load = load;
+  const { fleet, says, errors, end } = watch(store, { storeTimeout: 1000 });
+  await advance(time, 500, fleet, ["alpha"]);
+  store.save = store.load = store.acknowledge = hang;
+  // it is down 1 s after its last heartbeat, and not later than 30 ms after that
+  await advance(time, 1750);
+  assertEquals(says(), ["up alpha#1"]);
+  await advance(time, 250);
+  assertEquals(says(), ["up alpha#1", "down alpha#2"]);
+  assertEquals((errors[0] as Error).name, "TimeoutError");
+  store.save = save;
+  store.load = load;
+  await advance(time, 250, fleet, ["alpha"]);
+  assertEquals(says().slice(2), ["recovered alpha#3"]);
+  await end();
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("persistFleet reports a whole fleet while its store is away, and waits for it once", async () => {
+  const ways = [
+    () => new Promise<never>(() => {}),
+    () => Promise.reject(FAILURE),
+  ];
+  for (const fail of ways) {
+    using time = new VirtualTime();
+    const store = new MemoryStore();
+    const { fleet, events, end } = watch(store, { storeTimeout: 1000 });
+    const workers = Array.from({ length: 1000 }, (_, i) => `worker${i}`);
+    await advance(time, 250, fleet, workers);
+    store.save = store.load = store.acknowledge = fail;
+    // all are down after 1030 ms, and the store is waited for
+    await advance(time, 2250);
+    const down = events.chunks.filter(({ type }) => type === "down");
+    assertEquals(down.length, 1000);
+    await end();
+  }
+});
+
+Deno.test("persistFleet closes although its store does not answer", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  store.acknowledge = () => new Promise(() => {});
+  const { fleet, events } = watch(store, { storeTimeout: 1000 });
+  const writer = fleet.writable.getWriter();
+  writer.write({ worker: "alpha", seq: 1, time: 0 });
+  writer.close();
+  await time.runUntil(1000);
+  assertEquals([events.end, time.timers], ["closed", 0]);
+});
+
+Deno.test("persistFleet errors at once with its fleet, whatever its store does", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  store.load = () => new Promise(() => {});
+  const { fleet, events } = watch(store, { storeTimeout: Infinity });
+  await time.runUntil(10);
+  const aborted = fleet.writable.abort(FAILURE);
+  await time.runUntil(10);
+  assertStrictEquals(events.end, FAILURE);
+  await aborted;
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("persistFleet ends its fleet when its store cannot be read", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  store.load = () => Promise.reject(FAILURE);
+  const { fleet, events } = watch(store, { storeTimeout: 1000 });
+  const writer = fleet.writable.getWriter();
+  const ended = writer.closed.catch((reason) => reason);
+  fleet.beat("alpha");
+  await time.runUntil(1000);
+  assertStrictEquals(events.end, FAILURE);
+  assertStrictEquals(await ended, FAILURE);
+  assertEquals(time.timers, 0);
+});
+
+Deno.test("persistFleet errors with what onError throws", async () => {
+  for (const method of ["load", "save", "acknowledge"] as const) {
+    using time = new VirtualTime();
+    const store = new MemoryStore();
+    store[method] = () => Promise.reject<never>(FAILURE);
+    const mistake = new Error("a mistake in onError");
+    const { fleet, events } = watch(store, {
+      onError() {
+        throw mistake;
+      },
+    });
+    await advance(time, 250, fleet, ["alpha"]);
+    await time.runUntil(Date.now() + 10);
+    assertStrictEquals(events.end, mistake, method);
+    assertEquals(time.timers, 0, method);
+  }
 });
 
 Deno.test("persistFleet waits for a store that cannot be read, and errors in the end", async () => {
