@@ -59,7 +59,7 @@ export function startInTerminal(
     press: (keys: string) => writer.write(new TextEncoder().encode(keys)),
     async waitFor(found: (text: string) => boolean) {
       for (let tries = 0; !found(text); tries++) {
-        assert(tries < 1_000 && !hasEnded, JSON.stringify(text.slice(-4_000)));
+        assert(tries < 3_000 && !hasEnded, JSON.stringify(text.slice(-4_000)));
         await delay(20);
       }
     },

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hasColours, hasNoTerminal, startInTerminal } from "../_terminal.ts";
 
-const ARGS = "--runtime=1500ms --interval=200ms --work=100ms";
+const ARGS = "--runtime=3s --interval=200ms --work=100ms";
 
 Deno.test({
   name:

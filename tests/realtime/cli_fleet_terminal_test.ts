@@ -125,7 +125,7 @@ testWithBroker(
   async () => {
     await using broker = await Broker.start();
     await using _fleet = await publish(broker, "alpha", "beta");
-    const args = ["fleet", `--nats=${broker.servers}`, "--timeout=1500ms"];
+    const args = ["fleet", `--nats=${broker.servers}`, "--timeout=3s"];
     const once = (...more: string[]) => runCli([...args, "--once", ...more]);
     const [table, json, quiet, nobody] = await Promise.all([
       once(),

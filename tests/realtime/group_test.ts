@@ -10,6 +10,7 @@ import { NPM_FLAGS, waitUntil } from "../_help.ts";
 import { Broker, startJetStream, testWithBroker as test } from "../_nats.ts";
 
 const LEASE = 2000;
+const TIMEOUT = 2000;
 /** So many that each member has some, whatever its id. */
 const PARTITIONS = 32;
 const ALL = Array.from({ length: PARTITIONS }, (_, partition) => partition);
@@ -137,7 +138,7 @@ async function startShare(broker: Broker, events: Map<string, string>) {
   const { connection, group } = member;
   const bucket = await new Kvm(connection).open("fleet");
   const fleet = new SharedFleet(group, {
-    timeout: 1000,
+    timeout: TIMEOUT,
     store: (partition) => natsStore(bucket, `${partition}.`),
   });
   const reading = (async () => {
@@ -189,7 +190,7 @@ test("watchers that share a fleet miss nobody who died, and report nobody who li
     await waitUntil(() => heldBy(groups.slice(0, 2)) === PARTITIONS);
     const down = () => [...events].filter(([_, type]) => type === "down");
     await waitUntil(() => down().length >= 5);
-    await delay(2000);
+    await delay(1.5 * TIMEOUT);
     assertEquals(
       down().map(([id]) => id).sort(),
       names.slice(0, 5).map((name) => `${name}#2`).sort(),

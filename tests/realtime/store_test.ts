@@ -5,7 +5,7 @@ import { Kvm } from "npm:@nats-io/kv@3.4.0";
 import { FleetMonitor } from "../../fleet.ts";
 import { natsStore, persistFleet } from "../../store.ts";
 import { readAll, waitUntil } from "../_help.ts";
-import { startJetStream, testWithBroker as test } from "../_nats.ts";
+import { LONG, startJetStream, testWithBroker as test } from "../_nats.ts";
 
 const TIMEOUT = 1000;
 
@@ -19,7 +19,8 @@ async function openBucket() {
 test("a watcher that starts again over NATS knows who was there, among 1,000", async () => {
   await using setup = await openBucket();
   const names = Array.from({ length: 1000 }, (_, i) => `build.w-${i}`);
-  const first = new FleetMonitor({ timeout: TIMEOUT });
+  // nobody is silent meanwhile, however long it takes to store them
+  const first = new FleetMonitor({ timeout: LONG });
   const before = readAll(persistFleet(first, natsStore(setup.bucket)));
   for (const name of names) first.beat(name, 1);
   await waitUntil(() => before.chunks.length === names.length);
