@@ -177,9 +177,13 @@ Deno.test(
         const { drawGrid } = globalThis as unknown as {
           drawGrid(now: number): void;
         };
-        const start = performance.now();
-        for (let i = 0; i < 60; i++) drawGrid(performance.now());
-        return (performance.now() - start) / 60;
+        const costs = Array.from({ length: 60 }, () => {
+          const start = performance.now();
+          drawGrid(start);
+          return performance.now() - start;
+        });
+        // the median: a busy machine interrupts some of them
+        return costs.sort((a, b) => a - b)[30]!;
       });
       assert(cost < 1_000 / 60, `${cost} ms a frame`);
       assertEquals(errors, []);
