@@ -317,7 +317,7 @@ testPosix(
   async () => {
     const input = new TextEncoder().encode("line\n");
     await forEachRow([
-      ["--stats", "--quiet", "--", "sh", "-c", "echo 1; sleep 0.2; echo 2"],
+      ["--stats", "--quiet", "--", "sh", "-c", "echo 1; sleep 1; echo 2"],
       ["--stats", "-"],
     ], async (args) => {
       const { code, stderr } = await runCli(args, { input });
