@@ -358,6 +358,12 @@ export async function startWatcher(
   return {
     ...watcher,
     [Symbol.asyncDispose]: watcher[Symbol.asyncDispose],
+    /** Waits until it is blind, or sees. */
+    waitForSight: (sight: "blind" | "sees") =>
+      waitUntil(() => {
+        const types = read().map(({ type }) => type);
+        return separateSight(types).sight === sight;
+      }, `it is ${sight}`),
     /** The workers of all events of this type, sorted. */
     reported: (type: string): string[] =>
       read().filter((event) => event.type === type)

@@ -111,10 +111,10 @@ async function stopForAWhile(watcher: Watcher) {
 /** Nor has one whose broker was away. */
 async function restartBroker(broker: Broker, watcher: Watcher) {
   await broker.stop();
-  await waitForCount(watcher, "blind", 1);
+  await watcher.waitForSight("blind");
   await delay(3_300);
   await broker.start();
-  await waitForCount(watcher, "sees", 1);
+  await watcher.waitForSight("sees");
   await delay(3_300);
 }
 
