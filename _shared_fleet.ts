@@ -75,6 +75,7 @@ export class ShareMerger<Fleet extends FleetLike> {
   #phase: "open" | "closing" | "ended" = "open";
   #isPaused = false;
   #input!: WritableStreamDefaultController;
+  #output!: TransformStreamDefaultController<StoredFleetEvent>;
   #stopObserving: () => void = ignore;
 
   constructor(
@@ -84,6 +85,7 @@ export class ShareMerger<Fleet extends FleetLike> {
     this.#group = group;
     this.#create = create;
     const output = new TransformStream<Report, StoredFleetEvent>({
+      start: (controller) => void (this.#output = controller),
       transform: (report, controller) => {
         if (report.isDone) return;
         report.isDone = group.holdsPartition(report.partition);
@@ -97,7 +99,8 @@ export class ShareMerger<Fleet extends FleetLike> {
       start: (controller) => void (this.#input = controller),
       write: (chunk) => this.#route(Array.isArray(chunk) ? chunk : [chunk]),
       close: () => this.#onClose(),
-      abort: (reason) => this.#reports.abort(reason),
+      // at once: aborting the reports would wait until the reader asks for one
+      abort: (reason) => this.#output.error(reason),
     });
     this.#stopObserving = group.observe((change) => this.#onChange(change));
   }
@@ -162,7 +165,7 @@ export class ShareMerger<Fleet extends FleetLike> {
       }
       if (this.#phase === "closing") this.#endShare(partition);
     } catch (error) {
-      this.#reports.abort(error).catch(ignore);
+      this.#output.error(error);
     }
   }
 

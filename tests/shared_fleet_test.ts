@@ -108,6 +108,22 @@ Deno.test("a shared fleet reports nothing of a partition that was lost", async (
   assertEquals(time.timers, 0);
 });
 
+Deno.test("a shared fleet ends at once when its source errors, although nobody reads its events", async () => {
+  using time = new VirtualTime();
+  const { group, merger, writer, beat } = share((stream) => ({
+    ...{ chunks: [], end: undefined, reader: stream.getReader() },
+    cancel: () => Promise.resolve(),
+  }));
+  group.give(0, 1);
+  beat("0a", "1a");
+  await time.runUntil(100);
+  const aborted = writer.abort(REASON).then(() => "aborted");
+  await time.runUntil(100);
+  assertEquals([...merger.fleets()], []);
+  assertEquals([group.isObserved, time.timers], [false, 0]);
+  assertEquals(await Promise.race([aborted, "waits"]), "aborted");
+});
+
 Deno.test("the fleet of a partition that was lost ends at once, whatever its memory does", async () => {
   const group = new ManualGroup();
   const fleets: FleetMonitor[] = [];
