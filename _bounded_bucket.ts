@@ -48,14 +48,21 @@ export class BoundedBucket {
   }
 
   /** The keys that match a subject with wildcards. */
-  list(filter: string): Promise<string[]> {
-    return this.#bound(this.#list(filter));
-  }
-
-  async #list(filter: string): Promise<string[]> {
-    const keys: string[] = [];
-    for await (const key of await this.#bucket.keys(filter)) keys.push(key);
-    return keys;
+  async list(filter: string): Promise<string[]> {
+    let found: AsyncIterable<string> | undefined;
+    const read = async () => {
+      found = await this.#bucket.keys(filter);
+      const keys: string[] = [];
+      for await (const key of found) keys.push(key);
+      return keys;
+    };
+    try {
+      return await this.#bound(read());
+    } catch (error) {
+      // the iterator of the official client can be stopped while it waits
+      (found as { stop?(): void } | undefined)?.stop?.();
+      throw error;
+    }
   }
 
   #bound<T>(answer: Promise<T>): Promise<T> {

@@ -56,7 +56,7 @@ export class GroupRun {
     const { renewEvery } = this.#options;
     const begun = performance.now();
     this.#round = this.#runRound()
-      .catch((error) => this.#options.onError(error))
+      .catch((error) => this.#onError(error))
       .finally(() => {
         if (this.#phase === "leaving") return;
         const passed = performance.now() - begun;
@@ -100,13 +100,13 @@ export class GroupRun {
     // the listeners hear it at once, and the bucket after the round that runs
     for (const [partition] of leases) this.#drop(partition);
     await this.#round;
-    const { bucket, onError } = this.#options;
+    const { bucket } = this.#options;
     const settled = await Promise.allSettled([
       bucket.delete(this.#memberKey),
       ...leases.map(([_, lease]) => lease.release()),
     ]);
     const failed = settled.find(({ status }) => status === "rejected");
-    if (failed) onError((failed as PromiseRejectedResult).reason);
+    if (failed) this.#onError((failed as PromiseRejectedResult).reason);
   }
 
   get #memberKey(): string {
@@ -161,8 +161,19 @@ export class GroupRun {
       try {
         listener(change);
       } catch (error) {
-        this.#options.onError(error);
+        this.#onError(error);
       }
+    }
+  }
+
+  /** There is no stream that could error with what the callback throws. */
+  #onError(error: unknown) {
+    try {
+      this.#options.onError(error);
+    } catch (mistake) {
+      queueMicrotask(() => {
+        throw mistake;
+      });
     }
   }
 

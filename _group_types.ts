@@ -76,7 +76,8 @@ export interface WatchGroupOptions {
   onChange?: ((change: GroupChange) => void) | undefined;
   /**
    * Receives what the bucket throws, such as when the connection is lost. The
-   * group goes on, and tries again at the next renewal.
+   * group goes on, and tries again at the next renewal. What the callback throws is
+   * an uncaught error.
    */
   onError?: ((error: unknown) => void) | undefined;
 }

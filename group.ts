@@ -249,7 +249,8 @@ export class WatchGroup implements AsyncDisposable {
   /**
    * Leaves the group: the other members can take the partitions at once.
    *
-   * @returns Resolves when the leases are given back, or could not be.
+   * @returns Resolves when the leases are given back, or could not be: if the bucket
+   * does not answer, after twice `renewEvery`.
    */
   leave(): Promise<void> {
     return this.#run.leave();

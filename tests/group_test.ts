@@ -241,6 +241,71 @@ for (
   });
 }
 
+Deno.test("WatchGroup leaves within two renewals if its bucket does not answer", async () => {
+  await using setup = new Setup();
+  const { group, link } = setup.join();
+  await setup.advance(500);
+  link.hangs = true;
+  await setup.advance(1000);
+  const left = group.leave().then(() => "left");
+  assertEquals(group.held, []);
+  await setup.advance(2 * ROUND);
+  assertEquals(await Promise.race([left, "waits"]), "left");
+});
+
+Deno.test("WatchGroup stops reading its members if that does not end", async () => {
+  await using setup = new Setup();
+  const bucket = setup.bucket.connect();
+  const { keys } = bucket;
+  let stopped = 0;
+  bucket.keys = async (filter) => {
+    const found = await keys(filter);
+    return Object.assign(
+      (async function* () {
+        yield* found;
+        await new Promise(() => {}); // the bucket was removed
+      })(),
+      { stop: () => stopped++ },
+    );
+  };
+  const errors: unknown[] = [];
+  const group = new WatchGroup(bucket, {
+    lease: LEASE,
+    onError: (error) => errors.push(error),
+  });
+  await setup.advance(3 * ROUND);
+  assertEquals([stopped, errors.length], [3, 3]);
+  const left = group.leave();
+  await setup.advance(ROUND);
+  await left;
+});
+
+Deno.test("WatchGroup goes on where onError throws, which is an uncaught error", async () => {
+  await using setup = new Setup();
+  const mistake = new Error("a mistake in onError");
+  const uncaught: unknown[] = [];
+  const listen = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.push(event.error);
+  };
+  addEventListener("error", listen);
+  const { group, link } = setup.join({
+    onError() {
+      throw mistake;
+    },
+  });
+  await setup.advance(0);
+  link.cuts = "request";
+  await setup.advance(2 * ROUND);
+  link.cuts = undefined;
+  await setup.advance(ROUND);
+  assertEquals(group.held, ALL);
+  link.cuts = "request";
+  await group.leave();
+  removeEventListener("error", listen);
+  assertEquals(uncaught, [mistake, mistake, mistake]);
+});
+
 Deno.test("WatchGroup leaves at the end of its scope", async () => {
   await using setup = new Setup();
   let left: WatchGroup;
