@@ -18,10 +18,11 @@ import type {
 /** How long (ms) a write waits for another process that writes. */
 const BUSY_TIMEOUT_MS = 1_000;
 
+// the timeout comes first, so that it holds for the rest
 const SCHEMA = `
+  PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
-  PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
   CREATE TABLE IF NOT EXISTS workers (
     name TEXT PRIMARY KEY,
     change INTEGER NOT NULL,
@@ -35,6 +36,22 @@ const SCHEMA = `
   ) STRICT;
   INSERT OR IGNORE INTO fleet VALUES (1, 0, 0);
 `;
+
+/** Sets up the file. The change to WAL does not wait for another process, so it is tried again. */
+function setUp(database: DatabaseSync) {
+  const end = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return database.exec(SCHEMA);
+    } catch (error) {
+      const isLocked = (error as Error).message === "database is locked";
+      if (!isLocked || performance.now() >= end) {
+        database.close();
+        throw error;
+      }
+    }
+  }
+}
 
 /** A name as it is in the file: as JSON, since not every string has a form in UTF-8. */
 function toName(worker: string): string {
@@ -76,7 +93,7 @@ export class SqliteStore implements FleetStore, Disposable {
   constructor(path: string) {
     checkString("open store", "path", path);
     this.#database = new DatabaseSync(path);
-    this.#database.exec(SCHEMA);
+    setUp(this.#database);
   }
 
   /**

@@ -1,0 +1,32 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import type { OpenerInput } from "./_store_opener.ts";
+
+const THREADS = 2;
+const FILES = 100;
+
+Deno.test("SqliteStore opens a new file for several watchers that start at once", async () => {
+  const folder = Deno.makeTempDirSync();
+  const paths = Array.from({ length: FILES }, (_, i) => `${folder}/${i}.db`);
+  const ready = new SharedArrayBuffer(4 * FILES);
+  const input: OpenerInput = { paths, threads: THREADS, ready };
+  const workers = Array.from(
+    { length: THREADS },
+    () =>
+      new Worker(new URL("_store_opener.ts", import.meta.url), {
+        type: "module",
+      }),
+  );
+  const answers = await Promise.all(
+    workers.map((worker) =>
+      new Promise<string[]>((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.postMessage(input);
+      })
+    ),
+  );
+  for (const worker of workers) worker.terminate();
+  Deno.removeSync(folder, { recursive: true });
+  assertEquals(answers.flat().filter((answer) => answer !== "opened"), []);
+});
