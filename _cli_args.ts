@@ -5,6 +5,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type AliveSource, parseAliveSource } from "./_cli_alive.ts";
 import { type CheckTarget, parseCheckTarget } from "./_cli_check.ts";
+import { checkConflicts } from "./_cli_conflicts.ts";
 import { parsePattern } from "./_cli_grep.ts";
 import { type NetworkSettings, readNetwork } from "./_cli_network.ts";
 import {
@@ -103,14 +104,7 @@ function parse(args: string[], end: number): Settings | "help" | "version" {
     ...toSettings(flags, mode, command ?? []),
     target,
   };
-  if (settings.once && settings.timeout === Infinity) {
-    throw new UsageError("--once needs a --timeout: it ends after that time");
-  }
-  if (settings.once && settings.network?.group !== undefined) {
-    throw new UsageError(
-      "--once does not go with --group: it shows all workers, a member of a group has a share",
-    );
-  }
+  checkConflicts(flags, settings);
   return settings;
 }
 

@@ -38,7 +38,8 @@ Signs of life of a command or a pipe:
                         otherwise; its two outputs become one (Linux, by 'script' of util-linux)
 
 Restarts of a command (the demo takes --retries only):
-  --retries N           restart what went silent, at most N times (0, with --restart: no limit)
+  --retries N           restart what went silent, at most N times (if not given: 0, and
+                        with --restart no limit)
   --restart WHEN        never, on-stall, on-failure (after a stall, too) or always (after an exit
                         with 0, too); without it, --retries means on-stall
   --within DURATION     count only the restarts within that time (none: all of them)

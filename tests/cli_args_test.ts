@@ -268,6 +268,81 @@ const REFUSED: [string[], ...string[]][] = [
   [["--hang-after=1", "--", "true"], "--hang-after", "'1'", "the demo only"],
 ];
 
+/** Options that have no effect beside others, and what the error must say. */
+const CONFLICTS: [string[], string][] = [
+  ...["--retries=5", "--within=1h", "--backoff=1s"].map((
+    option,
+  ): [string[], string] => [
+    ["--restart=never", option, "--", "true"],
+    `${
+      option.split("=")[0]
+    } does not go with --restart never: nothing is started again`,
+  ]),
+  ...["on-stall", "on-failure", "always"].map((when): [string[], string] => [
+    ["--retries=0", `--restart=${when}`, "--", "true"],
+    `--restart ${when} does not go with --retries 0: nothing is started again, and without --retries there is no limit`,
+  ]),
+  ...["--within=1h", "--backoff=1s"].map((option): [string[], string] => [
+    ["--retries=0", option, "--", "true"],
+    `${
+      option.split("=")[0]
+    } does not go with --retries 0: nothing is started again`,
+  ]),
+  ...[[], ["--", "true"]].map((command): [string[], string] => [
+    ["--timeout=none", "--retries=5", ...command],
+    "--retries needs a --timeout: it restarts what was silent for too long",
+  ]),
+  [
+    ["--timeout=0", "--restart=on-stall", "--", "true"],
+    "--restart on-stall needs a --timeout: it restarts what was silent for too long",
+  ],
+  [
+    ["fleet", "--nats=a", "--timeout=none", "--blind-above=0.3"],
+    "--blind-above needs a --timeout: without one, nobody is silent for too long",
+  ],
+  [
+    ["fleet", "--nats=a", "--tls-cert=c"],
+    "missing --tls-key FILE: --tls-cert needs it",
+  ],
+  [
+    ["--nats=a", "--name=a", "--tls-key=c", "--", "true"],
+    "missing --tls-cert FILE: --tls-key needs it",
+  ],
+  [
+    ["fleet", "--nats=b,u:secret@a", "--creds=c"],
+    "--creds does not go with a user in --nats: give one of them",
+  ],
+];
+
+/** Such options, where the other one changes that. */
+const HARMLESS = [
+  "--restart=never --timeout=none -- true",
+  "--restart=never --retries=0 -- true",
+  "--retries=0 --timeout=none -- true",
+  "--retries=5 --restart=on-stall --within=none -- true",
+  "--restart=on-failure --within=1h -- true",
+  "--restart=on-failure --retries=5 --timeout=none -- true",
+  "--timeout=none --grep=x --alive-if=cpu -- true",
+  "--quiet --stats --summary -- true",
+  "fleet --nats=u:secret@a --tls-cert=c --tls-key=c",
+  "fleet --nats=a --creds=c --timeout=none --blind-above=none",
+];
+
+Deno.test("parseArguments() refuses an option that has no effect beside another one", () => {
+  for (const [args, expected] of CONFLICTS) {
+    const { message, code } = assertThrows(
+      () => parseArguments(args),
+      UsageError,
+      undefined,
+      args.join(" "),
+    );
+    assertEquals([message, code], [expected, 2]);
+  }
+  for (const args of HARMLESS) {
+    assertEquals(typeof parseArguments(args.split(" ")), "object", args);
+  }
+});
+
 Deno.test("parseArguments() refuses what it does not know, in one line", () => {
   for (const [args, ...parts] of REFUSED) {
     const { message } = assertThrows(

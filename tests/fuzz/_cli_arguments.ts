@@ -96,6 +96,14 @@ interface Right {
   settings: Settings;
 }
 
+/** What may be given together. */
+interface Scope {
+  /** Whether `--retries` may be given. */
+  hasRetries: boolean;
+  /** Whether there must be a `--timeout`. */
+  isTimed: boolean;
+}
+
 /** Something wrong, and what the error must contain. */
 interface Wrong {
   group: string[];
@@ -124,8 +132,8 @@ export class ArgumentMaker extends Random {
     return this.chance(0.5) ? [`--${flag}=${text}`] : [`--${flag}`, text];
   }
 
-  #duration(flag: string): [text: string, ms: number] {
-    if (LIMITS.includes(flag) && this.chance(0.2)) {
+  #duration(flag: string, isFinite: boolean): [text: string, ms: number] {
+    if (LIMITS.includes(flag) && !isFinite && this.chance(0.2)) {
       return [this.pick(each("0 none 0s 0.0h .0m 000")), Infinity];
     }
     if (this.chance(0.05)) return [`${LONGEST_MS}ms`, LONGEST_MS];
@@ -173,15 +181,25 @@ export class ArgumentMaker extends Random {
     const isMore = hasMore && more.length > 0 && this.chance(0.5);
     const given = this.pick(more);
     if (isMore) Object.assign(settings, given!.settings);
-    const groups = this.#list(() => this.#set(settings));
+    const scope = this.#chooseScope(isMore ? given!.settings : {});
+    const groups = this.#list(() => this.#set(settings, scope));
     if (isMore) groups.splice(this.below(groups.length + 1), 0, given!.args);
     if (mode === "pipe") groups.splice(this.below(groups.length + 1), 0, ["-"]);
     return { mode, groups, tail, settings };
   }
 
+  /** Chooses what may be given, so that no option is without effect beside another one. */
+  #chooseScope({ restart }: Partial<Settings>): Scope {
+    const hasRetries = restart === undefined && this.chance(0.5);
+    return { hasRetries, isTimed: hasRetries || restart?.when === "on-stall" };
+  }
+
   /** One option; of several of one kind, the last one counts. */
-  #set(settings: Settings): string[] {
-    const flag = this.pick(takesAlone(settings.mode));
+  #set(settings: Settings, { hasRetries, isTimed }: Scope): string[] {
+    const flag = this.pick(
+      takesAlone(settings.mode)
+        .filter((flag) => hasRetries || flag !== "retries"),
+    );
     const key = flag === "hang-after" ? "hangAfter" : flag;
     if (ALONE.includes(flag)) {
       Object.assign(settings, { [key]: true });
@@ -190,7 +208,7 @@ export class ArgumentMaker extends Random {
     const count = this.below(1_000);
     const [text, value] = COUNTS.includes(flag)
       ? [String(count), count]
-      : this.#duration(flag);
+      : this.#duration(flag, isTimed && flag === "timeout");
     if (flag === "retries") {
       settings.restart = { ...settings.restart, maxRestarts: count };
     } else Object.assign(settings, { [key]: value });
