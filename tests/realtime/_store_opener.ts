@@ -23,7 +23,8 @@ function open(path: string): string {
   }
 }
 
-addEventListener("message", ({ data }: MessageEvent<OpenerInput>) => {
+const scope = self as unknown as Worker;
+scope.onmessage = ({ data }: MessageEvent<OpenerInput>) => {
   const { paths, threads } = data;
   const ready = new Int32Array(data.ready);
   const answers = paths.map((path, i) => {
@@ -31,5 +32,5 @@ addEventListener("message", ({ data }: MessageEvent<OpenerInput>) => {
     while (Atomics.load(ready, i) < threads);
     return open(path);
   });
-  (self as unknown as Worker).postMessage(answers);
-});
+  scope.postMessage(answers);
+};
