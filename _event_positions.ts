@@ -29,10 +29,11 @@ export class EventPositions {
     this.#waiting.set(event, this.#highest);
   }
 
-  /** It has a position, which may be an old one. */
+  /** It has a position, which may be an old one. The reader may have taken it already. */
   place(event: object, position: number) {
     this.#highest = Math.max(this.#highest, position);
-    this.#waiting.set(event, position - 1);
+    if (this.#waiting.has(event)) this.#waiting.set(event, position - 1);
+    else this.take(event, position);
   }
 
   /** The reader will never get it. */

@@ -9,6 +9,7 @@ import {
   toTransition,
 } from "./_fleet_transition.ts";
 import { EventPositions } from "./_event_positions.ts";
+import { EventWriter, type Place, toPlace } from "./_event_writer.ts";
 import type {
   FleetStore,
   StoredFleet,
@@ -16,14 +17,13 @@ import type {
   StoredRow,
 } from "./_store_types.ts";
 import { StoreRequests } from "./_store_requests.ts";
+import { sleep } from "./_timers.ts";
 import type { FleetEvent, WorkerEvent } from "./fleet.ts";
 
 /** How many events may be on their way to the store. */
 const MAX_WRITES = 64;
-/** How often an event is written, if the row is not what it was each time. */
-const MAX_CONFLICTS = 5;
-/** A detail that is longer in JSON is not stored. */
-const MAX_DETAIL_LENGTH = 4_096;
+/** How long to wait (ms) before an event that was handed over unwritten is written again. */
+const LATE_MS = 1_000;
 
 /** What is used of a `FleetMonitor`. */
 export interface PersistedSource {
@@ -46,22 +46,16 @@ export interface PersistedFleetOptions {
 /** The key of an option of `persistFleet()`: `takesOver`. */
 export const TAKES_OVER = Symbol("takes over");
 
-/** A row of the store. */
-interface Place {
-  /** The number of the last event of the worker. */
-  change: number;
-  /** Where it is in the store; `undefined` if it is not. */
-  position: number | undefined;
-}
-
 /** A worker, as it is in the store or on its way there. */
 interface Row extends KnownWorker {
   place: Promise<Place>;
 }
 
-/** What became of a write: the event, unless another watcher has written that. */
-interface WriteResult extends Place {
-  event?: WorkerEvent;
+/** An event of the fleet, what it is to the reader, and the row that it made. */
+interface HandedEvent {
+  event: WorkerEvent;
+  news: WorkerEvent;
+  row: Row;
 }
 
 /** An event that was written, or could not be. */
@@ -70,21 +64,6 @@ interface Written {
   position?: number | undefined;
   /** What the event was before it was written. */
   source: object;
-}
-
-/** The event without a detail that is too long to be kept, or has no form in JSON. */
-function toStored(event: WorkerEvent): WorkerEvent {
-  if (!("detail" in event) || canStore(event.detail)) return event;
-  const { detail: _, ...rest } = event;
-  return rest as WorkerEvent;
-}
-
-function canStore(detail: unknown): boolean {
-  try {
-    return (JSON.stringify(detail) ?? "").length <= MAX_DETAIL_LENGTH;
-  } catch {
-    return false;
-  }
 }
 
 const ignore = () => {};
@@ -105,7 +84,7 @@ export class PersistedFleet {
   readonly readable: ReadableStream<StoredFleetEvent>;
   readonly #source: PersistedSource;
   readonly #store: StoreRequests;
-  readonly #takesOver: boolean;
+  readonly #writer: EventWriter;
   /** The events of the fleet. */
   readonly #events: ReadableStreamDefaultReader<FleetEvent>;
   /** Those that are on their way to the store, or come from it. */
@@ -115,6 +94,8 @@ export class PersistedFleet {
   readonly #rows = new Map<string, Row>();
   /** Rows of workers that have left, which go once that is acknowledged. */
   readonly #leaving = new Map<string, { change: number; position: number }>();
+  /** By worker: what the store does not know yet. */
+  readonly #late = new Map<string, HandedEvent>();
   #controller!: ReadableStreamDefaultController<StoredFleetEvent>;
   /** Resolves when the store was read, or could not be. */
   #loaded: Promise<void> = Promise.resolve();
@@ -123,6 +104,7 @@ export class PersistedFleet {
   /** The last event that was handed over. */
   #handedOver: Written | undefined;
   #acknowledging: Promise<void> | undefined;
+  #writingLate: Promise<void> | undefined;
   /** No event of a worker that is not in the store any more has a higher number. */
   #lastChange = 0;
 
@@ -132,12 +114,12 @@ export class PersistedFleet {
     { storeTimeout, onError, takesOver }: PersistedFleetOptions,
   ) {
     this.#source = source;
-    this.#takesOver = takesOver;
     this.#store = new StoreRequests(store, {
       storeTimeout,
       onError: (error) => this.#report(onError, error),
       signal: this.#end.signal,
     });
+    this.#writer = new EventWriter(this.#store, takesOver);
     this.readable = new ReadableStream<StoredFleetEvent>({
       start: (controller) => void (this.#controller = controller),
       pull: () => this.#onPull(),
@@ -170,6 +152,11 @@ export class PersistedFleet {
     return this.#events.cancel(reason);
   }
 
+  #close() {
+    this.#end.abort();
+    this.#controller.close();
+  }
+
   #fail(error: unknown) {
     if (this.#end.signal.aborted) return;
     this.#controller.error(error);
@@ -190,15 +177,13 @@ export class PersistedFleet {
     // who asks for the next event has taken the one before
     const last = this.#handedOver;
     if (last) this.#positions.take(last.source, last.position);
-    if (this.#acknowledged < this.#positions.allTaken) {
-      this.#acknowledging ??= this.#acknowledge();
-    }
+    this.#acknowledgeTaken();
     for (;;) {
       const { done, value } = await this.#written.read();
       if (done) await this.#acknowledging;
       const written = await value;
       if (this.#end.signal.aborted) return;
-      if (done) return this.#controller.close();
+      if (done) return this.#close();
       if (!written) continue;
       this.#handedOver = written;
       return this.#controller.enqueue(written.event);
@@ -243,70 +228,81 @@ export class PersistedFleet {
     const transition = toTransition(row, event);
     if (!transition) return undefined;
     this.#leaving.delete(worker);
+    this.#late.delete(worker);
     this.#positions.begin(event);
     const before = row?.place ??
       Promise.resolve({ change: this.#lastChange, position: undefined });
-    const writing = this.#save(event, transition, before);
-    // without the event, which may be large
-    const place = writing.then(({ change, position }) => ({
-      change,
+    const writing = this.#writer.write(event, transition, before);
+    const latest: Row = { ...toKnown(transition), place: toPlace(writing) };
+    this.#rows.set(worker, latest);
+    const { event: news, change, position, isWritten } = await writing;
+    if (!news) return void this.#positions.drop(event);
+    const handed = { event, news, row: latest };
+    if (isWritten) this.#onWritten(handed, change, position);
+    else this.#writeLater(handed);
+    const written = { ...news, id: `${worker}#${change}` };
+    const known = isWritten ? position : undefined;
+    return { event: written, position: known, source: event };
+  }
+
+  #writeLater(late: HandedEvent) {
+    const { worker } = late.event;
+    // there may be a later one
+    if (this.#rows.get(worker) !== late.row) return;
+    this.#late.set(worker, late);
+    this.#writingLate ??= this.#writeLate();
+  }
+
+  /**
+   * Writes what was handed over unwritten, as soon as the store is back: the next
+   * watcher must not miss whoever came meanwhile, or expect whoever left.
+   */
+  async #writeLate() {
+    while (this.#late.size > 0) {
+      await sleep(LATE_MS, this.#end.signal);
+      if (this.#end.signal.aborted) return;
+      for (const late of this.#late.values()) {
+        if (!await this.#writeAgain(late)) break;
+      }
+      this.#acknowledgeTaken();
+    }
+    this.#writingLate = undefined;
+  }
+
+  /** Returns whether it is written. */
+  async #writeAgain(late: HandedEvent): Promise<boolean> {
+    const { event, news, row } = late;
+    // with the number that it has
+    const before = row.place.then(({ change, position }) => ({
+      change: change - 1,
       position,
     }));
-    const latest: Row = { ...toKnown(transition), place };
-    this.#rows.set(worker, latest);
-    const { event: news, change, position } = await writing;
-    if (!news) return void this.#positions.drop(event);
-    if (position !== undefined) this.#positions.place(event, position);
-    // unless it is back already
-    const isLast = this.#rows.get(worker) === latest;
-    if (isLast && hasLeft(news.type) && position !== undefined) {
+    const writing = this.#writer.write(event, news, before);
+    row.place = toPlace(writing);
+    const { change, position, isWritten } = await writing;
+    if (!isWritten) return false;
+    this.#onWritten(late, change, position);
+    if (this.#late.get(event.worker) === late) this.#late.delete(event.worker);
+    return true;
+  }
+
+  /** The store knows the event. */
+  #onWritten(
+    { event, news, row }: HandedEvent,
+    change: number,
+    position?: number,
+  ) {
+    if (position === undefined) return;
+    this.#positions.place(event, position);
+    const { worker, type } = news;
+    if (hasLeft(type) && this.#rows.get(worker) === row) {
       this.#leaving.set(worker, { change, position });
     }
-    const written = { ...news, id: `${worker}#${change}` };
-    return { event: written, position, source: event };
   }
 
-  /** Writes what an event is to readers who know what the store knows. */
-  async #save(
-    event: WorkerEvent,
-    transition: WorkerEvent,
-    before: Promise<Place>,
-  ): Promise<WriteResult> {
-    const { worker } = event;
-    let news = transition;
-    let { change, position } = await before;
-    change++;
-    try {
-      for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
-        const row = { worker, change, event: toStored(news) };
-        const saved = await this.#store.save(row, position);
-        if (saved !== undefined) {
-          return { event: news, change, position: saved };
-        }
-        // written by another watcher, or by a try whose answer was lost
-        const found = await this.#find(worker);
-        const next = toTransition(found && toKnown(found.event), event);
-        position = found?.position;
-        change = Math.max(found?.change ?? 0, change - 1);
-        if (!next && found && this.#takesOver) {
-          return { event: found.event, change, position };
-        }
-        // that watcher reports it
-        if (!next) return { change, position };
-        news = next;
-        change++;
-      }
-    } catch {
-      // it was tried for long enough
-    }
-    // it is handed over unwritten
-    return { event: news, change, position };
-  }
-
-  /** The row of a worker, as it is in the store now. */
-  async #find(worker: string): Promise<StoredRow | undefined> {
-    const { workers } = await this.#store.load();
-    return workers.find((row) => row.worker === worker);
+  #acknowledgeTaken() {
+    if (this.#acknowledged >= this.#positions.allTaken) return;
+    this.#acknowledging ??= this.#acknowledge();
   }
 
   /** Notes what was taken, until that is up to date. */
@@ -328,12 +324,15 @@ export class PersistedFleet {
 
   /** Removes who has left, once a reader knows that. */
   async #removeLeft(acknowledged: number) {
-    for (const [worker, { change, position }] of this.#leaving) {
+    for (const [worker, left] of this.#leaving) {
+      const { change, position } = left;
       if (position > acknowledged) continue;
+      await this.#store.remove(worker, position);
+      // unless it is back already
+      if (this.#leaving.get(worker) !== left) continue;
       this.#leaving.delete(worker);
       this.#lastChange = Math.max(this.#lastChange, change);
       this.#rows.delete(worker);
-      await this.#store.remove(worker, position);
     }
   }
 }

@@ -74,8 +74,9 @@ export interface PersistFleetOptions {
   /**
    * How long to wait for a store that fails or does not answer, in milliseconds: a
    * positive number, `Infinity` for no limit. What failed is tried again every
-   * 250 ms. After that, an event is handed over unwritten, and the events error with
-   * what the store throws, or with a `TimeoutError`, if it cannot even be read.
+   * 250 ms. After that, an event is handed over unwritten, to be written when the
+   * store is back. The events error with what the store throws, or with a
+   * `TimeoutError`, if it cannot even be read.
    *
    * @default {5_000}
    */

@@ -81,7 +81,7 @@ function checkMethods(
  *    again. An event that says the same as that row is dropped: that watcher
  *    reports it. Any other one is written over it. If a write fails for another
  *    reason, `onError` hears of it, and it is tried again for `storeTimeout`. Then
- *    the event is handed over all the same.
+ *    the event is handed over all the same, and written when the store is back.
  * 5. Nothing hangs with the store. Whatever that does, the fleet ends at once when
  *    the events are cancelled, or error, and the store is not asked any more.
  *

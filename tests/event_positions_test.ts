@@ -35,3 +35,15 @@ Deno.test("EventPositions takes an event that was not written, and one that was 
   positions.begin(event);
   assertEquals(positions.allTaken, 5);
 });
+
+Deno.test("EventPositions takes an event again that was written after it was taken", () => {
+  const positions = new EventPositions(0, 5);
+  const [late, waiting] = [{}, {}];
+  positions.begin(late);
+  positions.take(late, undefined);
+  positions.begin(waiting);
+  positions.place(late, 7);
+  assertEquals(positions.allTaken, 5);
+  positions.drop(waiting);
+  assertEquals(positions.allTaken, 7);
+});

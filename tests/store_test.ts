@@ -414,6 +414,49 @@ Deno.test("persistFleet hands an event over where the store fails for long", asy
   await first.end();
 });
 
+Deno.test("persistFleet writes what it handed over unwritten, once the store is back", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const first = watch(store, { storeTimeout: 300 });
+  await advance(time, 500, first.fleet, ["alpha", "beta", "gamma"]);
+  await advance(time, 2000, first.fleet, ["beta", "gamma"]);
+  store.failure = FAILURE;
+  first.fleet.remove("gamma");
+  await advance(time, 3000, first.fleet, ["alpha", "beta", "delta"]);
+  assertEquals(first.says().slice(3), [
+    ...["down alpha#2", "forgotten gamma#2", "recovered alpha#3", "up delta#1"],
+  ]);
+  assertEquals(store.rows.get("alpha")?.event.type, "down");
+  store.failure = undefined;
+  await advance(time, 2000, first.fleet, ["alpha", "beta", "delta"]);
+  await first.end();
+  assertEquals(time.timers, 0);
+  // all die, and nobody watches
+  const second = watch(store);
+  await advance(time, 2000);
+  assertEquals(second.says().filter((line) => line.startsWith("down")).sort(), [
+    ...["down alpha#4", "down beta#2", "down delta#2"],
+  ]);
+  assertEquals(second.says().some((line) => line.includes("gamma")), false);
+  await second.end();
+});
+
+Deno.test("persistFleet removes a row once that works", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { fleet, end } = watch(store);
+  const { remove } = store;
+  store.remove = () => Promise.reject(FAILURE);
+  await advance(time, 500, fleet, ["alpha", "beta"]);
+  fleet.remove("alpha");
+  await advance(time, 500, fleet, ["beta"]);
+  assertEquals([...store.rows.keys()], ["alpha", "beta"]);
+  store.remove = remove;
+  await advance(time, 2000);
+  assertEquals([...store.rows.keys()], ["beta"]);
+  await end();
+});
+
 Deno.test("persistFleet gives no id twice to a worker that left while the store failed", async () => {
   using time = new VirtualTime();
   const store = new MemoryStore();
