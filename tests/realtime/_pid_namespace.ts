@@ -32,11 +32,17 @@ async function startStranger(pid: number) {
   }
 }
 
+/** Ends once a process of another session has said whose child it is. */
+const ESCAPE = `file=$(mktemp -u)
+  setsid sh -c 'echo $PPID; : > "$0"; exec sleep 50' $file &
+  until [ -e $file ]; do sleep 0.01; done
+  rm $file`;
+
 /** The command ends while an escaped process holds its output, and a stranger gets its id. */
 async function spareStranger() {
   const aborter = new AbortController();
   const command = startCommand("sh", {
-    args: ["-c", "setsid sh -c 'echo $PPID; exec sleep 50' & sleep 0.1"],
+    args: ["-c", ESCAPE],
     killAfter: NEVER_MS,
     signal: aborter.signal,
   });
