@@ -3,7 +3,7 @@
 
 import { toKnown, toTransition } from "./_fleet_transition.ts";
 import type { StoreRequests } from "./_store_requests.ts";
-import type { StoredRow } from "./_store_types.ts";
+import type { StoredRow, StoredWorker } from "./_store_types.ts";
 import type { WorkerEvent } from "./fleet.ts";
 
 /** How often an event is written, if the row is not what it was each time. */
@@ -48,6 +48,13 @@ function canStore(detail: unknown): boolean {
   }
 }
 
+/** Whether a row is one that was to be written. */
+function isSame(found: StoredRow | undefined, row: StoredWorker): boolean {
+  if (found?.change !== row.change) return false;
+  const { type, time } = found.event;
+  return type === row.event.type && time === row.event.time;
+}
+
 /** Writes events to a store that other watchers may write, too. */
 export class EventWriter {
   readonly #store: StoreRequests;
@@ -80,10 +87,16 @@ export class EventWriter {
         if (saved !== undefined) {
           return { event: news, change, position: saved, isWritten: true };
         }
-        // written by another watcher, or by a try whose answer was lost
         const found = await this.#find(worker);
-        const next = toTransition(found && toKnown(found.event), event);
         position = found?.position;
+        // by an earlier try, whose answer was lost
+        if (isSame(found, row)) {
+          return { event: news, change, position, isWritten: true };
+        }
+        // by an earlier event that was given up, and arrived after all
+        if (found && found.change < change) continue;
+        // by another watcher
+        const next = toTransition(found && toKnown(found.event), event);
         change = Math.max(found?.change ?? 0, change - 1);
         if (!next) {
           // that watcher reports it, unless it has lost the right to do so
@@ -98,6 +111,31 @@ export class EventWriter {
     }
     // it is handed over unwritten
     return { event: news, change, position, isWritten: false };
+  }
+
+  /** Writes an event that was handed over unwritten, under the number that it has. */
+  async writeLate(news: WorkerEvent, before: Promise<Place>) {
+    const { worker } = news;
+    const { change, position: last } = await before;
+    let position = last;
+    const row = { worker, change, event: toStored(news) };
+    try {
+      for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+        const saved = await this.#store.save(row, position);
+        if (saved !== undefined) {
+          return { change, position: saved, isWritten: true };
+        }
+        const found = await this.#find(worker);
+        position = found?.position;
+        // another watcher knows more, or an earlier try has arrived
+        if (found && found.change >= change) {
+          return { change: found.change, position, isWritten: true };
+        }
+      }
+    } catch {
+      // the store is still away
+    }
+    return { change, position, isWritten: false };
   }
 
   /** The row of a worker, as it is in the store now. */

@@ -272,12 +272,7 @@ export class PersistedFleet {
   /** Returns whether it is written. */
   async #writeAgain(late: HandedEvent): Promise<boolean> {
     const { event, news, row } = late;
-    // with the number that it has
-    const before = row.place.then(({ change, position }) => ({
-      change: change - 1,
-      position,
-    }));
-    const writing = this.#writer.write(event, news, before);
+    const writing = this.#writer.writeLate(news, row.place);
     row.place = toPlace(writing);
     const { change, position, isWritten } = await writing;
     if (!isWritten) return false;

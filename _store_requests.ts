@@ -7,6 +7,12 @@ import { sleep } from "./_timers.ts";
 
 /** How long to wait (ms) before what failed is tried again. */
 const RETRY_MS = 250;
+/** How long (ms) a store that did not answer is not asked, at most. */
+const MAX_PAUSE_MS = 1_000;
+/** How long a request may take (ms), however patient the user is: its answer may be lost. */
+const REQUEST_MS = 10_000;
+/** How long it may take (ms) to read everything: a fleet may be large. */
+const LOAD_MS = 60_000;
 
 /** Options of {@linkcode StoreRequests}. */
 export interface StoreRequestsOptions {
@@ -29,12 +35,14 @@ interface Outage {
 }
 
 /**
- * The requests to a store, which may fail, or hang. No request takes longer than
- * `storeTimeout`, and no answer counts once the signal has aborted.
+ * The requests to a store, which may fail, or hang. What has no answer within
+ * `storeTimeout` has failed, and no answer counts once the signal has aborted. Only
+ * reading everything may always take a minute.
  *
  * While the store is away for longer than that, each request is tried once. If there
  * is no answer within 250 ms, the requests that follow fail at once, for as long as
- * that one was waited for: thousands of events must not wait one after the other.
+ * that one was waited for, up to 1 s: thousands of events must not wait one after
+ * the other.
  */
 export class StoreRequests {
   readonly #store: FleetStore;
@@ -49,7 +57,7 @@ export class StoreRequests {
 
   /** Reads everything, again and again until that works or takes too long. */
   load(): Promise<StoredFleet> {
-    return this.#retry(() => this.#loadOnce());
+    return this.#retry(() => this.#loadOnce(), LOAD_MS);
   }
 
   /** Writes a row, again and again until that works or takes too long. */
@@ -73,11 +81,11 @@ export class StoreRequests {
       .finally(() => this.#loading = undefined);
   }
 
-  async #retry<T>(action: () => Promise<T>): Promise<T> {
+  async #retry<T>(action: () => Promise<T>, limit?: number): Promise<T> {
     const start = performance.now();
     for (;;) {
       try {
-        return await this.#ask(action);
+        return await this.#ask(action, limit);
       } catch (error) {
         if (this.#isLate(start) || this.#options.signal.aborted) throw error;
       }
@@ -92,7 +100,10 @@ export class StoreRequests {
   }
 
   /** Asks the store once. */
-  async #ask<T>(action: () => Promise<T>): Promise<T> {
+  async #ask<T>(
+    action: () => Promise<T>,
+    limit = this.#timeLeft(),
+  ): Promise<T> {
     const { signal } = this.#options;
     signal.throwIfAborted();
     const start = performance.now();
@@ -100,7 +111,10 @@ export class StoreRequests {
       throw this.#outage!.error;
     }
     try {
-      const answer = await this.#bound(action());
+      // a store of somebody's own may answer with a value
+      const answer = await boundAnswer(Promise.resolve(action()), {
+        ...{ from: "store", timeout: limit, signal },
+      });
       this.#outage = undefined;
       return answer;
     } catch (error) {
@@ -112,21 +126,21 @@ export class StoreRequests {
   #onFailure(error: unknown, askedAt: number) {
     const { since = askedAt } = this.#outage ?? {};
     const now = performance.now();
-    this.#outage = { since, askAgainAt: now + (now - askedAt), error };
+    const pause = Math.min(now - askedAt, MAX_PAUSE_MS);
+    this.#outage = { since, askAgainAt: now + pause, error };
     // it may never answer
     this.#loading = undefined;
     this.#options.onError(error);
   }
 
-  /** The answer, within what is left of the time for the store. */
-  #bound<T>(answer: Promise<T>): Promise<T> {
-    const { storeTimeout, signal } = this.#options;
+  /** How long a request may take. */
+  #timeLeft(): number {
+    const { storeTimeout } = this.#options;
     const passed = this.#outage ? performance.now() - this.#outage.since : 0;
-    const least = Math.min(RETRY_MS, storeTimeout);
-    const timeout = Math.max(storeTimeout - passed, least);
-    // a store of somebody's own may answer with a value
-    return boundAnswer(Promise.resolve(answer), {
-      ...{ from: "store", timeout, signal },
-    });
+    const left = Math.max(
+      storeTimeout - passed,
+      Math.min(RETRY_MS, storeTimeout),
+    );
+    return Math.min(left, REQUEST_MS);
   }
 }

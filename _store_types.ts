@@ -75,8 +75,8 @@ export interface PersistFleetOptions {
    * How long to wait for a store that fails or does not answer, in milliseconds: a
    * positive number, `Infinity` for no limit. What failed is tried again every
    * 250 ms. After that, an event is handed over unwritten, to be written when the
-   * store is back. The events error with what the store throws, or with a
-   * `TimeoutError`, if it cannot even be read.
+   * store is back. The events error with what the store throws if it cannot even be
+   * read, or with a `TimeoutError` if that takes longer than this and a minute.
    *
    * @default {5_000}
    */

@@ -73,7 +73,8 @@ function checkMethods(
  * 2. An event is written before it is handed over, and acknowledged when the
  *    reader asks for the next one. If the watcher ends between the two, the next
  *    one hands the event over once more, with the same `id`: each event comes at
- *    least once, and a reader that remembers ids sees each exactly once.
+ *    least once, and a reader that remembers ids sees each exactly once. Only the ids
+ *    of events that could not be written may come again, with other events.
  * 3. The store is written once for an event and once to acknowledge it, and not
  *    for heartbeats. A detail that has more than 4,096 characters in
  *    JSON, or no form in it, is not kept.

@@ -53,3 +53,33 @@ Deno.test("EventWriter says what could not be written, and where its row is", as
     ...{ event: DOWN, change: 2, position: 1, isWritten: false },
   });
 });
+
+Deno.test("EventWriter writes over an earlier event of its own that arrives late", async () => {
+  const { store, writer } = open();
+  await store.save({ worker: "alpha", change: 1, event: UP }, undefined);
+  await store.save({ worker: "alpha", change: 2, event: DOWN }, 1);
+  const later = { ...DOWN, time: 5 };
+  // it has come back meanwhile, which the store does not know
+  const place = Promise.resolve({ change: 3, position: 1 });
+  assertEquals(await writer.write(later, later, place), {
+    ...{ event: later, change: 4, position: 3, isWritten: true },
+  });
+});
+
+Deno.test("EventWriter writes late under the number that was handed over, unless more is known", async () => {
+  const { store, writer } = open();
+  await store.save({ worker: "alpha", change: 1, event: UP }, undefined);
+  const recovered = {
+    ...{ type: "recovered", worker: "alpha", time: 3, outage: 1 },
+  } as WorkerEvent;
+  const place = Promise.resolve({ change: 3, position: undefined });
+  assertEquals(await writer.writeLate(recovered, place), {
+    ...{ change: 3, position: 2, isWritten: true },
+  });
+  assertEquals(store.rows.get("alpha")?.event, recovered);
+  await store.save({ worker: "alpha", change: 4, event: DOWN }, 2);
+  assertEquals(await writer.writeLate(recovered, place), {
+    ...{ change: 4, position: 3, isWritten: true },
+  });
+  assertEquals(store.rows.get("alpha")?.event, DOWN);
+});

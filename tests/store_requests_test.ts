@@ -9,16 +9,17 @@ const FAILURE = new Error("the store is away");
 const EVENT = { type: "up", worker: "alpha", time: 0 } as const;
 const ROW = { worker: "alpha", change: 1, event: EVENT };
 
-function open(store: MemoryStore) {
+function open(store: MemoryStore, storeTimeout = 1000) {
   const errors: unknown[] = [];
   const end = new AbortController();
   const requests = new StoreRequests(store, {
-    storeTimeout: 1000,
+    storeTimeout,
     onError: (error) => errors.push(error),
     signal: end.signal,
   });
   const save = () =>
-    requests.save(ROW, undefined).then(() => "saved", (error) => error);
+    requests.save(ROW, undefined)
+      .then((position) => position && "saved", (error) => error);
   return { requests, errors, end, save };
 }
 
@@ -76,14 +77,34 @@ Deno.test("requests to a store share an answer, but not one that never comes", a
   const { load } = store;
   store.load = () => (asked++, new Promise(() => {}));
   const both = Promise.allSettled([requests.load(), requests.load()]);
-  await time.runUntil(1000);
+  await time.runUntil(60_000);
   assertEquals((await both).map(({ status }) => status), [
     ...["rejected", "rejected"],
   ]);
   assertEquals(asked, 1);
   store.load = load;
-  await time.runUntil(2000);
+  await time.runUntil(61_000);
   assertEquals(await requests.load(), { workers: [], acknowledged: 0 });
+});
+
+Deno.test("requests to a store are sent again where an answer was lost, however long it is waited for", async () => {
+  using time = new VirtualTime();
+  const store = new MemoryStore();
+  const { save, requests } = open(store, Infinity);
+  store.load = () => new Promise(() => {});
+  const { save: write, load } = MemoryStore.prototype;
+  store.save = async (...args) => {
+    await write.apply(store, args);
+    return await new Promise(() => {});
+  };
+  const [saved, loaded] = [save(), requests.load()];
+  Object.assign(store, { save: write, load });
+  await time.runUntil(10_250);
+  // nothing is written: the row is there already
+  assertEquals(await saved, undefined);
+  await time.runUntil(60_250);
+  assertEquals((await loaded).workers.length, 1);
+  assertEquals(time.timers, 0);
 });
 
 Deno.test("requests to a store end with the signal, and none follows", async () => {
