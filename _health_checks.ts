@@ -71,6 +71,8 @@ export interface CheckReport {
   workers: WorkerCheck[];
   /** Why no new verdict is possible, if that is so. */
   blindness: Blindness | undefined;
+  /** Why nobody is watched any more, if the fleet has errored. */
+  failure: string | undefined;
 }
 
 /** The answer to a check, in the format that the client accepts. */
@@ -78,12 +80,13 @@ export function createCheckResponse(
   report: CheckReport,
   request: Request,
 ): Response {
-  const ok = report.workers.every(({ ok }) => ok);
+  const { check, workers, blindness, failure } = report;
+  const ok = failure === undefined && workers.every(({ ok }) => ok);
   const status = ok ? 200 : 503;
   if (acceptsJson(request)) {
-    const { check, workers, blindness } = report;
     const blind = blindness !== undefined;
-    return Response.json({ check, ok, blind, workers }, { status });
+    const answer = { check, ok, blind, failure, workers };
+    return Response.json(answer, { status });
   }
   const isVerbose = !ok || new URL(request.url).searchParams.has("verbose");
   return new Response(isVerbose ? formatReport(report, ok) : "ok\n", {
@@ -98,12 +101,15 @@ function acceptsJson(request: Request): boolean {
 
 /** In the form of the Kubernetes API server: a line for each worker, then the verdict. */
 function formatReport(
-  { check, workers, blindness }: CheckReport,
+  { check, workers, blindness, failure }: CheckReport,
   ok: boolean,
 ): string {
   const lines = workers.map(formatWorker);
   if (blindness !== undefined) {
     lines.push(`[~]blind: ${BLINDNESS[blindness]}`);
+  }
+  if (failure !== undefined) {
+    lines.push(`[-]fleet ended: ${escapeText(failure)}`);
   }
   lines.push(`${check} check ${ok ? "passed" : "failed"}`);
   return `${lines.join("\n")}\n`;

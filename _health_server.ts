@@ -56,6 +56,8 @@ export class HealthServer {
   #options: HealthServerOptions;
   /** Why nobody is reported as down now, if that is so. */
   #blindness: Blindness | undefined;
+  /** Why the fleet has ended, if that was an error. */
+  #failure: string | undefined;
   #log: EventLog;
   #feed: BeatFeed;
   #metrics: HealthMetrics;
@@ -81,7 +83,8 @@ export class HealthServer {
       "/beats": () => createEventStream(this.#feed.connect()),
       "/": () => createPageResponse(),
     };
-    this.#readEvents().finally(() => this.#close());
+    this.#readEvents().catch((error) => this.#onFailure(error))
+      .finally(() => this.#close());
   }
 
   /** Answers one request. */
@@ -113,7 +116,7 @@ export class HealthServer {
     const { isEssential } = this.#options;
     const workers = checkWorkers(check, this.#fleet, isEssential, Date.now());
     return createCheckResponse(
-      { check, workers, blindness: this.#blindness },
+      { check, workers, blindness: this.#blindness, failure: this.#failure },
       request,
     );
   }
@@ -160,6 +163,11 @@ export class HealthServer {
         break;
     }
     this.#log.add({ type: event.type, data: JSON.stringify(event) });
+  }
+
+  /** Nobody is watched any more, so no check can say that all is well. */
+  #onFailure(error: unknown) {
+    this.#failure = error instanceof Error ? error.message : String(error);
   }
 
   /** The fleet has ended: no client waits for more. */

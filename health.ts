@@ -93,7 +93,8 @@ export interface HealthHandler {
  * for everybody.
  *
  * There is no timer unless a client is connected to `/events` or `/beats`. When the
- * fleet ends, those streams close.
+ * fleet ends, those streams close. If it ended by an error, nobody is watched any more,
+ * so both probes answer 503 from then on.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param options Who is essential, and who may ask.

@@ -362,3 +362,22 @@ Deno.test("createHealthHandler keeps no client and no timer that comes after the
   await advance(time, 15_000, 1_000);
   assertEquals(time.next(), false);
 });
+
+Deno.test("createHealthHandler fails the probes once the fleet has errored, which nobody watches any more", async () => {
+  using time = new FakeTime();
+  const { fleet, ask } = createSilentFleet();
+  fleet.beat("alpha");
+  assertEquals((await ask("/readyz")).text, "200 ok\n");
+  await fleet.writable.abort(new Error("lost\nfor good"));
+  await advance(time, 50);
+  for (const check of ["livez", "readyz"]) {
+    assertEquals(
+      (await ask(`/${check}`)).text,
+      `503 [+]alpha ok\n[-]fleet ended: lost\\nfor good\n${check} check failed\n`,
+    );
+    const { response } = await ask(`/${check}`, {
+      headers: { accept: "application/json" },
+    });
+    assertEquals(response.status, 503);
+  }
+});
