@@ -113,7 +113,9 @@ export class StoreRequests {
     try {
       // a store of somebody's own may answer with a value
       const answer = await boundAnswer(Promise.resolve(action()), {
-        ...{ from: "store", timeout: limit, signal },
+        from: "store",
+        timeout: limit,
+        signal,
       });
       this.#outage = undefined;
       return answer;
