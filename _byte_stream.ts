@@ -24,15 +24,12 @@ let isNetworkByteStream: boolean | undefined;
  *
  * @param response The response.
  * @param body Its body.
- * @param isNetwork Whether it is known to be from the network; to look at its
- * URL costs something, too.
  */
 export function isByteBody(
   response: Response,
   body: ReadableStream<unknown>,
-  isNetwork: boolean,
 ): boolean {
-  if (!isNetwork && !isFromNetwork(response)) return isByteStream(body);
+  if (!isFromNetwork(response)) return isByteStream(body);
   return isNetworkByteStream ??= isByteStream(body);
 }
 

@@ -54,14 +54,6 @@ export interface FetchSilenceEvent extends SilenceEvent<ServerSentEvent> {
   source: string | undefined;
 }
 
-/** What is requested. */
-export interface RequestSource {
-  /** Says it for an error, without what may be secret. */
-  describe: () => string | undefined;
-  /** Whether the platform's own `fetch` gets it from the network. */
-  isNetwork: boolean;
-}
-
 type Send = (signal: AbortSignal) => Promise<Response>;
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
@@ -83,7 +75,7 @@ const unread = new FinalizationRegistry<() => void>((release) => release());
 export class GuardedRequest {
   #phase: "connecting" | "reading" | "ended" = "connecting";
   #limits: RequestLimits;
-  #source: RequestSource;
+  #describeSource: () => string | undefined;
   #aborter = new AbortController();
   /** The silence until the headers, and then that of the line. */
   #clock: SilenceClock;
@@ -101,12 +93,11 @@ export class GuardedRequest {
 
   /**
    * @param limits The limits.
-   * @param source Says who is watched, for the error, and whether the platform
-   * itself gets it from the network.
+   * @param describeSource Says who is watched, for the error.
    */
-  constructor(limits: RequestLimits, source: RequestSource) {
+  constructor(limits: RequestLimits, describeSource: () => string | undefined) {
     this.#limits = limits;
-    this.#source = source;
+    this.#describeSource = describeSource;
     this.#clock = this.#createClock("silence", limits.timeout, this.#record);
   }
 
@@ -218,7 +209,7 @@ export class GuardedRequest {
     this.#guard = new StreamGuard({
       source,
       limits,
-      isBytes: isByteBody(response, source, this.#source.isNetwork),
+      isBytes: isByteBody(response, source),
       onEnd: () => this.#release(),
     });
     return this.#guard.readable;
@@ -255,7 +246,7 @@ export class GuardedRequest {
   ): SilenceClock {
     const { firstTimeout, onSilence, warnAfter, gaps } = this.#limits;
     const isProgress = name === "progress";
-    const { describe } = this.#source;
+    const describeSource = this.#describeSource;
     return new SilenceClock({
       timeout,
       firstTimeout: isProgress ? timeout : firstTimeout,
@@ -266,11 +257,11 @@ export class GuardedRequest {
       onTimer: isProgress ? undefined : (delay) => this.#startTotal(delay),
       onStall: (stall) =>
         this.#fail(
-          record.createError(stall, describe(), this.#nameLimit(name)),
+          record.createError(stall, describeSource(), this.#nameLimit(name)),
         ),
       onSilence: onSilence && ((report) => {
         try {
-          const source = describe();
+          const source = describeSource();
           const limit = this.#nameLimit(name);
           onSilence({ ...record.createEvent(report), limit, source });
         } catch (error) {

@@ -41,9 +41,6 @@ export type {
   TimeoutLimit,
 };
 
-/** The platform's own, whatever others put in its place later. */
-const platformFetch = globalThis.fetch;
-
 /** Options of {@linkcode guardFetch}. All durations are positive numbers of milliseconds; `Infinity` turns a limit off. */
 export interface GuardFetchOptions {
   /**
@@ -184,14 +181,11 @@ export function guardFetch(options: GuardFetchOptions): GuardedFetch {
     const isRequest = input instanceof Request;
     // now, because the caller may change a `URL` afterwards
     const url = isRequest ? input.url : String(input);
-    const sender = send ?? globalThis.fetch;
-    const request = new GuardedRequest(limits, {
-      describe: () => describeUrl(url),
-      isNetwork: sender === platformFetch && url.startsWith("http"),
-    });
+    const request = new GuardedRequest(limits, () => describeUrl(url));
     const own = isRequest ? input.signal : undefined;
     return request.start(
-      (signal) => sender(input as Request, { ...init, signal }),
+      (signal) =>
+        (send ?? globalThis.fetch)(input as Request, { ...init, signal }),
       init?.signal === undefined ? own : init.signal,
     );
   }
