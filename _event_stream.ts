@@ -1,7 +1,10 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
-import { createParser } from "npm:eventsource-parser@3.1.1";
+import {
+  createParser,
+  type EventSourceParser,
+} from "npm:eventsource-parser@4.1.3";
 
 /** A server-sent event, as the HTML standard defines it. */
 export interface ServerSentEvent {
@@ -20,16 +23,58 @@ export function isEventStream(response: Response): boolean {
 }
 
 /**
- * Reads server-sent events out of a stream of bytes, on the side.
- *
- * @param onEvent Called for every event that a chunk completes. What it throws
- * is thrown to who feeds the chunk.
- * @returns Takes the next chunk. It is not changed.
+ * How long an event may be, and a line of it, in characters: what is longer is
+ * not kept, so that a line that never ends does not fill the memory.
  */
-export function createEventReader(
-  onEvent: (event: ServerSentEvent) => void,
-): (chunk: Uint8Array) => void {
+const MAX_EVENT_LENGTH = 1024 * 1024;
+
+/**
+ * Finds progress in a stream of server-sent events, on the side.
+ *
+ * An event that is too long is not shown to `isProgress`. It is progress each
+ * time that another {@linkcode MAX_EVENT_LENGTH} of it have arrived, and at its
+ * end, because something does arrive.
+ *
+ * @param isProgress Says which events are progress. What it throws is thrown to
+ * who gives the chunk.
+ * @returns Takes the next chunk, which it does not change, and says whether it
+ * brought progress.
+ */
+export function createProgressReader(
+  isProgress: (event: ServerSentEvent) => boolean,
+): (chunk: Uint8Array) => boolean {
   const decoder = new TextDecoder();
-  const parser = createParser({ onEvent });
-  return (chunk) => parser.feed(decoder.decode(chunk, { stream: true }));
+  let hasProgress = false;
+  /** Whether the beginning of the current event was dropped. */
+  let isCut = false;
+  // Without `onError`, which reports a line that is too long, but which costs an
+  // error with its stack for each line that is not a field as well.
+  const parser = createParser({
+    maxBufferSize: MAX_EVENT_LENGTH,
+    onEvent(event) {
+      if (isCut || isProgress(event)) hasProgress = true;
+      isCut = false;
+    },
+  });
+  return (chunk) => {
+    hasProgress = false;
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    if (isTerminated(parser)) {
+      hasProgress = isCut = true;
+      parser.reset();
+      // what comes is the rest of the data
+      parser.feed("data:");
+    }
+    return hasProgress;
+  };
+}
+
+/** Whether an event was too long: then the parser takes no more. */
+function isTerminated(parser: EventSourceParser): boolean {
+  try {
+    parser.feed("");
+    return false;
+  } catch {
+    return true;
+  }
 }

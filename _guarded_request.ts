@@ -3,7 +3,7 @@
 
 import { isByteBody } from "./_byte_stream.ts";
 import {
-  createEventReader,
+  createProgressReader,
   isEventStream,
   type ServerSentEvent,
 } from "./_event_stream.ts";
@@ -230,12 +230,7 @@ export class GuardedRequest {
     if (!isEventStream) {
       return { clock, isHeartbeat: (chunk) => isProgress(chunk) };
     }
-    const readEvents = createEventReader((event) => record.take(event));
-    function isHeartbeat(chunk: Uint8Array) {
-      const before = record.count;
-      readEvents(chunk);
-      return record.count > before;
-    }
+    const isHeartbeat = createProgressReader((event) => record.take(event));
     return { clock, isHeartbeat };
   }
 

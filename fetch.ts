@@ -59,7 +59,8 @@ export interface GuardFetchOptions {
    * The silence of the work: how long no progress may arrive while the body is
    * read. In `text/event-stream`, progress is an event that has data and is not
    * named `ping`. In any other body it is any byte. `isProgress` decides
-   * otherwise.
+   * otherwise. Of an event of more than 1,048,576 characters, each such part is
+   * progress, whatever `isProgress` says: it is not kept as a whole.
    *
    * @default {Infinity}
    */

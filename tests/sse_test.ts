@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
-import { EventSourceParserStream } from "npm:eventsource-parser@3.1.1/stream";
+import { EventSourceParserStream } from "npm:eventsource-parser@4.1.3/stream";
 import { guard, readTokens, RefusedError } from "../examples/sse/client.ts";
 import { respond, TOKENS } from "../examples/sse/server.ts";
 import {

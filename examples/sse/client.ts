@@ -28,7 +28,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import {
   type EventSourceMessage,
   EventSourceParserStream,
-} from "npm:eventsource-parser@3.1.1/stream";
+} from "npm:eventsource-parser@4.1.3/stream";
 
 /** An answer that another attempt would not change. */
 export class RefusedError extends Error {
