@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { Broadcast } from "./_broadcast.ts";
+import { formatDetail } from "./_fleet_detail.ts";
 import type { Blindness, CheckedWorker } from "./_health_checks.ts";
 
 /** How often the clients are sent what has changed, in milliseconds. */
@@ -132,7 +133,7 @@ function takeSnapshot(workers: Iterable<FeedWorker>): Snapshot {
 function toRow({ worker, state, lastSeen, seq, detail }: FeedWorker): Row {
   const text = detail === undefined
     ? null
-    : (JSON.stringify(detail) ?? "").slice(0, MAX_DETAIL);
+    : formatDetail(detail).slice(0, MAX_DETAIL);
   return [worker, state, lastSeen ?? null, seq ?? null, text];
 }
 

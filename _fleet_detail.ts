@@ -27,3 +27,24 @@ export function isSmallDetail(detail: unknown, limit: number): boolean {
     return false; // a getter threw
   }
 }
+
+/** What stands for a detail that has no form in JSON. */
+const NOT_JSON = "[not JSON]";
+
+/** The JSON of a detail, or what stands for it if it has none; never throws. */
+export function formatDetail(detail: unknown): string {
+  try {
+    return JSON.stringify(detail) ?? NOT_JSON;
+  } catch {
+    return NOT_JSON; // a bigint, a cycle, or a getter that threw
+  }
+}
+
+/** The fields of an event or a worker, with words for those that have no form in JSON. */
+export function toJsonFields<T extends object>(fields: T): T {
+  const entries = Object.entries(fields).map(([key, field]) => {
+    const hasForm = field === undefined || formatDetail(field) !== NOT_JSON;
+    return [key, hasForm ? field : NOT_JSON];
+  });
+  return Object.fromEntries(entries) as T;
+}

@@ -4,6 +4,7 @@
 /** A fleet as a table for a terminal: rows and a size become lines. */
 
 import { escapeText } from "./_escape_text.ts";
+import { formatDetail } from "./_fleet_detail.ts";
 import { formatSeconds } from "./_health_checks.ts";
 import { cut, fit, measure } from "./_terminal_text.ts";
 
@@ -150,7 +151,7 @@ function toRow({ worker, state, lastSeen, detail }: ShownWorker, now: number) {
   const silence = lastSeen === undefined
     ? "never"
     : formatSeconds(Math.max(now - lastSeen, 0));
-  const text = detail === undefined ? "" : JSON.stringify(detail) ?? "";
+  const text = detail === undefined ? "" : formatDetail(detail);
   const cells = [escapeText(worker), state, silence, "", escapeText(text)];
   return { cells, state };
 }

@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { escapeText } from "./_escape_text.ts";
+import { formatDetail, toJsonFields } from "./_fleet_detail.ts";
 
 /** What a check needs to know about a worker. */
 export interface CheckedWorker {
@@ -85,7 +86,8 @@ export function createCheckResponse(
   const status = ok ? 200 : 503;
   if (acceptsJson(request)) {
     const blind = blindness !== undefined;
-    const answer = { check, ok, blind, failure, workers };
+    const shown = workers.map(toJsonFields);
+    const answer = { check, ok, blind, failure, workers: shown };
     return Response.json(answer, { status });
   }
   const isVerbose = !ok || new URL(request.url).searchParams.has("verbose");
@@ -124,7 +126,7 @@ function formatWorker({ ok, worker, state, silence, detail }: WorkerCheck) {
     : ` for ${formatSeconds(silence)}`;
   const last = detail === undefined
     ? ""
-    : `; last at ${escapeText(JSON.stringify(detail) ?? "")}`;
+    : `; last at ${escapeText(formatDetail(detail))}`;
   return `[-]${name} down${time}${last}`;
 }
 

@@ -2,6 +2,7 @@
 
 import { BeatFeed } from "./_beat_feed.ts";
 import { EventLog } from "./_event_log.ts";
+import { toJsonFields } from "./_fleet_detail.ts";
 import {
   type Blindness,
   type CheckedWorker,
@@ -138,7 +139,7 @@ export class HealthServer {
 
   #createSnapshot() {
     const blind = this.#blindness !== undefined;
-    const data = { blind, workers: [...this.#fleet] };
+    const data = { blind, workers: [...this.#fleet].map(toJsonFields) };
     return { type: "snapshot", data: JSON.stringify(data) };
   }
 
@@ -162,7 +163,10 @@ export class HealthServer {
         this.#blindness = undefined;
         break;
     }
-    this.#log.add({ type: event.type, data: JSON.stringify(event) });
+    this.#log.add({
+      type: event.type,
+      data: JSON.stringify(toJsonFields(event)),
+    });
   }
 
   /** Nobody is watched any more, so no check can say that all is well. */

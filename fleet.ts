@@ -344,8 +344,8 @@ function checkSightOptions(
  *    `maxNameLength` are refused. No method and no chunk throws for that:
  *    {@linkcode FleetMonitor.refused} counts it, and a `refused` event reports
  *    it. When a worker is forgotten, everything about it is dropped. Its last
- *    detail is dropped when it goes down, if it is longer than 4,096 characters;
- *    the `down` event still contains it.
+ *    detail is dropped when it goes down, if it is longer than 4,096 characters or
+ *    is no plain data; the `down` event still contains it.
  * 7. When `writable` closes, the unread events can still be read, then `readable`
  *    closes. However the stream ends, no timer is left, and later heartbeats are
  *    ignored.

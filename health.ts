@@ -88,7 +88,8 @@ export interface HealthHandler {
  * worker that has left as planned.
  *
  * Only GET and HEAD are answered. No other site can read or embed an answer, the
- * page loads nothing from elsewhere, and no text of a worker is taken for HTML.
+ * page loads nothing from elsewhere, and no text of a worker is taken for HTML. A
+ * detail that has no form in JSON, such as a bigint, is shown as `[not JSON]`.
  * Bind the server to loopback or set `authorize` if the names and details are not
  * for everybody.
  *
