@@ -24,10 +24,10 @@ export interface InstrumentedFleetEvent {
 
 /** Buckets of silences, in seconds. */
 const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600];
-/** Buckets of the GenAI conventions for the time between two chunks, in seconds. */
+/** Buckets of the GenAI conventions for the time to a chunk, in seconds. */
 const CHUNK_BUCKETS = [
-  ...[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75],
-  ...[1, 2.5, 5, 10, 30, 60, 120],
+  ...[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28],
+  ...[2.56, 5.12, 10.24, 20.48, 40.96, 81.92],
 ];
 
 /** Gaps that are measured, too. */

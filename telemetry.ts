@@ -64,7 +64,9 @@ export interface Instruments {
   /**
    * For `observe` of a monitor or `watch()`: the gaps, and the metrics
    * `gen_ai.client.operation.time_to_first_chunk` and
-   * `gen_ai.client.operation.time_per_output_chunk`.
+   * `gen_ai.client.operation.time_per_output_chunk`. They are those of the GenAI
+   * conventions (1.41), which want the `attributes` `gen_ai.operation.name` and
+   * `gen_ai.provider.name`, such as `"chat"` and `"openai"`.
    */
   readonly gaps: HeartbeatGaps;
 }

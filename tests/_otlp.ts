@@ -13,6 +13,7 @@ interface Point {
   asDouble?: number;
   count?: number | string;
   sum?: number;
+  explicitBounds?: number[];
 }
 
 interface Metric {

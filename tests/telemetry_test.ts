@@ -164,8 +164,15 @@ Deno.test(
         }),
       );
     }
-    const { pointsOf } = receiver;
+    const { metrics, pointsOf } = receiver;
     const genAi = "gen_ai.client.operation";
+    for (const name of ["time_to_first_chunk", "time_per_output_chunk"]) {
+      const { unit, histogram } = metrics.get(`${genAi}.${name}`)!;
+      const { explicitBounds } = histogram!.dataPoints[0]!;
+      // as in the conventions: from 10 ms on, each is twice the one before
+      const bounds = Array.from({ length: 14 }, (_, i) => 2 ** i / 100);
+      assertEquals([unit, explicitBounds], ["s", bounds]);
+    }
     assertEquals(
       pointsOf(`${genAi}.time_to_first_chunk`).map(([, count]) => count),
       [1],
