@@ -7,7 +7,7 @@
  * default ignorable ones: bidi, zero width, tags, variation selectors), line and
  * paragraph separators (Zl, Zp), and lone surrogates (Cs).
  */
-const UNSAFE =
+export const UNSAFE =
   /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** As in JSON: `\n`, or `\u` with four digits for each UTF-16 unit. */

@@ -61,8 +61,8 @@ function select(index) {
 function describeSelected() {
   const worker = shown[selected];
   setText($("cell"), worker
-    ? worker.name + ": " + worker.state + ", last beat: " + since(worker) +
-      (worker.detail ? ", " + worker.detail : "")
+    ? worker.label + ": " + worker.state + ", last beat: " + since(worker) +
+      (worker.detail ? ", " + escapeText(worker.detail) : "")
     : "");
 }
 

@@ -14,9 +14,9 @@ function since(worker) {
 
 /** The workers that match the search, the worst first. */
 function selectShown() {
-  const list = [...workers.values()].filter(({ name }) => name.toLowerCase().includes(query));
+  const list = [...workers.values()].filter(({ label }) => label.toLowerCase().includes(query));
   return list.sort((a, b) =>
-    ORDER[a.state] - ORDER[b.state] || a.name.localeCompare(b.name, undefined, { numeric: true })
+    ORDER[a.state] - ORDER[b.state] || a.label.localeCompare(b.label, undefined, { numeric: true })
   );
 }
 
@@ -43,8 +43,8 @@ function createRow(worker, hasTrace) {
     element.append(cell);
     return cell;
   };
-  const row = { element, name: cell("name", worker.name) };
-  row.name.title = worker.name;
+  const row = { element, name: cell("name", worker.label) };
+  row.name.title = worker.label;
   if (hasTrace) {
     row.canvas = document.createElement("canvas");
     row.canvas.setAttribute("aria-hidden", "true");
@@ -67,7 +67,7 @@ function updateRow(worker) {
   row.element.className = worker.state;
   setText(row.state, worker.state);
   setText(row.since, since(worker));
-  setText(row.detail, worker.detail ?? "");
+  setText(row.detail, escapeText(worker.detail ?? ""));
 }
 
 function drawTrace(worker, now) {

@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { UNSAFE } from "./_escape_text.ts";
 import { GRID } from "./_page_grid.ts";
 import { ROWS } from "./_page_rows.ts";
 
@@ -19,12 +20,15 @@ const FADE_STEPS = 6, FADE_STEP = 120;
 const MAX_LOG = 200, MAX_HIDDEN_ROWS = 100;
 /** How long (ms) no frame may come before the connection counts as lost. */
 const LOST_AFTER = 2000;
+/** What is shown as an escape, in the same way as in the answers to probes. */
+const UNSAFE = ${UNSAFE};
+const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 const ORDER = { down: 0, expected: 1, up: 2, left: 3 };
 
 const $ = (id) => document.getElementById(id);
 const base = location.pathname.replace(/\/$/, "");
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
-/** name -> { name, state, lastSeen, seq, detail, beats: [times], row?, index? } */
+/** name -> { name, label, state, lastSeen, seq, detail, beats: [times], row?, index? } */
 const workers = new Map();
 let frameAt = -Infinity, skew = 0, total = 0, blindness = null, isConnected = false;
 let query = "", shown = [], selected = 0, isLayoutStale = true;
@@ -39,6 +43,13 @@ function readColours() {
     colours[name] = getComputedStyle(probe).color;
   }
   probe.remove();
+}
+
+/** A name may hide behind another one by invisible characters, and by some that turn the text around. */
+function escapeText(text) {
+  return text.replace(UNSAFE, (character) => character.replace(/[^]/g, (unit) =>
+    ESCAPES[unit] ?? "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")
+  ));
 }
 
 function onFrame(frame) {
@@ -68,7 +79,7 @@ function removeWorker(name) {
 function takeRow([name, state, lastSeen, seq, detail], now, isFull) {
   let worker = workers.get(name);
   if (!worker) {
-    worker = { name, beats: [] };
+    worker = { name, label: escapeText(name), beats: [] };
     workers.set(name, worker);
     isLayoutStale = true;
   } else if (!isFull && (worker.lastSeen !== lastSeen || worker.seq !== seq)) {
@@ -88,7 +99,9 @@ function logEvent(type, data) {
   label.textContent = type;
   const outage = data.outage === undefined ? "" : " after " + seconds(data.outage);
   const why = data.reason === "failed" ? " (failed)" : "";
-  item.append(time, label, " " + (data.worker ?? "") + outage + why);
+  const name = document.createElement("bdi");
+  name.textContent = escapeText(data.worker ?? "");
+  item.append(time, label, " ", name, outage + why);
   $("log").prepend(item);
   while ($("log").childElementCount > MAX_LOG) $("log").lastElementChild.remove();
 }

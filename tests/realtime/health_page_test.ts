@@ -1,126 +1,24 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals } from "@std/assert";
-import { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
-import { FleetMonitor } from "../../fleet.ts";
-import {
-  createHealthHandler,
-  type HealthEvent,
-  type HealthOptions,
-} from "../../health.ts";
+import { escapeText } from "../../_escape_text.ts";
+import type { HealthEvent } from "../../health.ts";
 import { waitUntil } from "../_help.ts";
-import { find } from "../runtimes/run.ts";
-
-const executablePath = await find("chromium");
-const TIMEOUT = 2_000;
-const ARGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-/** A fleet whose workers beat until they are silenced, its page, and what the page complains of. */
-async function openPage(
-  names: string[],
-  browser: Browser,
-  options: HealthOptions = {},
-) {
-  const fleet = new FleetMonitor({ timeout: TIMEOUT });
-  const silenced = new Set<string>();
-  let seq = 0;
-  const beat = setInterval(() => {
-    seq++;
-    for (const name of names) {
-      if (!silenced.has(name)) fleet.beat(name, seq, { step: "<b>load</b>" });
-    }
-  }, 200);
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    createHealthHandler(fleet, options),
-  );
-  const page = await browser.newPage({
-    viewport: { width: 1280, height: 800 },
-  });
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() === "error") errors.push(message.text());
-  });
-  await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-  return {
-    page,
-    errors,
-    silenced,
-    async stopServer() {
-      clearInterval(beat);
-      for (const { worker } of fleet) fleet.remove(worker);
-      await fleet.writable.close();
-      await server.shutdown();
-    },
-  };
-}
-
-/** How far the trace of a row goes up and down, in pixels. */
-function measureTrace(page: Page, row: number): Promise<number> {
-  return page.evaluate((row) => {
-    const { document } = globalThis as unknown as {
-      document: { querySelectorAll(selector: string): HTMLCanvasElementLike[] };
-    };
-    interface HTMLCanvasElementLike {
-      width: number;
-      height: number;
-      getContext(kind: "2d"): {
-        getImageData(...box: number[]): { data: Uint8ClampedArray };
-      };
-    }
-    const canvas = document.querySelectorAll("#workers canvas")[row];
-    if (canvas === undefined) return 0;
-    const { width, height } = canvas;
-    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-    const lines = new Set<number>();
-    for (let at = 3; at < data.length; at += 4) {
-      if (data[at]! > 0) lines.add(Math.floor(at / 4 / width));
-    }
-    return lines.size;
-  }, row);
-}
-
-/** The rows of the table, as a screen reader gets them. */
-async function readRows(page: Page): Promise<string[]> {
-  const rows = await page.getByRole("row").allInnerTexts();
-  return rows.slice(1).map((row) => row.replaceAll(/\s+/g, " ").trim());
-}
-
-async function withBrowser(run: (browser: Browser) => Promise<void>) {
-  const browser = await chromium.launch({
-    executablePath: executablePath!,
-    args: ARGS,
-  });
-  try {
-    await run(browser);
-  } finally {
-    await browser.close();
-  }
-}
-
-// the browser's processes outlive a test by some turns
-const options = {
-  ignore: executablePath === undefined,
-  sanitizeOps: false,
-  sanitizeResources: false,
-};
+import {
+  BROWSER_TEST,
+  measureTrace,
+  openFleet,
+  readRows,
+  withBrowser,
+} from "./_live_page.ts";
 
 Deno.test(
   "the live page draws a pulse for each beat, and a flat line in silence",
-  options,
+  BROWSER_TEST,
   () =>
     withBrowser(async (browser) => {
       const names = ["alpha", "beta", "gamma"];
-      const opened = await openPage(names, browser);
+      const opened = await openFleet(names, browser);
       const { page, silenced, errors } = opened;
       await waitUntil(async () => await measureTrace(page, 0) > 10);
       assertEquals(await page.getByRole("status").innerText(), "live");
@@ -146,7 +44,7 @@ Deno.test(
       await page.getByRole("searchbox").fill("bet");
       await waitUntil(async () => (await readRows(page)).length === 1);
       assertEquals(errors, []);
-      await opened.stopServer();
+      await opened.stop();
       await waitUntil(async () =>
         await page.getByRole("status").innerText() === "connection lost"
       );
@@ -155,11 +53,11 @@ Deno.test(
 
 Deno.test(
   "the live page shows many workers as cells, the silent ones first",
-  options,
+  BROWSER_TEST,
   () =>
     withBrowser(async (browser) => {
       const names = Array.from({ length: 10_000 }, (_, i) => `worker-${i}`);
-      const opened = await openPage(names, browser);
+      const opened = await openFleet(names, browser);
       const { page, silenced, errors } = opened;
       const grid = page.getByRole("img");
       await grid.waitFor();
@@ -187,13 +85,13 @@ Deno.test(
       });
       assert(cost < 1_000 / 60, `${cost} ms a frame`);
       assertEquals(errors, []);
-      await opened.stopServer();
+      await opened.stop();
     }),
 );
 
 Deno.test(
   "the live page says why nobody can be reported",
-  options,
+  BROWSER_TEST,
   () =>
     withBrowser(async (browser) => {
       const { readable, writable } = new TransformStream<
@@ -203,7 +101,7 @@ Deno.test(
       const events = writable.getWriter();
       // it is read at once, so the page is blind from the beginning
       const written = events.write({ type: "blind", reason: "connection" });
-      const opened = await openPage(["alpha"], browser, { events: readable });
+      const opened = await openFleet(["alpha"], browser, { events: readable });
       await written;
       const shows = (text: string) =>
         waitUntil(async () =>
@@ -219,6 +117,48 @@ Deno.test(
       await shows("live");
       assertEquals(opened.errors, []);
       await events.close();
-      await opened.stopServer();
+      await opened.stop();
+    }),
+);
+
+Deno.test(
+  "the live page shows what is invisible or turns the text around as an escape",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      // some browsers show the second one as the first one
+      const names = [
+        "beta-1",
+        "\u202e1-ateb",
+        "a\0\x1b\n\u200b\u{e0041}\ud83d",
+      ];
+      const detail = "\u2067\ufeff</td>";
+      const { page, errors, stop } = await openFleet(names, browser, {
+        detail,
+      });
+      const texts = names.map(escapeText);
+      await waitUntil(async () => (await readRows(page)).length === 3);
+      for (const text of texts) {
+        const row = page.getByRole("row").filter({ hasText: text });
+        assertEquals(await row.getByRole("rowheader").innerText(), text);
+        assertEquals(
+          await row.getByRole("rowheader").getAttribute("title"),
+          text,
+        );
+        assertEquals(
+          await row.getByRole("cell").last().innerText(),
+          '"\\u2067\\ufeff</td>"',
+        );
+        await page.getByRole("log").getByText(text).waitFor();
+      }
+      await page.getByRole("searchbox").fill("\\U202E");
+      await waitUntil(async () => (await readRows(page)).length === 1);
+      const html = await page.locator("main").innerHTML();
+      assertEquals(
+        escapeText(html.replaceAll("\n", "")),
+        html.replaceAll("\n", ""),
+      );
+      assertEquals(errors, []);
+      await stop();
     }),
 );
