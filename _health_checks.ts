@@ -119,8 +119,8 @@ function formatReport(
 
 function formatWorker({ ok, worker, state, silence, detail }: WorkerCheck) {
   const name = escapeText(worker);
+  if (state === "expected") return `[${ok ? "+" : "-"}]${name} not seen yet`;
   if (ok) return `[+]${name} ${state === "left" ? "left" : "ok"}`;
-  if (state === "expected") return `[-]${name} not seen yet`;
   const time = silence === undefined
     ? " and never seen"
     : ` for ${formatSeconds(silence)}`;

@@ -41,6 +41,8 @@ export interface HealthSource extends Iterable<CheckedWorker> {
 export interface HealthServerOptions {
   /** Whose silence fails the checks. */
   isEssential: (worker: string) => boolean;
+  /** The names of those that must be seen, as far as they are known. */
+  essentialNames: Iterable<string>;
   /** What happens to the fleet. */
   events: ReadableStream<HealthEvent>;
   /** The path before all others, without a slash at its end. */
@@ -55,6 +57,8 @@ export interface HealthServerOptions {
 export class HealthServer {
   #fleet: HealthSource;
   #options: HealthServerOptions;
+  /** The names of essential workers that the fleet has not known yet. */
+  readonly #unseen: Set<string>;
   /** Why nobody is reported as down now, if that is so. */
   #blindness: Blindness | undefined;
   /** Why the fleet has ended, if that was an error. */
@@ -68,6 +72,7 @@ export class HealthServer {
   constructor(fleet: HealthSource, options: HealthServerOptions) {
     this.#fleet = fleet;
     this.#options = options;
+    this.#unseen = new Set(options.essentialNames);
     const getWorkers = () => fleet;
     const { hasWorkerLabels } = options;
     this.#metrics = new HealthMetrics({ getWorkers, hasWorkerLabels });
@@ -115,7 +120,12 @@ export class HealthServer {
 
   #check(check: CheckName, request: Request): Response {
     const { isEssential } = this.#options;
-    const workers = checkWorkers(check, this.#fleet, isEssential, Date.now());
+    const fleet = [...this.#fleet];
+    for (const { worker } of fleet) this.#unseen.delete(worker);
+    for (const worker of this.#unseen) {
+      fleet.push({ worker, state: "expected" });
+    }
+    const workers = checkWorkers(check, fleet, isEssential, Date.now());
     return createCheckResponse(
       { check, workers, blindness: this.#blindness, failure: this.#failure },
       request,
@@ -148,6 +158,7 @@ export class HealthServer {
   }
 
   #onEvent(event: HealthEvent) {
+    if (event.type !== "refused") this.#unseen.delete(event.worker ?? "");
     switch (event.type) {
       case "down":
         if (event.reason === "failed") this.#metrics.countFailure();

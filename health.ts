@@ -24,7 +24,8 @@ export type { CheckedWorker, HealthEvent, HealthSource };
 export interface HealthOptions {
   /**
    * The workers whose silence fails `/livez` and `/readyz`: their names, or a
-   * function that says so.
+   * function that says so. `/readyz` fails until each of these names has been seen; give
+   * only names that this fleet watches.
    *
    * @default {() => true}
    */
@@ -162,9 +163,8 @@ function readOptions(
     throwInvalid(TypeError, action, "workerLabels", "a boolean", workerLabels);
   }
   checkBasePath(action, basePath);
-  const isEssential = readEssential(action, essential);
   return {
-    isEssential,
+    ...readEssential(action, essential),
     events,
     basePath,
     authorize,
@@ -185,13 +185,22 @@ function checkBasePath(action: string, basePath: string) {
 function readEssential(
   action: string,
   essential: Iterable<string> | ((worker: string) => boolean),
-): (worker: string) => boolean {
-  if (typeof essential === "function") return essential;
+) {
+  if (typeof essential === "function") {
+    return { isEssential: essential, essentialNames: [] };
+  }
   const accepted = "names of workers, or a function";
   const isIterable = typeof Object(essential)[Symbol.iterator] === "function";
-  if (typeof essential === "string" || !isIterable) {
+  const names = [...isIterable ? essential : []];
+  if (
+    typeof essential === "string" || !isIterable ||
+    names.some((name) => typeof name !== "string")
+  ) {
     throwInvalid(TypeError, action, "essential", accepted, essential);
   }
-  const names = new Set(essential);
-  return (worker) => names.has(worker);
+  const essentialNames = new Set(names);
+  return {
+    isEssential: (worker: string) => essentialNames.has(worker),
+    essentialNames,
+  };
 }

@@ -161,7 +161,7 @@ function healthRows(args: (options: object) => unknown[]): Row[] {
       outOfRange: ["/", "health", "/health/", "health/"],
     }),
     ...options(args, ["essential"], "names of workers, or a function", {
-      wrongKinds: [null, 1, "alpha", {}],
+      wrongKinds: [null, 1, "alpha", {}, ["alpha", 1]],
     }),
   ];
 }

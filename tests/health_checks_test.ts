@@ -1,0 +1,61 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { FleetMonitor } from "../fleet.ts";
+import { createHealthHandler, type HealthOptions } from "../health.ts";
+import { advance } from "./_help.ts";
+
+/** A fleet, and what its handler answers as text. */
+function createProbes(options: HealthOptions = {}) {
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const handler = createHealthHandler(fleet, options);
+  return {
+    fleet,
+    async ask(path: string) {
+      const response = await handler(new Request(`http://localhost${path}`));
+      return `${response.status} ${await response.text()}`;
+    },
+  };
+}
+
+Deno.test("createHealthHandler is not ready until the essential workers that it was given have been seen", async () => {
+  using time = new FakeTime();
+  const { fleet, ask } = createProbes({ essential: ["db", "job"] });
+  assertEquals(
+    await ask("/readyz"),
+    "503 [-]db not seen yet\n[-]job not seen yet\nreadyz check failed\n",
+  );
+  assertEquals(
+    await ask("/livez?verbose"),
+    "200 [+]db not seen yet\n[+]job not seen yet\nlivez check passed\n",
+  );
+  fleet.expect(["db"]);
+  fleet.beat("job");
+  await advance(time, 10, 10);
+  // it has done its work before anybody asked
+  fleet.remove("job");
+  await advance(time, 10, 10);
+  assertEquals(
+    await ask("/readyz"),
+    "503 [-]db not seen yet\nreadyz check failed\n",
+  );
+  fleet.beat("db");
+  assertEquals(await ask("/readyz"), "200 ok\n");
+  fleet.remove("db");
+});
+
+Deno.test("createHealthHandler has not seen a worker that was refused", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000, maxWorkers: 1 });
+  const handler = createHealthHandler(fleet, { essential: ["db"] });
+  fleet.beat("other");
+  fleet.beat("db");
+  await advance(time, 10, 10);
+  const response = await handler(new Request("http://localhost/readyz"));
+  assertEquals(
+    await response.text(),
+    "[-]db not seen yet\nreadyz check failed\n",
+  );
+  fleet.remove("other");
+});
