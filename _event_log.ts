@@ -32,17 +32,16 @@ export class EventLog {
   #events: LoggedEvent[] = [];
   /** The number of the first event that is kept. */
   #first = 1;
-  readonly #clients = new Broadcast({ maxWaiting: MAX_WAITING });
+  readonly #clients: Broadcast;
   #createSnapshot: CreateSnapshot;
 
-  /** @param createSnapshot Creates what a new client is sent first. */
-  constructor(createSnapshot: CreateSnapshot) {
+  /**
+   * @param createSnapshot Creates what a new client is sent first.
+   * @param onEmpty Called when the last client has left.
+   */
+  constructor(createSnapshot: CreateSnapshot, onEmpty: () => void) {
     this.#createSnapshot = createSnapshot;
-  }
-
-  /** How many clients are connected. */
-  get clients(): number {
-    return this.#clients.size;
+    this.#clients = new Broadcast({ maxWaiting: MAX_WAITING, onEmpty });
   }
 
   /** Keeps an event, and sends it to all clients. */

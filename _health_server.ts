@@ -76,7 +76,10 @@ export class HealthServer {
     const getWorkers = () => fleet;
     const { hasWorkerLabels } = options;
     this.#metrics = new HealthMetrics({ getWorkers, hasWorkerLabels });
-    this.#log = new EventLog(() => this.#createSnapshot());
+    this.#log = new EventLog(
+      () => this.#createSnapshot(),
+      () => this.#onNoClient(),
+    );
     this.#feed = new BeatFeed({
       getWorkers,
       getBlindness: () => this.#blindness,
@@ -103,7 +106,11 @@ export class HealthServer {
     if (!await this.#options.authorize(request)) {
       return createTextResponse(403, "forbidden");
     }
-    return secure(await route(request));
+    const response = secure(await route(request));
+    if (request.method === "GET") return response;
+    // a stream would keep its client for ever
+    await response.body?.cancel();
+    return new Response(null, response);
   }
 
   /** A supervisor restarts its worker. */
@@ -133,16 +140,17 @@ export class HealthServer {
   }
 
   #streamEvents(request: Request): Response {
-    this.#keepAlive ??= setInterval(() => this.#onKeepAlive(), KEEP_ALIVE_MS);
+    this.#keepAlive ??= setInterval(
+      () => this.#log.send(": keep-alive\n\n"),
+      KEEP_ALIVE_MS,
+    );
     const lastId = request.headers.get("last-event-id");
     const { searchParams } = new URL(request.url);
     const isRecentWanted = searchParams.has("recent");
     return createEventStream(this.#log.connect(lastId, isRecentWanted));
   }
 
-  #onKeepAlive() {
-    this.#log.send(": keep-alive\n\n");
-    if (this.#log.clients > 0) return;
+  #onNoClient() {
     clearInterval(this.#keepAlive);
     this.#keepAlive = undefined;
   }
@@ -187,7 +195,6 @@ export class HealthServer {
 
   /** The fleet has ended: no client waits for more. */
   #close() {
-    clearInterval(this.#keepAlive);
     this.#log.close();
     this.#feed.close();
   }
