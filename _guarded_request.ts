@@ -187,6 +187,9 @@ export class GuardedRequest {
   }
 
   #guardResponse(response: Response): Response {
+    // first: Bun forgets the content type of a `data:` or `blob:` URL when the
+    // body is touched before the headers
+    void response.headers;
     const { body } = response;
     // a body that somebody else has read or reads is theirs
     if (body === null || body.locked || response.bodyUsed) {

@@ -61,8 +61,11 @@ export class ResponseWithBody extends Response {
     return this.#explain(super.arrayBuffer());
   }
 
-  override blob(): Promise<Blob> {
-    return this.#explain(super.blob());
+  override async blob(): Promise<Blob> {
+    const blob = await this.#explain(super.blob());
+    if (blob.type !== "") return blob;
+    // Bun does not type it by the headers if the body is a stream
+    return await new Response(blob, { headers: this.headers }).blob();
   }
 
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {

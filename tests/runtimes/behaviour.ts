@@ -625,6 +625,41 @@ const together: Behaviours = {
     await until(() => armed.size === 0, "a timer");
   },
 
+  async "a guarded fetch keeps the type of what it gets"() {
+    const type = "image/svg+xml";
+    const blob = URL.createObjectURL(new Blob(["<svg/>"], { type }));
+    const text = () =>
+      Promise.resolve(
+        new Response("<svg/>", { headers: { "content-type": type } }),
+      );
+    const requests = {
+      [`data:${type},<svg/>`]: undefined,
+      [blob]: undefined,
+      "x:y": text,
+    };
+    for (const [url, fetch] of Object.entries(requests)) {
+      const guarded = guardFetch({ timeout: STALL, fetch });
+      const responses = [await guarded(url)];
+      responses.push(responses[0]!.clone());
+      for (const response of responses) {
+        const { headers } = response;
+        const got = await response.blob();
+        assertSame(
+          [headers.get("content-type"), got.type, await got.text()],
+          [type, type, "<svg/>"],
+          url,
+        );
+      }
+    }
+    URL.revokeObjectURL(blob);
+    const form = new FormData();
+    form.set("alive", "yes");
+    const send = () => Promise.resolve(new Response(form));
+    const answer = await guardFetch({ timeout: STALL, fetch: send })("x:y");
+    assertSame((await answer.formData()).get("alive"), "yes", "the form");
+    await until(() => armed.size === 0, "a timer");
+  },
+
   async "the own limit of undici for a body ends, and can be lifted"() {
     const Agent = await findAgent();
     if (!Agent) throw new Skip("there is no undici");
