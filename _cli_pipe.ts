@@ -44,9 +44,12 @@ export async function guardPipe(
       return 0;
     } catch (error) {
       if (!(error instanceof HeartbeatTimeoutError)) throw error;
-      const { elapsed, count } = error;
-      const stall = { type: "stalled" as const, elapsed, timeout, count };
-      observers.onEvent({ ...stall, time: Date.now(), attempt: 1 });
+      const { limit, elapsed, count } = error;
+      const stall = { limit, elapsed, timeout, count };
+      observers.onEvent({
+        ...{ type: "stalled", time: Date.now(), attempt: 1 },
+        ...stall,
+      });
       return 124;
     }
   };

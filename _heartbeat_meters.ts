@@ -139,7 +139,7 @@ export class HeartbeatMeters {
   onSupervisorEvent(event: SupervisorEvent) {
     if (event.type === "stalled") {
       this.#cause = "stall";
-      this.onStall("silence", event.elapsed);
+      this.onStall(event.limit, event.elapsed);
     } else if (event.type === "failed") {
       this.#cause = "failure";
     } else if (event.type === "restarting") {

@@ -334,8 +334,8 @@ function describeFailure(cause: unknown): EventData {
   if (!(cause instanceof HeartbeatTimeoutError)) {
     return { type: "failed", error: describeError(cause) };
   }
-  const { elapsed, timeout, count, last } = cause;
-  return { type: "stalled", elapsed, timeout, count, last } as EventData;
+  const { limit, elapsed, timeout, count, last } = cause;
+  return { type: "stalled", limit, elapsed, timeout, count, last } as EventData;
 }
 
 function describeError(error: unknown): ErrorData {

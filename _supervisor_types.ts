@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import type { TimeoutLimit } from "./_heartbeat_timeout_error.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 
 /** What `start` is given for an attempt. */
@@ -70,11 +71,12 @@ export type SupervisorEvent =
     /** An attempt was started, to resume at `lastDetail`. */
     | { type: "started"; lastDetail?: unknown }
     /**
-     * There was no sign of life for `elapsed` ms. Before that, `count`
-     * heartbeats came; `last` is the last of them.
+     * There was no sign of life for `elapsed` ms, longer than `limit`. Before
+     * that, `count` heartbeats came; `last` is the last of them.
      */
     | {
       type: "stalled";
+      limit: TimeoutLimit;
       elapsed: number;
       timeout: number;
       count: number;

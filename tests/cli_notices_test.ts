@@ -14,7 +14,7 @@ function createReporter(...args: string[]) {
 
 const stalled = {
   ...{ type: "stalled" as const, time: 0, attempt: 1, count: 1 },
-  ...{ elapsed: 10_001, timeout: 10_000 },
+  ...{ limit: "silence" as const, elapsed: 10_001, timeout: 10_000 },
 };
 
 const silent = { type: "silent" as const, elapsed: 5_003, timeout: 10_000 };

@@ -69,7 +69,8 @@ Deno.test(
             yield attempt;
           }, { signal }),
         {
-          ...{ timeout: 200, backoff: { min: 1, max: 1 }, stopTimeout: 1 },
+          ...{ timeout: 10_000, firstTimeout: 200, stopTimeout: 1 },
+          backoff: { min: 1, max: 1 },
           ...{ onEvent, onSilence },
         },
       );
@@ -77,7 +78,7 @@ Deno.test(
     }
     const { pointsOf, spans, metrics } = receiver;
     assertEquals(pointsOf("heartbeat.stalls"), [
-      [`heartbeat.limit=silence,${SOURCE}`, 1],
+      [`heartbeat.limit=first,${SOURCE}`, 1],
     ]);
     assertEquals(pointsOf("heartbeat.restarts").sort(), [
       [`heartbeat.cause=failure,${SOURCE}`, 1],
@@ -231,6 +232,7 @@ Deno.test("instrument goes nowhere without an SDK", () => {
     type: "stalled",
     time: 2,
     attempt: 1,
+    limit: "first",
     elapsed: 1,
     timeout: 1,
     count: 0,
