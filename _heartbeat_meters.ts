@@ -6,8 +6,10 @@ import type { SupervisorEvent } from "./_supervisor_types.ts";
 import type {
   TelemetryAttributes,
   TelemetryCounter,
+  TelemetryGauge,
   TelemetryHistogram,
   TelemetryMeter,
+  TelemetryResult,
 } from "./_telemetry_types.ts";
 
 /** What happens to a worker of a fleet, as far as it is measured here. */
@@ -61,8 +63,10 @@ export class HeartbeatMeters {
   #failures: TelemetryCounter;
   #restarts: TelemetryCounter;
   #silence: TelemetryHistogram;
+  #gauge: TelemetryGauge;
   /** The workers of the fleet, and whether each is up. */
   #workers = new Map<string, "up" | "down">();
+  #isObserved = false;
   /** Why the last attempt was given up. */
   #cause: "stall" | "failure" = "failure";
 
@@ -86,24 +90,20 @@ export class HeartbeatMeters {
       "Long silences",
       SILENCE_BUCKETS,
     );
-    this.#observeWorkers(meter);
-    this.gaps = this.#createGaps(meter);
-  }
-
-  #observeWorkers(meter: TelemetryMeter) {
-    const gauge = meter.createObservableGauge("heartbeat.workers", {
+    this.#gauge = meter.createObservableGauge("heartbeat.workers", {
       description: "Workers of the fleet by state",
       unit: "{worker}",
     });
-    gauge.addCallback((result) => {
-      if (this.#workers.size === 0) return;
-      const counts = { up: 0, down: 0 };
-      for (const state of this.#workers.values()) counts[state]++;
-      for (const [state, count] of Object.entries(counts)) {
-        result.observe(count, this.#with({ "heartbeat.state": state }));
-      }
-    });
+    this.gaps = this.#createGaps(meter);
   }
+
+  #observeWorkers = (result: TelemetryResult) => {
+    const counts = { up: 0, down: 0 };
+    for (const state of this.#workers.values()) counts[state]++;
+    for (const [state, count] of Object.entries(counts)) {
+      result.observe(count, this.#with({ "heartbeat.state": state }));
+    }
+  };
 
   #createGaps(meter: TelemetryMeter): HeartbeatGaps {
     const create = (name: string, description: string) =>
@@ -149,16 +149,29 @@ export class HeartbeatMeters {
 
   onFleetEvent({ type, worker, outage, reason }: InstrumentedFleetEvent) {
     if (worker === undefined) return;
-    if (type === "up" || type === "recovered") this.#workers.set(worker, "up");
+    if (type === "up" || type === "recovered") this.#setState(worker, "up");
     if (type === "forgotten" || type === "left") this.#workers.delete(worker);
     if (type === "down") {
-      this.#workers.set(worker, "down");
+      this.#setState(worker, "down");
       if (reason === "failed") this.#failures.add(1, this.#attributes);
       else this.#stalls.add(1, this.#with({ "heartbeat.limit": "silence" }));
     }
     if (type === "recovered" && outage !== undefined) {
       this.#silence.record(outage / 1000, this.#attributes);
     }
+  }
+
+  /** The provider keeps the callback, and all behind it, so there is none without a fleet. */
+  #setState(worker: string, state: "up" | "down") {
+    if (!this.#isObserved) this.#gauge.addCallback(this.#observeWorkers);
+    this.#isObserved = true;
+    this.#workers.set(worker, state);
+  }
+
+  stop() {
+    this.#gauge.removeCallback(this.#observeWorkers);
+    this.#isObserved = false;
+    this.#workers.clear();
   }
 }
 

@@ -35,6 +35,8 @@ export interface TelemetryResult {
 export interface TelemetryGauge {
   /** Has a callback called when the gauge is read. */
   addCallback(callback: (result: TelemetryResult) => void): void;
+  /** Has it called no longer. */
+  removeCallback(callback: (result: TelemetryResult) => void): void;
 }
 
 /** The part of a `Meter` of `@opentelemetry/api` that is used. */

@@ -43,21 +43,28 @@ export interface InstrumentOptions {
    * @default {trace.getTracer("heartbeat")}
    */
   tracer?: TelemetryTracer | undefined;
-  /** Attributes of everything, such as who is watched. Few values each: every combination is a time series. */
+  /**
+   * Attributes of everything, such as who is watched: strings, finite numbers and
+   * booleans. Few values each: every combination is a time series.
+   */
   attributes?: TelemetryAttributes | undefined;
 }
 
 /** Handlers for what the other modules report. They can be taken out of the object. */
 export interface Instruments {
   /**
-   * For `onEvent` of `supervise()`: `heartbeat.stalls`, `heartbeat.restarts`, and a
-   * span `heartbeat.attempt` for each attempt. One `instrument()` for each
-   * supervisor, since its events do not say whose they are.
+   * For `onEvent` of `supervise()`: `heartbeat.stalls`, `heartbeat.silence`,
+   * `heartbeat.restarts`, and a span `heartbeat.attempt` for each attempt. One
+   * `instrument()` for each supervisor, since its events do not say whose they are.
    */
   readonly onEvent: (event: SupervisorEvent) => void;
   /** For `onSilence` of a monitor, `watch()`, `guardFetch()` or a watchdog: `heartbeat.silence`. */
   readonly onSilence: (event: Pick<SilenceEvent, "type" | "elapsed">) => void;
-  /** For each event of a fleet: `heartbeat.workers` by state, `heartbeat.stalls`, `heartbeat.failures`, and `heartbeat.silence`. */
+  /**
+   * For each event of a fleet: `heartbeat.workers` by state, `heartbeat.stalls`,
+   * `heartbeat.failures`, and `heartbeat.silence`. One `instrument()` for each
+   * fleet, with other `attributes`, or their gauges are one time series.
+   */
   readonly onFleetEvent: (event: InstrumentedFleetEvent) => void;
   /** For an error that ends a stream or a promise: if it is a stall, it is in `heartbeat.stalls`. */
   readonly onError: (error: unknown) => void;
@@ -69,6 +76,8 @@ export interface Instruments {
    * `gen_ai.provider.name`, such as `"chat"` and `"openai"`.
    */
   readonly gaps: HeartbeatGaps;
+  /** Ends `heartbeat.workers`. Call it when the fleet is no longer watched. */
+  readonly stop: () => void;
 }
 
 /**
@@ -87,7 +96,7 @@ export interface Instruments {
  *
  * @param options Where it goes, by default to the global providers.
  * @returns The handlers.
- * @throws {TypeError} If `options` is not an object, or an option of the wrong kind.
+ * @throws {TypeError} If `options` is not an object, or an option or an attribute of the wrong kind.
  *
  * @example Measure a supervisor
  * ```ts
@@ -118,6 +127,7 @@ export function instrument(options: InstrumentOptions = {}): Instruments {
   if (typeof tracer?.startSpan !== "function") {
     refuse("tracer", "a tracer of OpenTelemetry", tracer);
   }
+  checkAttributes(attributes);
   const meters = new HeartbeatMeters(meter, attributes);
   const spans = new AttemptSpans(tracer, attributes);
   return {
@@ -133,7 +143,19 @@ export function instrument(options: InstrumentOptions = {}): Instruments {
       }
     },
     gaps: meters.gaps,
+    stop: () => meters.stop(),
   };
+}
+
+function checkAttributes(attributes: TelemetryAttributes) {
+  checkOptions("instrument", attributes, "attributes");
+  for (const [key, value] of Object.entries(attributes)) {
+    const isValid = ["string", "boolean"].includes(typeof value) ||
+      Number.isFinite(value);
+    if (isValid) continue;
+    const accepted = "a string, a finite number or a boolean";
+    refuse(`attributes.${key}`, accepted, value);
+  }
 }
 
 function refuse(option: string, accepted: string, value: unknown): never {

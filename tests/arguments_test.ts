@@ -432,6 +432,13 @@ const TABLE: Record<string, Entry> = {
       ...options((given) => [given], ["tracer"], "a tracer of OpenTelemetry", {
         wrongKinds: [null, 1, "x", {}],
       }),
+      ...options((given) => [given], ["attributes"], "an object", OBJECT),
+      ...option(
+        (value) => [{ attributes: { source: value } }],
+        "attributes.source",
+        "a string, a finite number or a boolean",
+        { wrongKinds: [undefined, null, NaN, Infinity, {}, [], () => {}] },
+      ),
     ],
   },
   watch: {

@@ -13,7 +13,12 @@ import {
 } from "npm:@opentelemetry/sdk-trace-base@2.0.1";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "../monitor.ts";
 import { supervise } from "../supervisor.ts";
-import { instrument, type InstrumentOptions } from "../telemetry.ts";
+import {
+  instrument,
+  type InstrumentOptions,
+  type TelemetryMeter,
+  type TelemetryResult,
+} from "../telemetry.ts";
 import { startWorker } from "../worker.ts";
 import { NPM_FLAGS } from "./_help.ts";
 import { describeSpan, namesOf, startReceiver } from "./_otlp.ts";
@@ -134,6 +139,61 @@ Deno.test(
     ]);
     assertEquals(pointsOf("heartbeat.failures"), [[SOURCE, 1]]);
     assertEquals(pointsOf("heartbeat.silence"), [[SOURCE, 1, 4]]);
+  },
+);
+
+/** A meter of which only the callbacks of its gauge are seen. */
+function createGaugeMeter() {
+  const callbacks = new Set<(result: TelemetryResult) => void>();
+  const gauge = {
+    addCallback: (callback: (result: TelemetryResult) => void) =>
+      void callbacks.add(callback),
+    removeCallback: (callback: (result: TelemetryResult) => void) =>
+      void callbacks.delete(callback),
+  };
+  const meter: TelemetryMeter = {
+    createCounter: () => ({ add() {} }),
+    createHistogram: () => ({ record() {} }),
+    createObservableGauge: () => gauge,
+  };
+  return { meter, callbacks };
+}
+
+Deno.test("instrument leaves nothing with the meter when there is no fleet, or when it is stopped", () => {
+  const { meter, callbacks } = createGaugeMeter();
+  const { onEvent, onFleetEvent, stop } = instrument({ meter });
+  onEvent({ type: "started", time: 1, attempt: 1 });
+  onEvent({ type: "ended", time: 2, attempt: 1 });
+  onFleetEvent({ type: "blind" });
+  assertEquals(callbacks.size, 0);
+  onFleetEvent({ type: "up", worker: "a" });
+  onFleetEvent({ type: "down", worker: "b" });
+  assertEquals(callbacks.size, 1);
+  stop();
+  assertEquals(callbacks.size, 0);
+  onFleetEvent({ type: "up", worker: "c" });
+  const seen: number[] = [];
+  for (const callback of callbacks) {
+    callback({ observe: (value) => seen.push(value) });
+  }
+  assertEquals(seen, [1, 0]); // it begins anew
+});
+
+Deno.test(
+  "instrument says that nobody is left when the last worker has left",
+  node,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using sdk = startSdk(receiver.url);
+      const { onFleetEvent } = instrument(sdk.options);
+      onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "left", worker: "a" });
+    }
+    assertEquals(receiver.pointsOf("heartbeat.workers").sort(), [
+      [`${SOURCE},heartbeat.state=down`, 0],
+      [`${SOURCE},heartbeat.state=up`, 0],
+    ]);
   },
 );
 
