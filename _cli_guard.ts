@@ -71,7 +71,8 @@ export async function runGuarded(
   } finally {
     const isPlanned = code === 0 || shutdown.phase === "interrupted";
     await observers.end({
-      code: shutdown.toExitCode(code),
+      // a signal or the deadline may come while the reports are on their way
+      code: shutdown.settle(code),
       isPlanned,
       killNow,
     });

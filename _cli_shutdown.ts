@@ -46,6 +46,10 @@ export type CommandTree = Pick<ProcessTree, "send">;
  * | `running` | → `interrupted`, `signal` aborts | → `expired`, `signal` aborts | |
  * | `expired` | → `interrupted` | | `killNow` aborts |
  * | `interrupted` | `killNow` aborts | | `killNow` aborts |
+ * | `settled` | `killNow` aborts | | `killNow` aborts |
+ *
+ * `settle()` leads to `settled` from each other phase: the exit code is known, and
+ * only what follows the run is waited for.
  *
  * `SIGHUP`, `SIGUSR1` and `SIGUSR2` are not in the table while a command runs: it
  * gets them, and the run goes on until it ends. While none runs, `SIGHUP` is as
@@ -56,7 +60,7 @@ export class Shutdown {
   readonly signal: AbortSignal;
   /** Aborts when the end has taken too long: nothing is waited for any more. */
   readonly killNow: AbortSignal;
-  #phase: "running" | "expired" | "interrupted" = "running";
+  #phase: "running" | "expired" | "interrupted" | "settled" = "running";
   #options: ShutdownOptions;
   #asker = new AbortController();
   #killer = new AbortController();
@@ -69,8 +73,8 @@ export class Shutdown {
     this.killNow = this.#killer.signal;
   }
 
-  /** `expired` if the deadline ended the run, `interrupted` if a signal did. */
-  get phase(): "running" | "expired" | "interrupted" {
+  /** `expired` if the deadline ended the run, `interrupted` if a signal did, `settled` once it is over. */
+  get phase(): "running" | "expired" | "interrupted" | "settled" {
     return this.#phase;
   }
 
@@ -82,8 +86,16 @@ export class Shutdown {
       case "expired":
         return 124;
       case "interrupted":
+      case "settled":
         return this.#exitCode;
     }
+  }
+
+  /** What ran has ended with `code`. Returns the exit code of this process, which nothing changes any more. */
+  settle(code: number): number {
+    this.#exitCode = this.toExitCode(code);
+    this.#phase = "settled";
+    return this.#exitCode;
   }
 
   /** Resolves to 0 when what was killed has had its time to end. */
@@ -123,8 +135,8 @@ export class Shutdown {
     const isForwarded = FORWARDED.some((forwarded) => forwarded === name);
     if (isForwarded && this.#command) return this.#command.send(name);
     if (name === "SIGUSR1" || name === "SIGUSR2") return;
-    if (this.#phase === "interrupted") {
-      return this.#killer.abort(new Error(`a second ${name}`));
+    if (this.#phase === "interrupted" || this.#phase === "settled") {
+      return this.#killer.abort(new Error(`ended at once by ${name}`));
     }
     this.#exitCode = 128 + ENDING[name];
     this.#end("interrupted", { signal: name });

@@ -45,7 +45,7 @@ Deno.test("a signal ends the run, a second one at once", () => {
     assertEquals(shutdown.signal.reason, { signal: name });
     shutdown.onSignal("SIGINT");
     assertEquals(show(), ["interrupted", code, true, true]);
-    assertEquals(shutdown.killNow.reason.message, "a second SIGINT");
+    assertEquals(shutdown.killNow.reason.message, "ended at once by SIGINT");
   }
 });
 
@@ -75,6 +75,30 @@ Deno.test("the end takes no longer than the grace, which the first event starts"
   ]);
   time.tick(1);
   assertEquals(show(), ["interrupted", 130, true, true]);
+});
+
+Deno.test("the exit code of a run that is over stays, and a signal ends the wait at once", () => {
+  using time = new FakeTime();
+  const { shutdown, deadlines, show } = createShutdown({ runtime: 500 });
+  assertEquals(shutdown.settle(3), 3);
+  time.tick(10_000);
+  assertEquals([show(), deadlines], [["settled", 3, false, false], []]);
+  shutdown.onSignal("SIGTERM");
+  assertEquals(show(), ["settled", 3, false, true]);
+});
+
+Deno.test("what ended a run is its exit code, and the grace goes on", () => {
+  using time = new FakeTime();
+  const { shutdown, show } = createShutdown({ runtime: 500 });
+  shutdown.onSignal("SIGTERM");
+  assertEquals(shutdown.settle(3), 143);
+  assertEquals(show(), ["settled", 143, true, false]);
+  time.tick(1_000);
+  assertEquals(show(), ["settled", 143, true, true]);
+
+  const { shutdown: other } = createShutdown({ runtime: 500 });
+  time.tick(500);
+  assertEquals(other.settle(0), 124);
 });
 
 Deno.test({

@@ -13,7 +13,9 @@ import { withTempDir } from "../_command.ts";
 import { waitUntil } from "../_help.ts";
 
 /** A dead man's switch that keeps what it was asked for, by its run. */
-function servePings(respond = () => new Response("OK")) {
+function servePings(
+  respond: () => Response | Promise<Response> = () => new Response("OK"),
+) {
   const paths: string[] = [];
   const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
   const server = Deno.serve(options, ({ url }) => {
@@ -60,6 +62,28 @@ testSideBySide("services", {
     cli.kill("SIGTERM");
     assertEquals((await cli.ended).code, 143);
     assertEquals(service.paths.at(-1), "/ping/143");
+  },
+
+  async "--ping never changes the exit code of a command that has ended"() {
+    // it answers once the test is over
+    const over = Promise.withResolvers<void>();
+    await using service = servePings(async () => {
+      await over.promise;
+      return new Response("OK");
+    });
+    using _ = { [Symbol.dispose]: over.resolve };
+    await forEachRow([undefined, "SIGTERM"] as const, async (signal) => {
+      const limit = signal ? "30s" : "2s";
+      const cli = startCli([
+        ...["--summary", `--ping=${service.url}`, `--runtime=${limit}`],
+        ...shell("exit 3"),
+      ]);
+      await cli.waitFor("stderr", "exit code 3");
+      if (signal) cli.kill(signal);
+      const { code, stderr } = await cli.ended;
+      assertEquals(code, 3, stderr);
+      assert(!stderr.includes("runtime"), stderr);
+    });
   },
 
   async "--ping never fails the command, and prints no URL"() {
