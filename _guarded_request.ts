@@ -112,17 +112,22 @@ export class GuardedRequest {
     send: Send,
     signal: AbortSignal | null | undefined,
   ): Promise<Response> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       this.#reject = reject;
-      if (signal) this.#follow(signal);
-      this.#clock.attach();
-      if (!this.#isTotalLate) this.#startTotal();
+      // it is sent all the same, since that cancels the body of the request
+      if (signal?.aborted) this.#fail(signal.reason);
+      else this.#begin(signal);
       this.#send(send)
         .then((response) => this.#onResponse(response, resolve))
         // of the request, or of a `fetch` that gives no response
         .catch((error) => this.#fail(error));
     });
+  }
+
+  #begin(signal: AbortSignal | null | undefined) {
+    if (signal) this.#follow(signal);
+    this.#clock.attach();
+    if (!this.#isTotalLate) this.#startTotal();
   }
 
   /** Without an async function, which costs a promise more. */

@@ -351,9 +351,25 @@ Deno.test("guardFetch passes the caller's abort on with its own reason, in every
     if (phase === "unread") body = readAll(seen.response!.body!);
     await advance(time, 10);
     assertStrictEquals(body ? body.end : seen.error, REASON, phase);
-    assertEquals(server.calls.length, phase === "before" ? 0 : 1);
-    if (phase !== "before") assertStrictEquals(server.signal.reason, REASON);
+    assertEquals(server.calls.length, 1);
+    assertStrictEquals(server.signal.reason, REASON);
     assertEquals([listeners.size, time.next()], [0, false]);
+  }
+});
+
+Deno.test("guardFetch cancels the request's body if it was aborted before, as fetch does", async () => {
+  for (const send of [fetch, guardFetch({ timeout: 1_000 })]) {
+    const upload = createSource<Uint8Array>();
+    const init: RequestInit & { duplex: "half" } = {
+      method: "POST",
+      body: upload.stream,
+      duplex: "half",
+      signal: AbortSignal.abort(REASON),
+    };
+    // nothing is sent
+    const error = await assertRejects(() => send("http://127.0.0.1:1", init));
+    assertStrictEquals(error, REASON);
+    assertStrictEquals(upload.cancelled, REASON);
   }
 });
 
