@@ -88,8 +88,10 @@ export class HealthServer {
       "/livez": (request) => this.#check("livez", request),
       "/readyz": (request) => this.#check("readyz", request),
       "/metrics": () => this.#metrics.createResponse(),
-      "/events": (request) => this.#streamEvents(request),
-      "/beats": () => createEventStream(this.#feed.connect()),
+      "/events": (request) =>
+        createEventStream(request, () => this.#connectToLog(request)),
+      "/beats": (request) =>
+        createEventStream(request, () => this.#feed.connect()),
       "/": () => createPageResponse(),
     };
     this.#readEvents().catch((error) => this.#onFailure(error))
@@ -106,11 +108,7 @@ export class HealthServer {
     if (!await this.#options.authorize(request)) {
       return createTextResponse(403, "forbidden");
     }
-    const response = secure(await route(request));
-    if (request.method === "GET") return response;
-    // a stream would keep its client for ever
-    await response.body?.cancel();
-    return new Response(null, response);
+    return secure(await route(request));
   }
 
   /** A supervisor restarts its worker. */
@@ -139,7 +137,7 @@ export class HealthServer {
     );
   }
 
-  #streamEvents(request: Request): Response {
+  #connectToLog(request: Request): ReadableStream<string> {
     this.#keepAlive ??= setInterval(
       () => this.#log.send(": keep-alive\n\n"),
       KEEP_ALIVE_MS,
@@ -147,7 +145,7 @@ export class HealthServer {
     const lastId = request.headers.get("last-event-id");
     const { searchParams } = new URL(request.url);
     const isRecentWanted = searchParams.has("recent");
-    return createEventStream(this.#log.connect(lastId, isRecentWanted));
+    return this.#log.connect(lastId, isRecentWanted);
   }
 
   #onNoClient() {
@@ -213,7 +211,14 @@ function createTextResponse(
   );
 }
 
-function createEventStream(events: ReadableStream<string>): Response {
+function createEventStream(
+  { method }: Request,
+  connect: () => ReadableStream<string>,
+): Response {
+  // who reads no body would be a client for ever
+  const events = method === "HEAD"
+    ? new ReadableStream<string>({ start: (controller) => controller.close() })
+    : connect();
   const headers = { "content-type": "text/event-stream; charset=utf-8" };
   return new Response(events.pipeThrough(new TextEncoderStream()), { headers });
 }
