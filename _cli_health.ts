@@ -17,9 +17,15 @@ export interface HealthModules {
   createHealthHandler: typeof createHealthHandler;
 }
 
+/** Whether a host is this machine for every browser. */
+function isLoopback(hostname: string): boolean {
+  return /^((.+\.)?localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname);
+}
+
 /** Serves the health of one worker. */
 export class HealthService implements GuardObserver {
   #name: string;
+  #hostname: string;
   #fleet: FleetMonitor;
   #handler: ReturnType<typeof createHealthHandler>;
   #server: Deno.HttpServer<Deno.NetAddr>;
@@ -37,12 +43,28 @@ export class HealthService implements GuardObserver {
     timeout: number,
   ) {
     this.#name = name;
+    this.#hostname = address.hostname.toLowerCase();
     this.#fleet = new FleetMonitor({ timeout });
     this.#fleet.expect([name]);
-    this.#handler = createHealthHandler(this.#fleet);
+    this.#handler = createHealthHandler(this.#fleet, {
+      authorize: ({ url }) => this.#authorize(new URL(url).hostname),
+    });
     this.#server = Deno.serve(
       { ...address, onListen() {} },
       this.#handler,
+    );
+  }
+
+  /**
+   * On loopback, a name of another site is refused: it can be resolved to this
+   * machine, and the browser would then let that site read the answers.
+   */
+  #authorize(hostname: string): true | Response {
+    const isMeant = !isLoopback(this.#server.addr.hostname) ||
+      isLoopback(hostname) || hostname === this.#hostname;
+    return isMeant ? true : new Response(
+      `only localhost is answered, not '${hostname}'\n`,
+      { status: 403 },
     );
   }
 

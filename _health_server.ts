@@ -37,6 +37,9 @@ export interface HealthSource extends Iterable<CheckedWorker> {
   readonly readable: ReadableStream<HealthEvent>;
 }
 
+/** Whether a request is answered, or what it is answered with instead. */
+export type Verdict = boolean | Response;
+
 /** What a {@linkcode HealthServer} is given, checked. */
 export interface HealthServerOptions {
   /** Whose silence fails the checks. */
@@ -47,8 +50,8 @@ export interface HealthServerOptions {
   events: ReadableStream<HealthEvent>;
   /** The path before all others, without a slash at its end. */
   basePath: string;
-  /** Says who may ask. */
-  authorize: (request: Request) => boolean | PromiseLike<boolean>;
+  /** Says who may ask, or answers itself. */
+  authorize: (request: Request) => Verdict | PromiseLike<Verdict>;
   /** Whether each worker gets a time series of its own. */
   hasWorkerLabels: boolean;
 }
@@ -100,14 +103,18 @@ export class HealthServer {
 
   /** Answers one request. */
   async handle(request: Request): Promise<Response> {
+    // it begins with whatever the client gave for its Host
+    if (!URL.canParse(request.url)) {
+      return createTextResponse(400, "bad request");
+    }
     const route = this.#findRoute(new URL(request.url).pathname);
     if (route === undefined) return createTextResponse(404, "not found");
     if (request.method !== "GET" && request.method !== "HEAD") {
       return createTextResponse(405, "use GET", { allow: "GET, HEAD" });
     }
-    if (!await this.#options.authorize(request)) {
-      return createTextResponse(403, "forbidden");
-    }
+    const verdict = await this.#options.authorize(request);
+    if (verdict instanceof Response) return verdict;
+    if (verdict !== true) return createTextResponse(403, "forbidden");
     return secure(await route(request));
   }
 

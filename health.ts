@@ -45,13 +45,17 @@ export interface HealthOptions {
    */
   basePath?: string | undefined;
   /**
-   * Says who may ask, for every path. Where it is not given, everybody may: the
+   * Says who may ask, for every path: `true`, or the answer to somebody who may not,
+   * such as a 401 that asks for a password. Anything else is answered with 403, and
+   * what it throws is left to the server. Where it is not given, everybody may: the
    * names and the last details of the workers are in the answers.
    *
    * @default {() => true}
    */
   authorize?:
-    | ((request: Request) => boolean | PromiseLike<boolean>)
+    | ((
+      request: Request,
+    ) => boolean | Response | PromiseLike<boolean | Response>)
     | undefined;
   /**
    * Whether `/metrics` has a time series for each worker. With many workers that
@@ -88,11 +92,14 @@ export interface HealthHandler {
  * that is lost (`blind`) is not a stall of a worker, and fails no probe; nor does a
  * worker that has left as planned.
  *
- * Only GET and HEAD are answered. No other site can read or embed an answer, the
- * page loads nothing from elsewhere, and no text of a worker is taken for HTML. A
- * detail that has no form in JSON, such as a bigint, is shown as `[not JSON]`.
+ * Only GET and HEAD are answered. A browser lets no other site read or embed an
+ * answer, the page loads nothing from elsewhere, and no text of a worker is taken for
+ * HTML. A detail that has no form in JSON, such as a bigint, is shown as `[not JSON]`.
+ *
  * Bind the server to loopback or set `authorize` if the names and details are not
- * for everybody.
+ * for everybody. On loopback, look at the host, too, as the second example does: another
+ * site can have its own name resolved to this machine (DNS rebinding), and then reads
+ * all answers. `--health` of the command line does that.
  *
  * There is no timer unless a client is connected to `/events` or `/beats`. When the
  * fleet ends, those streams close. If it ended by an error, nobody is watched any more,
@@ -126,6 +133,21 @@ export interface HealthHandler {
  * fleet.beat("alpha");
  * assertEquals(await ask("/readyz?verbose"), "200 [+]alpha ok\nreadyz check passed\n");
  * fleet.remove("alpha");
+ * ```
+ *
+ * @example For this machine only
+ * ```ts
+ * import { FleetMonitor } from "@heartbeat/heartbeat/fleet";
+ * import { createHealthHandler } from "@heartbeat/heartbeat/health";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const names = ["localhost", "127.0.0.1", "[::1]"];
+ * const handler = createHealthHandler(new FleetMonitor({ timeout: 3_000 }), {
+ *   authorize: ({ url }) => names.includes(new URL(url).hostname),
+ * }); // Deno.serve({ hostname: "127.0.0.1" }, handler)
+ *
+ * const { status } = await handler(new Request("http://evil.example:8000/livez"));
+ * assertEquals(status, 403);
  * ```
  */
 export function createHealthHandler(

@@ -52,7 +52,7 @@ function spawn(args: string[], options: CliOptions) {
       ...(allowRun ? ["--allow-run"] : []),
       ...(allowRead ? ["--allow-read"] : []),
       ...(options.allowWrite ? ["--allow-write"] : []),
-      ...(allowNet ? ["--allow-net=127.0.0.1"] : []),
+      ...(allowNet ? ["--allow-net=127.0.0.1,localhost,0.0.0.0"] : []),
       ...Object.keys(env).map((variable) => `--allow-env=${variable}`),
       ...NPM_FLAGS,
       "main.ts",
