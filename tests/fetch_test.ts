@@ -524,6 +524,9 @@ Deno.test("guardFetch follows the signal that fetch would follow", async () => {
     [of(own.signal), { signal: null }, false],
     [of(other.signal), { signal: own.signal }, true],
     ["https://a.example", { signal: own.signal }, true],
+    ["https://a.example", of(own.signal) as RequestInit, true],
+    // of another implementation of `Request`
+    [{ ...of(own.signal), signal: own.signal } as Request, undefined, true],
   ];
   const guarded = guardFetch({
     timeout: 1_000,
@@ -536,10 +539,54 @@ Deno.test("guardFetch follows the signal that fetch would follow", async () => {
   }
 });
 
+Deno.test("guardFetch leaves it to fetch to refuse what it is given", async () => {
+  const url = "data:,alive";
+  const unprintable = { toString: () => Symbol() } as unknown as string;
+  const cases: unknown[][] = [
+    [],
+    [undefined],
+    [unprintable],
+    ["no url"],
+    [url, 5],
+    [url, "settings"],
+    ...[{}, 5, "", 0, false].map((signal) => [url, { signal }]),
+  ];
+  const guarded = guardFetch({ timeout: 60_000 });
+  for (const args of cases) {
+    const ask = (fetch: unknown) =>
+      (fetch as typeof globalThis.fetch)(
+        ...args as [string],
+      );
+    const plain = await assertRejects(() => ask(fetch), TypeError);
+    await assertRejects(() => ask(guarded), TypeError, plain.message);
+  }
+  for (const init of [undefined, null, {}, { signal: null }, () => {}]) {
+    const response = await guarded(url, init as RequestInit);
+    assertEquals(await response.text(), "alive");
+  }
+});
+
+Deno.test("guardFetch guards what ignores a signal that is none", async () => {
+  using time = new FakeTime();
+  const guarded = guardFetch({
+    timeout: 100,
+    fetch: () => new Promise(() => {}),
+  });
+  const init = { signal: {} as AbortSignal };
+  const rejected = assertRejects(() => guarded("data:,", init));
+  await advance(time, 100, 25);
+  assertStall(await rejected);
+});
+
 Deno.test("guardFetch names the URL without its secrets", async () => {
   const urls: [string | URL, string | undefined][] = [
     [URL_WITH_SECRETS, "https://api.example.com:8443/v1/chat"],
     [new URL(URL_WITH_SECRETS), "https://api.example.com:8443/v1/chat"],
+    // of another implementation of `Request`
+    [
+      { url: URL_WITH_SECRETS } as unknown as URL,
+      "https://api.example.com:8443/v1/chat",
+    ],
     ["data:text/plain,secret", "data:"],
     ["no url", undefined],
   ];

@@ -625,6 +625,33 @@ const together: Behaviours = {
     await until(() => armed.size === 0, "a timer");
   },
 
+  async "a guarded fetch takes a request as its settings, as fetch does"() {
+    let sent: Request | undefined;
+    const fetch = guardFetch({
+      timeout: STALL,
+      fetch(input, init) {
+        sent = new Request(input, init);
+        return new Promise(() => {});
+      },
+    });
+    const [method, body] = ["POST", "alive"];
+    const headers = { "x-test": "1" };
+    const settings = new Request("https://a.example/", {
+      method,
+      body,
+      headers,
+    });
+    const stall = await rejects(fetch("https://b.example/", settings));
+    assert(stall instanceof HeartbeatTimeoutError, `${stall}`);
+    const { url, signal } = sent!;
+    assertSame(
+      [url, sent!.method, sent!.headers.get("x-test"), await sent!.text()],
+      ["https://b.example/", method, "1", body],
+      "the request",
+    );
+    assertSame(signal.reason, stall, "the reason");
+  },
+
   async "a guarded fetch keeps the type of what it gets"() {
     const type = "image/svg+xml";
     const blob = URL.createObjectURL(new Blob(["<svg/>"], { type }));
