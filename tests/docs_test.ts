@@ -55,6 +55,12 @@ Deno.test("relative links of the documentation lead to a file and a heading", as
   }
 });
 
+Deno.test("snippets use nothing that Node.js 20 does not have", () => {
+  for (const [path, text] of pages) {
+    assert(!text.includes("Array.fromAsync"), path);
+  }
+});
+
 Deno.test("the examples of a thread are the program that the tests run", async () => {
   const page = pages.get("docs/threads_and_commands.md")!;
   const code = await Deno.readTextFile(new URL("docs/primes.ts", root));
