@@ -56,10 +56,10 @@ export function checkWorkers(
   return results;
 }
 
-/** Why nobody can be reported as down: nothing is heard, or too many are silent at once. */
-export type Blindness = "connection" | "share";
+/** Why nobody can be reported as down: nothing is heard, too many are silent at once, or the fleet has ended. */
+export type Blindness = "connection" | "share" | "ended";
 
-const BLINDNESS: Record<Blindness, string> = {
+const BLINDNESS: Record<Exclude<Blindness, "ended">, string> = {
   connection: "no heartbeat can be heard",
   share: "too many workers are silent at once to be believed",
 };
@@ -72,7 +72,7 @@ export interface CheckReport {
   workers: WorkerCheck[];
   /** Why no new verdict is possible, if that is so. */
   blindness: Blindness | undefined;
-  /** Why nobody is watched any more, if the fleet has errored. */
+  /** Why the fleet has ended, if it has. */
   failure: string | undefined;
 }
 
@@ -82,7 +82,7 @@ export function createCheckResponse(
   request: Request,
 ): Response {
   const { check, workers, blindness, failure } = report;
-  const ok = failure === undefined && workers.every(({ ok }) => ok);
+  const ok = blindness !== "ended" && workers.every(({ ok }) => ok);
   const status = ok ? 200 : 503;
   if (acceptsJson(request)) {
     const blind = blindness !== undefined;
@@ -107,11 +107,10 @@ function formatReport(
   ok: boolean,
 ): string {
   const lines = workers.map(formatWorker);
-  if (blindness !== undefined) {
+  if (blindness === "ended") {
+    lines.push(`[-]fleet ended: ${escapeText(failure ?? "")}`);
+  } else if (blindness !== undefined) {
     lines.push(`[~]blind: ${BLINDNESS[blindness]}`);
-  }
-  if (failure !== undefined) {
-    lines.push(`[-]fleet ended: ${escapeText(failure)}`);
   }
   lines.push(`${check} check ${ok ? "passed" : "failed"}`);
   return `${lines.join("\n")}\n`;

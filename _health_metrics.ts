@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import client from "npm:prom-client@15.1.3";
-import type { CheckedWorker } from "./_health_checks.ts";
+import type { Blindness, CheckedWorker } from "./_health_checks.ts";
 
 /** The bounds of the buckets of silences, in seconds. */
 const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1_800];
@@ -10,6 +10,8 @@ const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1_800];
 export interface MetricsOptions {
   /** The workers as they are now. */
   getWorkers: () => Iterable<CheckedWorker>;
+  /** Why nobody is reported as down now, if that is so. */
+  getBlindness: () => Blindness | undefined;
   /** Whether each worker gets a time series of its own. */
   hasWorkerLabels: boolean;
 }
@@ -19,6 +21,7 @@ export class HealthMetrics {
   #registry = new client.Registry();
   #options: MetricsOptions;
   #workers: client.Gauge;
+  #blind: client.Gauge;
   #up: client.Gauge | undefined;
   #stalls: client.Counter;
   #failures: client.Counter;
@@ -34,6 +37,12 @@ export class HealthMetrics {
       name: "heartbeat_workers",
       help: "Workers by state.",
       labelNames: ["state"],
+      registers,
+    });
+    this.#blind = new client.Gauge({
+      name: "heartbeat_blind",
+      help: "Whether nobody is reported as down, by the reason.",
+      labelNames: ["reason"],
       registers,
     });
     this.#stalls = new client.Counter({
@@ -94,6 +103,10 @@ export class HealthMetrics {
   /** The answer to a scrape. */
   async createResponse(): Promise<Response> {
     this.#countWorkers();
+    const blindness = this.#options.getBlindness();
+    for (const reason of ["connection", "share", "ended"] as const) {
+      this.#blind.set({ reason }, reason === blindness ? 1 : 0);
+    }
     this.#lag.set(await measureLag() / 1_000);
     const text = await this.#registry.metrics();
     const headers = { "content-type": this.#registry.contentType };

@@ -12,6 +12,7 @@ import {
 } from "./_health_checks.ts";
 import { HealthMetrics } from "./_health_metrics.ts";
 import { createPageResponse } from "./_health_page.ts";
+import { formatValue } from "./_validate.ts";
 
 /** How often a client without events is sent a comment, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
@@ -64,7 +65,7 @@ export class HealthServer {
   readonly #unseen: Set<string>;
   /** Why nobody is reported as down now, if that is so. */
   #blindness: Blindness | undefined;
-  /** Why the fleet has ended, if that was an error. */
+  /** Why the fleet has ended, if it has. */
   #failure: string | undefined;
   #log: EventLog;
   #feed: BeatFeed;
@@ -76,17 +77,17 @@ export class HealthServer {
     this.#fleet = fleet;
     this.#options = options;
     this.#unseen = new Set(options.essentialNames);
-    const getWorkers = () => fleet;
-    const { hasWorkerLabels } = options;
-    this.#metrics = new HealthMetrics({ getWorkers, hasWorkerLabels });
+    const getBlindness = () => this.#blindness;
+    this.#metrics = new HealthMetrics({
+      getWorkers: () => this.#blindness === "ended" ? [] : fleet,
+      getBlindness,
+      hasWorkerLabels: options.hasWorkerLabels,
+    });
     this.#log = new EventLog(
       () => this.#createSnapshot(),
       () => this.#onNoClient(),
     );
-    this.#feed = new BeatFeed({
-      getWorkers,
-      getBlindness: () => this.#blindness,
-    });
+    this.#feed = new BeatFeed({ getWorkers: () => fleet, getBlindness });
     this.#routes = {
       "/livez": (request) => this.#check("livez", request),
       "/readyz": (request) => this.#check("readyz", request),
@@ -97,8 +98,13 @@ export class HealthServer {
         createEventStream(request, () => this.#feed.connect()),
       "/": () => createPageResponse(),
     };
-    this.#readEvents().catch((error) => this.#onFailure(error))
-      .finally(() => this.#close());
+    this.#readEvents().then(
+      () => this.#onEnd("nobody is watched any more"),
+      (error) =>
+        this.#onEnd(
+          error instanceof Error ? error.message : formatValue(error),
+        ),
+    );
   }
 
   /** Answers one request. */
@@ -193,13 +199,10 @@ export class HealthServer {
     });
   }
 
-  /** Nobody is watched any more, so no check can say that all is well. */
-  #onFailure(error: unknown) {
-    this.#failure = error instanceof Error ? error.message : String(error);
-  }
-
-  /** The fleet has ended: no client waits for more. */
-  #close() {
+  /** Nobody is watched any more, so no check can say that all is well, and no client waits for more. */
+  #onEnd(failure: string) {
+    this.#failure = failure;
+    this.#blindness = "ended";
     this.#log.close();
     this.#feed.close();
   }

@@ -102,8 +102,10 @@ export interface HealthHandler {
  * all answers. `--health` of the command line does that.
  *
  * There is no timer unless a client is connected to `/events` or `/beats`. When the
- * fleet ends, those streams close. If it ended by an error, nobody is watched any more,
- * so both probes answer 503 from then on.
+ * events end, those streams close. Whether the fleet was closed or has errored, nobody
+ * is watched any more, so both probes answer 503 from then on, and `/metrics` counts no
+ * worker. Pipe heartbeats into a `FleetMonitor` with `{ preventClose: true }` if it shall
+ * outlive their worker.
  *
  * @param fleet The fleet, such as a `FleetMonitor`.
  * @param options Who is essential, and who may ask.

@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { FleetMonitor } from "../fleet.ts";
 import { createHealthHandler, type HealthOptions } from "../health.ts";
@@ -12,6 +12,7 @@ function createProbes(options: HealthOptions = {}) {
   const handler = createHealthHandler(fleet, options);
   return {
     fleet,
+    handler,
     async ask(path: string) {
       const response = await handler(new Request(`http://localhost${path}`));
       return `${response.status} ${await response.text()}`;
@@ -58,4 +59,40 @@ Deno.test("createHealthHandler has not seen a worker that was refused", async ()
     "[-]db not seen yet\nreadyz check failed\n",
   );
   fleet.remove("other");
+});
+
+Deno.test("createHealthHandler fails the probes once the fleet has closed, which nobody watches any more", async () => {
+  using time = new FakeTime();
+  const { fleet, handler, ask } = createProbes();
+  fleet.beat("alpha");
+  await advance(time, 10, 10);
+  assertEquals(await ask("/livez"), "200 ok\n");
+  await fleet.writable.close();
+  await advance(time, 10, 10);
+  for (const check of ["livez", "readyz"]) {
+    assertEquals(
+      await ask(`/${check}`),
+      `503 [+]alpha ok\n[-]fleet ended: nobody is watched any more\n${check} check failed\n`,
+    );
+  }
+  const headers = { accept: "application/json" };
+  const request = new Request("http://localhost/livez", { headers });
+  const { ok, blind, failure } = await (await handler(request)).json();
+  assertEquals([ok, blind, failure], [
+    false,
+    true,
+    "nobody is watched any more",
+  ]);
+  const beats = await ask("/beats");
+  assert(beats.includes('"blind":"ended"'), beats);
+  const scraped = ask("/metrics");
+  await advance(time, 10, 10);
+  const metrics = await scraped;
+  for (
+    const line of [
+      'heartbeat_workers{state="up"} 0',
+      'heartbeat_blind{reason="ended"} 1',
+      'heartbeat_blind{reason="connection"} 0',
+    ]
+  ) assert(metrics.includes(`\n${line}\n`), `${line} is not in ${metrics}`);
 });
