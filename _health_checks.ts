@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 // This module is browser compatible.
 
+import { prefersJson } from "./_accept.ts";
 import { escapeText } from "./_escape_text.ts";
 import { formatDetail, toJsonFields } from "./_fleet_detail.ts";
 
@@ -84,7 +85,7 @@ export function createCheckResponse(
   const { check, workers, blindness, failure } = report;
   const ok = blindness !== "ended" && workers.every(({ ok }) => ok);
   const status = ok ? 200 : 503;
-  if (acceptsJson(request)) {
+  if (prefersJson(request.headers.get("accept") ?? "")) {
     const blind = blindness !== undefined;
     const shown = workers.map(toJsonFields);
     const answer = { check, ok, blind, failure, workers: shown };
@@ -95,10 +96,6 @@ export function createCheckResponse(
     status,
     headers: { "content-type": "text/plain; charset=utf-8" },
   });
-}
-
-function acceptsJson(request: Request): boolean {
-  return /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
 }
 
 /** In the form of the Kubernetes API server: a line for each worker, then the verdict. */

@@ -88,7 +88,7 @@ export interface HealthHandler {
  * | `/` | the live page |
  *
  * The probes answer in text; with `?verbose`, or if they fail, with a line for each
- * worker in the form of Kubernetes; in JSON if the client accepts it. A connection
+ * worker in the form of Kubernetes; in JSON if the client would rather have that. A connection
  * that is lost (`blind`) is not a stall of a worker, and fails no probe; nor does a
  * worker that has left as planned.
  *
