@@ -28,6 +28,8 @@ export class HealthMetrics {
   #restarts: client.Counter;
   #silence: client.Histogram;
   #lag: client.Gauge;
+  /** How many stalls each has seen. */
+  #seenStalls = { fleet: 0, supervisor: 0 };
 
   /** @param options Where the figures come from. */
   constructor(options: MetricsOptions) {
@@ -80,9 +82,15 @@ export class HealthMetrics {
     });
   }
 
-  /** A worker was found silent. */
-  countStall() {
-    this.#stalls.inc();
+  /**
+   * A worker was found silent. Usually both see that, and it counts once. A worker
+   * that is restarted at once is back before the fleet has missed it.
+   */
+  countStall(by: "fleet" | "supervisor") {
+    const { fleet, supervisor } = this.#seenStalls;
+    if (++this.#seenStalls[by] > Math.max(fleet, supervisor)) {
+      this.#stalls.inc();
+    }
   }
 
   /** A worker said that it failed. */

@@ -124,9 +124,10 @@ export class HealthServer {
     return secure(await route(request));
   }
 
-  /** A supervisor restarts its worker. */
-  countRestart() {
-    this.#metrics.countRestart();
+  /** A decision of a supervisor. */
+  onSupervisorEvent({ type }: { type: string }) {
+    if (type === "restarting") this.#metrics.countRestart();
+    if (type === "stalled") this.#metrics.countStall("supervisor");
   }
 
   #findRoute(pathname: string) {
@@ -181,7 +182,7 @@ export class HealthServer {
     switch (event.type) {
       case "down":
         if (event.reason === "failed") this.#metrics.countFailure();
-        else this.#metrics.countStall();
+        else this.#metrics.countStall("fleet");
         break;
       case "recovered":
         this.#metrics.observeSilence(event.outage ?? 0);

@@ -70,7 +70,10 @@ export interface HealthOptions {
 export interface HealthHandler {
   /** Answers one request. */
   (request: Request): Promise<Response>;
-  /** Counts the restarts of a supervisor: pass it to `supervise()` as its `onEvent`. */
+  /**
+   * Counts the restarts of a supervisor, and the stalls that the fleet did not see
+   * because the worker was back at once: pass it to `supervise()` as its `onEvent`.
+   */
   readonly onEvent: (event: { type: string }) => void;
 }
 
@@ -162,9 +165,7 @@ export function createHealthHandler(
   }
   const server = new HealthServer(fleet, readOptions(action, fleet, options));
   return Object.assign((request: Request) => server.handle(request), {
-    onEvent({ type }: { type: string }) {
-      if (type === "restarting") server.countRestart();
-    },
+    onEvent: (event: { type: string }) => server.onSupervisorEvent(event),
   });
 }
 

@@ -230,6 +230,25 @@ Deno.test("createHealthHandler counts for Prometheus, without the names of worke
   }
 });
 
+Deno.test("createHealthHandler counts a stall once, also if only the fleet or only a supervisor has seen it", async () => {
+  using time = new FakeTime();
+  const { handler, ask, fallSilent, end } = createSilentFleet();
+  const countStalls = async () => {
+    const asked = ask("/metrics");
+    await advance(time, 10, 10);
+    return (await asked).text.match(/^heartbeat_stalls_total .*$/m)![0];
+  };
+  handler.onEvent({ type: "stalled" }); // and back before the fleet missed it
+  assertEquals(await countStalls(), "heartbeat_stalls_total 1");
+  handler.onEvent({ type: "stalled" });
+  assertEquals(await countStalls(), "heartbeat_stalls_total 2");
+  await fallSilent(time);
+  assertEquals(await countStalls(), "heartbeat_stalls_total 2");
+  handler.onEvent({ type: "stalled" });
+  assertEquals(await countStalls(), "heartbeat_stalls_total 3");
+  await end();
+});
+
 Deno.test("createHealthHandler refuses other methods, paths and callers", async () => {
   const { ask, end } = createSilentFleet({
     basePath: "/health",
