@@ -4,10 +4,11 @@
 
 import { AliveProbe } from "./_cli_alive.ts";
 import type { Settings } from "./_cli_args.ts";
-import { LineFilter } from "./_cli_grep.ts";
+import { LineFilter, type LineTest } from "./_cli_grep.ts";
 import {
   forwardOutput,
   type GuardContext,
+  openGrep,
   openObservers,
   runGuarded,
 } from "./_cli_guard.ts";
@@ -49,12 +50,15 @@ export async function guardCommand(
     throw new Error("--tty works on Linux only, by 'script' of util-linux");
   }
   const probe = createProbe(settings, output);
+  const isMatch = await openGrep(settings, output);
   const { observers, onSilence, gaps } = await openObservers(context);
   const forward = ({ from, bytes }: CommandOutput) => {
     observers.onChunk(bytes);
     return output.forward(from, bytes);
   };
-  const startContext = { settings, shutdown, observers, probe, forward };
+  const startContext = {
+    ...{ settings, shutdown, observers, probe, isMatch, forward },
+  };
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
       (attempt) => start(startCommand, startContext, attempt.signal),
@@ -117,6 +121,8 @@ interface StartContext {
   shutdown: Shutdown;
   observers: GuardObservers;
   probe: AliveProbe | undefined;
+  /** Looks at the lines, if some are no signs of life. */
+  isMatch: LineTest | undefined;
   /** Passes output on that is no sign of life. */
   forward: (chunk: CommandOutput) => Promise<void>;
 }
@@ -124,13 +130,13 @@ interface StartContext {
 /** Starts the command once. When `givenUp` aborts, it has to stop, and signs of life count no more. */
 function start(
   startCommand: CommandModules["startCommand"],
-  { settings, shutdown, observers, probe, forward }: StartContext,
+  { settings, shutdown, observers, probe, isMatch, forward }: StartContext,
   givenUp: AbortSignal,
 ) {
   const { command: [command = "", ...args], timeout } = settings;
   const { signal } = shutdown;
   const ended = Promise.withResolvers<void>();
-  const filter = settings.grep && new LineFilter(settings.grep);
+  const filter = isMatch && new LineFilter(isMatch);
   const options: StartCommandOptions & ProcessTreeHook & TerminalOption = {
     [ON_START](tree, beat) {
       shutdown.onCommandStarted(tree, ended.promise);

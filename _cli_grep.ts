@@ -10,6 +10,9 @@ import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 /** How much of a line is looked at, in characters. */
 const MAX_LINE = 65_536;
 
+/** How long (ms) the lines of a chunk may take. */
+const MATCH_MS = 250;
+
 /** A line ends with it. A progress bar goes back to the start of its line. */
 const LINE_END = /\r\n|\r|\n/;
 
@@ -29,15 +32,46 @@ export function parsePattern(text: string): RegExp {
   }
 }
 
+/** Whether one of the lines matches. */
+export type LineTest = (lines: string[]) => boolean;
+
+/**
+ * Opens the test for a pattern. A pattern that backtracks without end, such as
+ * `(a+)+$`, would block this process: it is stopped in time, and does not match.
+ *
+ * @param pattern What a line contains.
+ * @param onLate Called when lines have taken too long.
+ */
+export async function openLineTest(
+  pattern: RegExp,
+  onLate: () => void,
+): Promise<LineTest> {
+  // it costs a third of a start, so it is loaded only where it is wanted
+  const { createContext, Script } = await import("node:vm");
+  const context = createContext({ pattern, lines: [] as string[] });
+  const script = new Script("lines.some((line) => pattern.test(line))");
+  return (lines) => {
+    context.lines = lines;
+    try {
+      return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
+      onLate();
+      return false;
+    }
+  };
+}
+
 /** Finds lines in one stream of bytes. It keeps the beginning of the last line only. */
 export class LineMatcher {
-  readonly #pattern: RegExp;
+  readonly #isMatch: LineTest;
   readonly #decoder = new TextDecoder();
   #rest = "";
 
-  /** @param pattern What a line contains. */
-  constructor(pattern: RegExp) {
-    this.#pattern = pattern;
+  /** @param isMatch Looks at the lines. */
+  constructor(isMatch: LineTest) {
+    this.#isMatch = isMatch;
   }
 
   /** Whether one of the lines that end in this chunk matches. */
@@ -45,7 +79,8 @@ export class LineMatcher {
     const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
     const lines = text.split(LINE_END);
     this.#rest = lines.pop()!.slice(0, MAX_LINE);
-    return lines.some((line) => this.#pattern.test(line.slice(0, MAX_LINE)));
+    if (lines.length === 0) return false;
+    return this.#isMatch(lines.map((line) => line.slice(0, MAX_LINE)));
   }
 }
 
@@ -60,11 +95,11 @@ export class LineFilter {
   /** Whether there was other output since then, which the heartbeat stands for. */
   #hasOther = false;
 
-  /** @param pattern What a line contains. */
-  constructor(pattern: RegExp) {
+  /** @param isMatch Looks at the lines. */
+  constructor(isMatch: LineTest) {
     this.#matchers = {
-      stdout: new LineMatcher(pattern),
-      stderr: new LineMatcher(pattern),
+      stdout: new LineMatcher(isMatch),
+      stderr: new LineMatcher(isMatch),
     };
   }
 

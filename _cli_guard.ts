@@ -3,6 +3,7 @@
 /** What guarding a command and guarding a pipe have in common. */
 
 import type { Settings } from "./_cli_args.ts";
+import { type LineTest, openLineTest } from "./_cli_grep.ts";
 import { type HealthModules, openHealth } from "./_cli_health.ts";
 import { NoticeReporter } from "./_cli_notices.ts";
 import { type GuardObserver, GuardObservers } from "./_cli_observers.ts";
@@ -40,6 +41,20 @@ export async function openObservers(
     openSystemd({ onFailure }),
   ]);
   return { observers, onSilence: notices.onSilence, gaps: stats?.gaps };
+}
+
+/** Opens the test of the lines that are signs of life, if not all output is. */
+export async function openGrep(
+  { grep }: Settings,
+  output: CliOutput,
+): Promise<LineTest | undefined> {
+  if (!grep) return;
+  let isReported = false;
+  return await openLineTest(grep, () => {
+    if (isReported) return;
+    isReported = true;
+    output.warn("--grep takes too long for a line: it is no sign of life");
+  });
 }
 
 /** Publishes the heartbeats of a command, if there is a network. */

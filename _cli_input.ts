@@ -19,13 +19,23 @@ export class InputSource {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #free: ArrayBuffer[] = [];
 
-  constructor(file: InputFile) {
+  /**
+   * @param file Where the bytes come from.
+   * @param onRead Called for each chunk before anybody can read it: what that takes
+   * is the time of the source.
+   */
+  constructor(
+    file: InputFile,
+    onRead: (chunk: Uint8Array<ArrayBuffer>) => void = () => {},
+  ) {
     this.readable = new ReadableStream({
       pull: async (controller) => {
         const buffer = this.#free.pop() ?? new ArrayBuffer(BUFFER_BYTES);
         const count = await file.read(new Uint8Array(buffer));
-        if (count === null) controller.close();
-        else controller.enqueue(new Uint8Array(buffer, 0, count));
+        if (count === null) return controller.close();
+        const chunk = new Uint8Array(buffer, 0, count);
+        onRead(chunk);
+        controller.enqueue(chunk);
       },
       cancel: () => file.close(),
     }, { highWaterMark: 0 });

@@ -5,6 +5,7 @@
 import {
   forwardOutput,
   type GuardContext,
+  openGrep,
   openObservers,
   runGuarded,
 } from "./_cli_guard.ts";
@@ -18,15 +19,20 @@ export async function guardPipe(
   context: GuardContext,
   Monitor: typeof HeartbeatMonitor,
 ): Promise<number> {
-  const { settings: { timeout, grep }, output, shutdown: { signal } } = context;
+  const { settings, output, shutdown: { signal } } = context;
+  const { timeout } = settings;
+  const isMatch = await openGrep(settings, output);
   const { observers, onSilence, gaps } = await openObservers(context);
   const run = async () => {
-    const matcher = grep && new LineMatcher(grep);
-    const source = new InputSource(Deno.stdin);
+    const matcher = isMatch && new LineMatcher(isMatch);
+    const others = new WeakSet<Uint8Array>();
+    const source = new InputSource(Deno.stdin, (bytes) => {
+      if (matcher?.test(bytes) === false) others.add(bytes);
+    });
     const monitor = new Monitor<Uint8Array<ArrayBuffer>>({
       timeout,
       isHeartbeat(bytes) {
-        const isSign = matcher?.test(bytes) ?? true;
+        const isSign = !others.has(bytes);
         if (isSign) observers.onProgress();
         return isSign;
       },

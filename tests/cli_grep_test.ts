@@ -1,13 +1,35 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { LineFilter, LineMatcher } from "../_cli_grep.ts";
+import {
+  LineFilter,
+  LineMatcher,
+  type LineTest,
+  openLineTest,
+} from "../_cli_grep.ts";
 import type { CommandOutput } from "../_command_types.ts";
 import { markResultBeat } from "../_result_beats.ts";
 import type { Heartbeat, WorkerStreams } from "../_worker_types.ts";
 import { createSource, readAll } from "./_help.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A test of lines that nothing stops. */
+const createTest = (pattern: RegExp): LineTest => (lines) =>
+  lines.some((line) => pattern.test(line));
+
+Deno.test("openLineTest() stops a pattern that backtracks for too long, and goes on", async () => {
+  let late = 0;
+  const isMatch = await openLineTest(/^(a+)+$/, () => void late++);
+  assertEquals([isMatch(["b", "aa"]), isMatch(["b", ""]), late], [
+    ...[true, false],
+    0,
+  ]);
+  const hard = `${"a".repeat(50)}b`;
+  assertEquals([isMatch([hard]), late], [false, 1]);
+  assertEquals([isMatch([hard]), late], [false, 2]);
+  assertEquals([isMatch(["aa"]), late], [true, 2]);
+});
 
 Deno.test("LineMatcher finds lines, however they are split into chunks", () => {
   const rows: [RegExp, string[], boolean[]][] = [
@@ -22,21 +44,21 @@ Deno.test("LineMatcher finds lines, however they are split into chunks", () => {
     [/^$/, ["", "\n"], [false, true]],
   ];
   for (const [pattern, chunks, expected] of rows) {
-    const matcher = new LineMatcher(pattern);
+    const matcher = new LineMatcher(createTest(pattern));
     const found = chunks.map((chunk) => matcher.test(bytes(chunk)));
     assertEquals(found, expected, `${pattern}`);
   }
 });
 
 Deno.test("LineMatcher takes characters that are split into chunks", () => {
-  const matcher = new LineMatcher(/^日本$/);
+  const matcher = new LineMatcher(createTest(/^日本$/));
   const found = [...bytes("日本\n")]
     .map((byte) => matcher.test(new Uint8Array([byte])));
   assertEquals(found, [...Array(6).fill(false), true]);
 });
 
 Deno.test("LineMatcher looks at the first 65,536 characters of a line", () => {
-  const matcher = new LineMatcher(/x/);
+  const matcher = new LineMatcher(createTest(/x/));
   const long = bytes("a".repeat(40_000));
   assertEquals([long, long, bytes("x\n")].map((chunk) => matcher.test(chunk)), [
     ...[false, false],
@@ -51,7 +73,7 @@ function createFilter() {
   const results = createSource<CommandOutput>();
   const heartbeats = createSource<Heartbeat>();
   const forwarded: string[] = [];
-  const filter = new LineFilter(/!/);
+  const filter = new LineFilter(createTest(/!/));
   const command: WorkerStreams<CommandOutput> = {
     results: results.stream,
     heartbeats: heartbeats.stream,

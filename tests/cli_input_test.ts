@@ -48,3 +48,20 @@ Deno.test("InputSource closes the file when nobody reads it any more", async () 
   await source.readable.cancel();
   assertEquals(file.isClosed, true);
 });
+
+Deno.test("InputSource shows each chunk before anybody can read it", async () => {
+  const steps: string[] = [];
+  const bytes = new TextEncoder().encode("one");
+  const file = {
+    read(buffer: Uint8Array) {
+      buffer.set(bytes);
+      return Promise.resolve(steps.length === 0 ? bytes.length : null);
+    },
+    close() {},
+  };
+  const source = new InputSource(file, (chunk) => {
+    steps.push(`shown ${new TextDecoder().decode(chunk)}`);
+  });
+  for await (const _ of source.readable) steps.push("read");
+  assertEquals(steps, ["shown one", "read"]);
+});

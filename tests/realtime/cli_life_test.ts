@@ -2,12 +2,13 @@
 
 // What counts as a sign of life of a guarded command, in real time.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
 import {
   assertEnds,
   type CliOptions,
   forEachRow,
+  parseLines,
   runCli,
   startCli,
   testSideBySide,
@@ -116,6 +117,31 @@ testSideBySide("signs of life", {
       /heartbeat: standard input had no matching line for 2s: /,
     );
   },
+  async "--grep finds a pipe silent in time, although its input never waits"() {
+    const lines = new TextEncoder().encode("no\n".repeat(20_000));
+    const { code, stderr } = await runCli(
+      ["--timeout=1s", "--grep=x", "--summary", "--json", "-"],
+      {
+        input: new ReadableStream({ pull: (c) => c.enqueue(lines) }),
+        redirect: "> /dev/null",
+      },
+    );
+    assertEquals(code, 124, stderr);
+    const { duration } = parseLines(stderr).at(-1);
+    assert(duration < 6_000, stderr);
+  },
+
+  async "--grep with a pattern that backtracks for ever blocks nothing"() {
+    const { code, stdout, stderr } = await runCli([
+      ...["--timeout=10s", "--grep=^(a+)+$"],
+      ...shell("echo $0; exit 3"),
+      `${"a".repeat(50)}b`,
+    ]);
+    assertEquals([code, stdout.length], [3, 52], stderr);
+    const late = "--grep takes too long for a line: it is no sign of life";
+    assertEquals(stderr, `heartbeat: ${late}\n`);
+  },
+
   async "--tty gives a terminal to the command, which ends with its own exit code"() {
     const script = "test -t 1 && test -t 2 && stty size; echo two >&2; exit 3";
     const { code, stdout, stderr } = await runCli(["--tty", ...shell(script)]);
