@@ -7,7 +7,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { checkString } from "./_validate.ts";
+import { checkString, throwInvalid } from "./_validate.ts";
 import type {
   FleetStore,
   StoredFleet,
@@ -64,7 +64,7 @@ function toName(worker: string): string {
  * writes may be if the machine loses power.
  *
  * One watcher at a time should use a file. If two do, each event is reported by
- * the one that writes it first.
+ * the one that writes it first, and may be lost if that one ends before it does.
  *
  * @example Usage
  * ```ts
@@ -88,10 +88,15 @@ export class SqliteStore implements FleetStore, Disposable {
    *
    * @param path The path of its file, or `":memory:"`.
    * @throws {TypeError} If `path` is not a string.
+   * @throws {RangeError} If `path` is empty.
    * @throws {Error} The error of SQLite, if the file cannot be opened.
    */
   constructor(path: string) {
     checkString("open store", "path", path);
+    // SQLite would take it for a file that is gone once it is closed
+    if (path === "") {
+      throwInvalid(RangeError, "open store", "path", "not empty", path);
+    }
     this.#database = new DatabaseSync(path);
     setUp(this.#database);
   }
@@ -135,8 +140,16 @@ export class SqliteStore implements FleetStore, Disposable {
       database.exec("COMMIT");
       return position;
     } catch (error) {
-      database.exec("ROLLBACK");
+      this.#rollBack();
       throw error;
+    }
+  }
+
+  #rollBack() {
+    try {
+      this.#database.exec("ROLLBACK");
+    } catch {
+      // SQLite has done it already, as on a full disk
     }
   }
 

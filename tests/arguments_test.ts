@@ -661,7 +661,13 @@ const TABLE: Record<string, Entry> = {
   SqliteStore: {
     actions: ["open store"],
     call: (path) => new SqliteStore(path),
-    rows: option((given) => [given], "path", "a string", STRING),
+    rows: [
+      ...option((given) => [given], "path", "a string", STRING),
+      ...option((given) => [given], "path", "not empty", {
+        wrongKinds: [],
+        outOfRange: [""],
+      }),
+    ],
   },
   natsStore: {
     actions: ["make store"],

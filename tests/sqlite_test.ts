@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { FleetMonitor } from "../fleet.ts";
 import { SqliteStore } from "../sqlite.ts";
 import { persistFleet } from "../store.ts";
@@ -67,6 +68,19 @@ Deno.test("SqliteStore takes a write back that fails", async () => {
   const row = { worker: "alpha", change: 1, event };
   await assertRejects(() => store.save(row, undefined), TypeError, "circular");
   assertEquals(await store.save({ ...row, event: up("alpha") }, undefined), 1);
+});
+
+Deno.test("SqliteStore says why a write failed that SQLite has taken back itself", async () => {
+  using file = makeFile();
+  using store = new SqliteStore(file.path);
+  using other = new DatabaseSync(file.path);
+  // as SQLite does on a full disk
+  other.exec(`CREATE TRIGGER fill AFTER INSERT ON workers
+    BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END`);
+  const row = { worker: "alpha", change: 1, event: up("alpha") };
+  await assertRejects(() => store.save(row, undefined), Error, "disk is full");
+  other.exec("DROP TRIGGER fill");
+  assertEquals(await store.save(row, undefined), 1);
 });
 
 Deno.test("SqliteStore cannot open what is no database", () => {
