@@ -39,7 +39,7 @@ export interface HealthOptions {
   events?: ReadableStream<HealthEvent> | undefined;
   /**
    * The path before all others, such as `/health`: it begins with a slash and does
-   * not end with one.
+   * not end with one. It is written as in a URL: `/a%20b`.
    *
    * @default {""}
    */
@@ -117,7 +117,8 @@ export interface HealthHandler {
  * `@hono/node-server`.
  * @throws {TypeError} If an option is of the wrong kind, or the events are read by
  * somebody else.
- * @throws {RangeError} If `basePath` does not begin with a slash, or ends with one.
+ * @throws {RangeError} If `basePath` does not begin with a slash, ends with one, or is not
+ * written as in a URL.
  *
  * @example Usage
  * ```ts
@@ -198,11 +199,16 @@ function readOptions(
 }
 
 function checkBasePath(action: string, basePath: string) {
-  const accepted = "a path that begins with a slash and does not end with one";
+  const accepted =
+    "a path as in a URL that begins with a slash and does not end with one";
   if (typeof basePath !== "string") {
     throwInvalid(TypeError, action, "basePath", accepted, basePath);
   }
-  if (!/^(\/.*[^/])?$/.test(basePath)) {
+  if (basePath === "") return;
+  // any other one is never that of a request
+  const isPath = basePath.startsWith("/") && !basePath.endsWith("/") &&
+    new URL(`http://localhost${basePath}`).pathname === basePath;
+  if (!isPath) {
     throwInvalid(RangeError, action, "basePath", accepted, basePath);
   }
 }

@@ -149,7 +149,8 @@ function watchdogRows(args: (options: unknown) => unknown[]): Row[] {
 }
 
 function healthRows(args: (options: object) => unknown[]): Row[] {
-  const path = "a path that begins with a slash and does not end with one";
+  const path =
+    "a path as in a URL that begins with a slash and does not end with one";
   return [
     ...options(args, ["events"], stream, { wrongKinds: [null, 1, {}] }),
     ...options(args, ["authorize"], "a function", FUNCTION),
@@ -158,7 +159,19 @@ function healthRows(args: (options: object) => unknown[]): Row[] {
     }),
     ...options(args, ["basePath"], path, {
       wrongKinds: [null, 1, {}],
-      outOfRange: ["/", "health", "/health/", "health/"],
+      outOfRange: [
+        ...["/", "health", "/health/", "health/", "/a/../b", "/.", "/\n"],
+        // these are never the path of a request
+        ...[
+          "/a b",
+          "/é",
+          "/a?b",
+          "/a#b",
+          "/a\\b",
+          "http://localhost/a",
+          ":99999",
+        ],
+      ],
     }),
     ...options(args, ["essential"], "names of workers, or a function", {
       wrongKinds: [null, 1, "alpha", {}, ["alpha", 1]],
