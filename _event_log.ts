@@ -60,18 +60,14 @@ export class EventLog {
   }
 
   /**
-   * A stream for a client whose last event had the given id; without one it begins
-   * with all events that are kept, or with a snapshot.
+   * A stream for a client whose last event had the given id. If that is not known,
+   * it begins with a snapshot, or with all events that are kept.
    */
   connect(
     lastId: string | null,
     isRecentWanted = false,
   ): ReadableStream<string> {
-    return this.#clients.connect(
-      lastId === null && isRecentWanted
-        ? this.#replayFrom(0)
-        : this.#replay(lastId),
-    );
+    return this.#clients.connect(this.#replay(lastId, isRecentWanted));
   }
 
   /** Disconnects all clients. */
@@ -79,18 +75,13 @@ export class EventLog {
     this.#clients.close();
   }
 
-  /** What happened after an event, or a snapshot if that is not known. */
-  *#replay(lastId: string | null): Generator<string> {
-    const next = this.#indexAfter(lastId);
+  *#replay(lastId: string | null, isRecentWanted: boolean): Generator<string> {
+    const next = this.#indexAfter(lastId) ?? (isRecentWanted ? 0 : undefined);
     if (next === undefined) {
       const id = this.#idOf(this.#events.length - 1);
       return yield format(this.#createSnapshot(), id);
     }
-    yield* this.#replayFrom(next);
-  }
-
-  *#replayFrom(index: number): Generator<string> {
-    for (let i = index; i < this.#events.length; i++) {
+    for (let i = next; i < this.#events.length; i++) {
       yield format(this.#events[i]!, this.#idOf(i));
     }
   }

@@ -7,9 +7,11 @@ function seconds(ms) {
   return ms < 10000 ? (ms / 1000).toFixed(1) + " s" : Math.round(ms / 1000) + " s";
 }
 
+/** By the clock of the server alone; this one only counts what has passed since the last frame. */
 function since(worker) {
   if (worker.lastSeen === null) return "never";
-  return seconds(Math.max(Date.now() + skew - worker.lastSeen, 0)) + " ago";
+  const now = frameTime + performance.now() - frameAt;
+  return seconds(Math.max(now - worker.lastSeen, 0)) + " ago";
 }
 
 /** The workers that match the search, the worst first. */
@@ -70,6 +72,17 @@ function updateRow(worker) {
   setText(row.detail, escapeText(worker.detail ?? ""));
 }
 
+/** What cannot be heard stays as it was. */
+function drawTraces(now) {
+  const isDeaf = link !== "live" || blindness === "connection";
+  const at = isDeaf ? heardUntil : now;
+  for (const worker of shown) {
+    if (worker.row.drawnAt === at) continue;
+    worker.row.drawnAt = at;
+    drawTrace(worker, at);
+  }
+}
+
 function drawTrace(worker, now) {
   const { canvas } = worker.row;
   const scale = devicePixelRatio || 1;
@@ -83,13 +96,16 @@ function drawTrace(worker, now) {
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
   context.beginPath();
-  context.moveTo(0, height / 2);
-  for (const beat of worker.beats) {
-    const x = width - (now - beat) * SPEED;
-    if (x < -40) continue;
+  const toX = (at) => width - (now - TRACE_DELAY - at) * SPEED;
+  // a flat line is silence, so there is none for the time in which nobody listened
+  const since = worker.state === "down" ? -Infinity : heardSince;
+  const beats = worker.beats.filter((beat) => beat >= since && toX(beat) > -40);
+  context.moveTo(Math.max(toX(since), 0), height / 2);
+  for (const [i, beat] of beats.entries()) {
+    const end = Math.min(now - TRACE_DELAY, beats[i + 1] ?? Infinity);
     for (const [ms, level] of PULSE) {
-      if (now - beat < ms) break;
-      context.lineTo(x + ms * SPEED, height / 2 - level * (height / 2 - 3));
+      if (beat + ms > end) break;
+      context.lineTo(toX(beat + ms), height / 2 - level * (height / 2 - 3));
     }
   }
   context.lineTo(width, height / 2);

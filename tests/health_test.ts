@@ -329,6 +329,9 @@ Deno.test("createHealthHandler streams events, and resumes them by Last-Event-ID
   assertEquals(resumed.map(({ type }) => type), ["down", "recovered"]);
   const foreign = await readEvents(await open("/events", "other-1"), 1);
   assertEquals(foreign[0]!.type, "snapshot");
+  // of another process, such as the one before a restart
+  const all = await readEvents(await open("/events?recent", "other-1"), 4);
+  assertEquals(all.map(({ type }) => type), ["up", "up", "down", "recovered"]);
   await advance(time, 40_000, 1_000);
   await end();
 });

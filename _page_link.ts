@@ -1,0 +1,128 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/** The script of the live page: what the server sends, and whether it can be heard. */
+export const LINK = String.raw`
+/** How long (ms) no frame may come before the connection counts as lost. */
+const LOST_AFTER = 2000;
+/** How long (ms) to wait before a stream that was refused is asked for again. */
+const RETRY_AFTER = 2000;
+const EVENTS = ["up", "down", "recovered", "left", "forgotten", "refused", "blind", "sees"];
+
+/** "connecting", "live" or "lost"; "paused" while nobody looks at the page. */
+let link = "paused";
+/** When the last frame came, and what time it was for the server. */
+let frameAt = 0, frameTime = 0;
+/** Since when, and until when, heartbeats could be heard. */
+let heardSince = 0, heardUntil = 0;
+/** path -> EventSource */
+const streams = new Map();
+/** The last event of the log: the start of its server, and its number. */
+let logged = { epoch: "", number: 0 };
+
+/** A browser has six connections to a server, for all its tabs: only those that are seen use some. */
+function onVisibility() {
+  if (document.hidden) pause();
+  else if (link === "paused") connect();
+}
+
+function connect() {
+  link = "connecting";
+  frameAt = performance.now();
+  openStream("/beats", {
+    frame: ({ data }) => onFrame(JSON.parse(data)),
+    error: () => link = "lost",
+  });
+  const onEvent = ({ type, data, lastEventId }) =>
+    isNews(lastEventId) && logEvent(type, JSON.parse(data));
+  openStream("/events?recent", Object.fromEntries(EVENTS.map((type) => [type, onEvent])));
+}
+
+function pause() {
+  for (const stream of streams.values()) stream.close();
+  streams.clear();
+  link = "paused";
+  document.title = "heartbeat (paused)";
+}
+
+/** After an error in between, a browser comes back by itself; after a refusal, such as a proxy's 502, it never does. */
+function openStream(path, listeners) {
+  const stream = new EventSource(base + path);
+  streams.set(path, stream);
+  for (const type in listeners) stream.addEventListener(type, listeners[type]);
+  stream.addEventListener("error", () => {
+    if (stream.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => streams.get(path) === stream && openStream(path, listeners), RETRY_AFTER);
+  });
+}
+
+/** A stream that was opened again begins with events that are in the log already. */
+function isNews(id) {
+  const [epoch, number] = id.split("-");
+  if (epoch === logged.epoch && Number(number) <= logged.number) return false;
+  logged = { epoch, number: Number(number) };
+  return true;
+}
+
+function onFrame(frame) {
+  const now = performance.now();
+  const passed = now - frameAt;
+  const isDeaf = frame.blind === "connection";
+  if (frame.full || (blindness === "connection" && !isDeaf)) heardSince = now;
+  if (!isDeaf) heardUntil = now;
+  link = "live";
+  frameAt = now;
+  frameTime = frame.time;
+  total = frame.total;
+  blindness = frame.blind;
+  if (frame.full) markMissing(frame.workers);
+  for (const row of frame.workers) takeRow(row, frame.full, passed);
+  for (const name of frame.gone) removeWorker(name);
+}
+
+function markMissing(rows) {
+  const names = new Set(rows.map(([name]) => name));
+  for (const name of workers.keys()) if (!names.has(name)) removeWorker(name);
+}
+
+function removeWorker(name) {
+  const worker = workers.get(name);
+  if (!worker) return;
+  worker.row?.element.remove();
+  workers.delete(name);
+  isLayoutStale = true;
+}
+
+/** A heartbeat is as old as the server says, but not older than the frame before. */
+function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
+  let worker = workers.get(name);
+  if (!worker) {
+    worker = { name, label: escapeText(name), lastSeen: null, beats: [] };
+    workers.set(name, worker);
+    isLayoutStale = true;
+  }
+  const isBeat = lastSeen !== null && (worker.lastSeen !== lastSeen || worker.seq !== seq);
+  if (isBeat && !isFull) {
+    worker.beats.push(frameAt - Math.min(Math.max(frameTime - lastSeen, 0), passed));
+    if (worker.beats.length > MAX_BEATS) worker.beats.shift();
+  }
+  if (worker.state !== state) isLayoutStale = true;
+  Object.assign(worker, { state, lastSeen, seq, detail, isChanged: true });
+}
+
+function logEvent(type, data) {
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  const label = document.createElement("b");
+  const name = document.createElement("bdi");
+  item.className = type;
+  time.textContent = new Date(data.time ?? Date.now()).toLocaleTimeString();
+  label.textContent = type;
+  name.textContent = escapeText(data.worker ?? "");
+  const outage = data.outage === undefined ? "" : " after " + seconds(data.outage);
+  const why = data.reason === "failed" ? " (failed)" : "";
+  item.append(time, label, " ", name, outage + why);
+  $("log").prepend(item);
+  while ($("log").childElementCount > MAX_LOG) $("log").lastElementChild.remove();
+}
+`;
