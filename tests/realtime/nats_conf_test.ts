@@ -4,7 +4,9 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async/deadline";
+import { Kvm } from "npm:@nats-io/kv@3.4.0";
 import type { ConnectionOptions } from "npm:@nats-io/transport-node@3.4.0";
+import { natsStore } from "../../store.ts";
 import { parseLines, startCli } from "../_cli_process.ts";
 import { waitUntil } from "../_help.ts";
 import { BEAT, Broker, LONG, testWithBroker as test } from "../_nats.ts";
@@ -113,4 +115,20 @@ test("the example configuration lets workers hear nothing, and watchers publish 
   assertEquals(await listRefused(example, watcher, watcherRows), [
     ...["$KV.watchers-fleet.>", "heartbeats.alpha", "other"],
   ]);
+});
+
+test("the example configuration lets a watcher read a large memory", async () => {
+  await using example = await startExample();
+  const login = { user: "watcher", pass: "w" };
+  const connection = await example.broker.connect(login);
+  const store = natsStore(await new Kvm(connection).create("fleet"));
+  const detail = "x".repeat(4000);
+  // so much that the server waits until the client has taken a part of it
+  const names = Array.from({ length: 1000 }, (_, i) => `w-${i}`);
+  await Promise.all(names.map((worker) => {
+    const event = { type: "up", worker, time: 5, detail } as const;
+    return store.save({ worker, change: 1, event }, undefined);
+  }));
+  assertEquals((await store.load()).workers.length, names.length);
+  await connection.close();
 });
