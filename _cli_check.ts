@@ -4,7 +4,7 @@
 
 import type { Settings } from "./_cli_args.ts";
 import { type CliOutput, formatDuration } from "./_cli_output.ts";
-import { UsageError } from "./_cli_values.ts";
+import { isLoopback, UsageError } from "./_cli_values.ts";
 import { startTimer } from "./_timers.ts";
 
 /** What is looked at. */
@@ -67,7 +67,11 @@ async function checkUrl(
   const late = new AbortController();
   const cancelTimer = startTimer(() => late.abort(), timeout);
   try {
-    const response = await fetch(url, { signal: late.signal });
+    using client = createDirectClient(url);
+    const response = await fetch(url, {
+      signal: late.signal,
+      ...client && { client },
+    });
     if (response.ok) {
       await response.body?.cancel();
       return;
@@ -84,6 +88,23 @@ async function checkUrl(
   } finally {
     cancelTimer();
   }
+}
+
+/**
+ * A client that asks this machine itself, if that is meant: the proxy of the
+ * environment, which containers often inherit, means another one.
+ */
+function createDirectClient(
+  { protocol, hostname, port }: URL,
+): Deno.HttpClient | undefined {
+  if (protocol !== "http:" || !isLoopback(hostname)) return;
+  return Deno.createHttpClient({
+    proxy: {
+      transport: "tcp",
+      hostname,
+      port: Number(port || 80),
+    },
+  });
 }
 
 /** Why a request failed: the innermost cause knows, in the last part of its message. */

@@ -5,7 +5,7 @@
 import type { Settings } from "./_cli_args.ts";
 import type { GuardObserver } from "./_cli_observers.ts";
 import type { CliOutput } from "./_cli_output.ts";
-import type { Address } from "./_cli_values.ts";
+import { type Address, isLoopback } from "./_cli_values.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 import type { FleetMonitor } from "./fleet.ts";
 import type { createHealthHandler } from "./health.ts";
@@ -15,11 +15,6 @@ import type { SupervisorEvent } from "./supervisor.ts";
 export interface HealthModules {
   FleetMonitor: typeof FleetMonitor;
   createHealthHandler: typeof createHealthHandler;
-}
-
-/** Whether a host is this machine for every browser. */
-function isLoopback(hostname: string): boolean {
-  return /^((.+\.)?localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname);
 }
 
 /** Serves the health of one worker. */

@@ -101,6 +101,11 @@ export interface Address {
   port: number;
 }
 
+/** Whether a host is this machine, for every browser. */
+export function isLoopback(hostname: string): boolean {
+  return /^((.+\.)?localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname);
+}
+
 /**
  * Reads `[HOST:]PORT`; the host is this machine itself if it is not given.
  *

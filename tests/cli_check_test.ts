@@ -167,3 +167,24 @@ Deno.test("heartbeat check exits with 0 or 1, and with 125 where it may not look
     },
   );
 });
+
+Deno.test("heartbeat check asks this machine itself, whatever the proxy of the environment", async () => {
+  await using server = serve();
+  const { port } = new URL(server.url);
+  await forEachRow([
+    [`${server.url}/200`, 0, /^$/],
+    [`http://localhost:${port}/200`, 0, /^$/],
+    [`${server.url}/503`, 1, / answered 503\n$/],
+  ], async ([url, expected, said]) => {
+    const env = {
+      HTTP_PROXY: "http://127.0.0.1:1",
+      http_proxy: "http://127.0.0.1:1",
+    };
+    const { code, stderr } = await runCli(["check", `${url}`], {
+      env,
+      allowNet: true,
+    });
+    assertEquals(code, expected, stderr);
+    assertMatch(stderr, said as RegExp);
+  });
+});
