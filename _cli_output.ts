@@ -3,6 +3,7 @@
 /** What the command line writes: bytes that it passes on, and lines of its own. */
 
 import type { Settings } from "./_cli_args.ts";
+import type { NoticeFile } from "./_cli_notice_file.ts";
 import { UsageError } from "./_cli_values.ts";
 import { escapeText } from "./_escape_text.ts";
 import { startTimer } from "./_timers.ts";
@@ -44,7 +45,10 @@ const ERRORS = [
 ];
 
 /** Writes some of the bytes, none if another process made the stream one that does not block. */
-async function writeSome(stream: OutputStream, bytes: Uint8Array) {
+async function writeSome(
+  stream: Pick<OutputStream, "write">,
+  bytes: Uint8Array,
+) {
   try {
     return await stream.write(bytes);
   } catch (error) {
@@ -59,7 +63,10 @@ async function writeSome(stream: OutputStream, bytes: Uint8Array) {
  *
  * @throws {OutputError} If that fails.
  */
-async function writeAll(stream: OutputStream, bytes: Uint8Array) {
+export async function writeAll(
+  stream: Pick<OutputStream, "write">,
+  bytes: Uint8Array,
+) {
   try {
     for (let rest = bytes; rest.length > 0;) {
       rest = rest.subarray(await writeSome(stream, rest));
@@ -84,7 +91,7 @@ export class CliOutput {
   format: Pick<Settings, "json" | "quiet"> = { json: false, quiet: false };
   #streams: OutputStreams;
   /** The file of the notices; `undefined` if they are written on standard error. */
-  #file: OutputStream | undefined;
+  #file: NoticeFile | undefined;
   /** Whether a terminal shows both in the same lines. */
   #isShared: boolean;
   /** Whether the reader of standard error sees a line that is not complete. */
@@ -120,11 +127,11 @@ export class CliOutput {
   }
 
   /** Appends the notices to a file from now on. Errors are written on standard error, too. */
-  useFile(file: OutputStream) {
+  useFile(file: NoticeFile) {
     this.#file = file;
   }
 
-  /** Reports what happens; resolves once it is written, or cannot be. */
+  /** Reports what happens; resolves once it is written on standard error, or cannot be. */
   notify(type: string, text: string, data: object = {}): Promise<void> {
     const { json, quiet } = this.format;
     if (quiet && !ERRORS.includes(type)) return this.#notices;
@@ -132,14 +139,10 @@ export class CliOutput {
     const line = json
       ? JSON.stringify({ type, time, ...data })
       : `heartbeat: ${text}`;
-    const file = this.#file;
-    if (file) {
-      this.#enqueue(
-        file,
-        json ? line : `${new Date(time).toISOString()} ${line}`,
-      );
-      if (type !== "error") return this.#notices;
-    }
+    this.#file?.append(
+      escapeText(json ? line : `${new Date(time).toISOString()} ${line}`),
+    );
+    if (this.#file && type !== "error") return this.#notices;
     return this.writeNotice(line);
   }
 
@@ -149,34 +152,19 @@ export class CliOutput {
   }
 
   /** Resolves when all notices have been written, or cannot be. */
-  flush(): Promise<void> {
-    return this.#notices;
+  async flush() {
+    await Promise.all([this.#notices, this.#file?.flush()]);
   }
 
   /** Writes a line on standard error; resolves once it is written, or cannot be. */
   writeNotice(line: string): Promise<void> {
-    return this.#enqueue(this.#streams.stderr, line);
-  }
-
-  #enqueue(stream: OutputStream, line: string): Promise<void> {
     return this.#notices = this.#notices.then(() => {
-      const isShared = stream === this.#streams.stderr;
-      const start = isShared && this.#isMidLine ? "\n" : "";
-      if (isShared) this.#isMidLine = false;
+      const start = this.#isMidLine ? "\n" : "";
+      this.#isMidLine = false;
       // it can name a command or quote an error of the system
       const text = `${start}${escapeText(line)}\n`;
-      return writeAll(stream, encoder.encode(text));
+      return writeAll(this.#streams.stderr, encoder.encode(text));
     }).catch(() => {});
-  }
-}
-
-/** Opens the file of the notices. */
-export async function openNotices(path: string): Promise<OutputStream> {
-  try {
-    return await Deno.open(path, { append: true, create: true });
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new Error(`cannot write notices to '${path}': ${why}`);
   }
 }
 
@@ -216,6 +204,7 @@ export async function reportFailure(
     await output.writeNotice(`heartbeat: ${message} (see --help)`);
   } else if (code === 125) {
     await output.notify("error", message, { code, message });
+    await output.flush();
   }
   return code;
 }

@@ -26,12 +26,8 @@ import {
 import type { GuardContext } from "./_cli_guard.ts";
 import { openHealth } from "./_cli_health.ts";
 import { HELP, VERSION } from "./_cli_help.ts";
-import {
-  CliOutput,
-  formatDuration,
-  openNotices,
-  reportFailure,
-} from "./_cli_output.ts";
+import { openNotices } from "./_cli_notice_file.ts";
+import { CliOutput, formatDuration, reportFailure } from "./_cli_output.ts";
 import { guardPipe } from "./_cli_pipe.ts";
 import { Shutdown } from "./_cli_shutdown.ts";
 import { startCommand } from "./command.ts";

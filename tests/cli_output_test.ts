@@ -1,6 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { NoticeFile } from "../_cli_notice_file.ts";
 import {
   CliOutput,
   formatCount,
@@ -144,20 +145,24 @@ Deno.test("formatDuration() and formatCount() write what a reader expects", () =
 Deno.test("CliOutput keeps notices in a file, and errors in both places", async () => {
   const { output, stderr, forward } = createOutput();
   const file = new Recorder(false);
-  output.useFile(file);
+  output.useFile(new NoticeFile(file));
   await forward("stderr", "part");
-  await output.notify("silent", "x");
+  output.notify("silent", "x");
+  await output.flush();
   assertEquals(stderr.text, "part");
   assertMatch(file.text, /^[\dT:.-]{23}Z heartbeat: x\n$/);
-  await output.notify("error", "y");
+  output.notify("error", "y");
+  await output.flush();
   assertEquals(stderr.text, "part\nheartbeat: y\n");
   assertMatch(file.text, /x\n[\dT:.-]{23}Z heartbeat: y\n$/);
 
   output.format = { json: true, quiet: true };
   file.text = "";
-  await output.notify("silent", "x");
+  output.notify("silent", "x");
+  await output.flush();
   assertEquals(file.text, "");
-  await output.notify("stalled", "x", { silence: 5 });
+  output.notify("stalled", "x", { silence: 5 });
+  await output.flush();
   const { time, ...data } = JSON.parse(file.text);
   assertEquals([data, typeof time], [
     { type: "stalled", silence: 5 },

@@ -112,4 +112,37 @@ testSideBySide("--summary and --notices", {
       );
     });
   },
+
+  "waits neither for a pipe that nobody opens, nor for one that nobody empties"() {
+    return withTempDir(async (folder) => {
+      const pipe = `${folder}/pipe`;
+      await new Deno.Command("mkfifo", { args: [pipe] }).output();
+      const args = [`--notices=${pipe}`, ...shell("echo err >&2; exit 3")];
+      const unopened = await runCli(args, { allowWrite: true });
+      assertEquals([unopened.code, unopened.stderr], [
+        125,
+        `heartbeat: cannot write notices to '${pipe}': it takes too long to open, as a pipe does that nobody reads\n`,
+      ]);
+      // it holds 64 KiB
+      const script =
+        'exec 3<>"$0"; head -c 65536 /dev/zero >&3; echo full; exec sleep 60';
+      const holder = new Deno.Command("sh", {
+        args: ["-c", script, pipe],
+        stdout: "piped",
+      }).spawn();
+      const reader = holder.stdout.getReader();
+      await reader.read();
+      try {
+        const { code, stderr } = await runCli(
+          ["--summary", ...args],
+          { allowWrite: true },
+        );
+        assertEquals([code, stderr], [3, "err\n"]);
+      } finally {
+        holder.kill("SIGKILL");
+        await reader.cancel();
+        await holder.status;
+      }
+    });
+  },
 });
