@@ -376,7 +376,7 @@ Deno.test("startWorker leaves no listener and no timer behind 1,000 uses of a si
   assertEquals(timers.left, 0);
 });
 
-/** `USES=1000000` takes some minutes. */
+/** A million in `deno task soak`. */
 const USES = Number(Deno.env.get("USES") ?? 2_000);
 
 const reply = new TextEncoder().encode("data: one\n\n");

@@ -3,8 +3,10 @@
 // Real clients, against a server that stalls in every way. A stall never looks
 // like success, and its error differs from that of the user's own abort.
 
+import { createOpenAI } from "@ai-sdk/openai";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { streamText } from "ai";
 import { EventSource } from "eventsource";
 import { guardFetch } from "../../fetch.ts";
 import { waitUntil } from "../_help.ts";
@@ -17,7 +19,8 @@ import {
   nameError,
   PROGRESS_TIMEOUT,
 } from "./_call.ts";
-import { CLIENTS } from "./_clients.ts";
+import { type Client, CLIENTS } from "./_clients.ts";
+import { node, runOnNode } from "./_on_node.ts";
 
 for (const [name, client] of Object.entries(CLIENTS)) {
   Deno.test({
@@ -147,4 +150,43 @@ Deno.test("guardFetch lets an EventSource connect again, which hangs for ever by
     assert(errors[0]?.startsWith("No heartbeat from "), errors[0]);
     assertEquals(server.requests, 2);
   }));
+});
+
+Deno.test({
+  name: "guardFetch ends a stalled reply of openai on Node.js, too",
+  ignore: node === undefined,
+  async fn() {
+    assertEquals(await runOnNode("openai_on_node.ts"), [
+      "healthy one,two,three,four end",
+      "stalls one,two HeartbeatTimeoutError",
+      "pings one,two HeartbeatTimeoutError",
+      "no-headers  APIConnectionTimeoutError",
+    ]);
+  },
+});
+
+/** The AI SDK with the limit of its own, far below that of the guard. */
+const streamWithChunkLimit: Client = async ({ url, fetch }, onWord) => {
+  const provider = createOpenAI({ apiKey: "key", baseURL: url, fetch });
+  let failure: unknown;
+  const { textStream } = streamText({
+    model: provider.chat("m"),
+    prompt: "Count.",
+    maxRetries: 0,
+    timeout: { chunkMs: 500 },
+    onError: ({ error }) => void (failure = error),
+  });
+  for await (const word of textStream) onWord(word);
+  if (failure) throw failure;
+};
+
+Deno.test("the AI SDK ends a stalled reply as if it were complete at its own chunkMs, and does not count before the first chunk", async () => {
+  const outcomes = await Promise.all(
+    (["stalls", "no-body"] as const).map((which) =>
+      call(streamWithChunkLimit, which)
+    ),
+  );
+  assertEquals(outcomes.map(({ words }) => words), [["one", "two"], []]);
+  assertEquals(outcomes.map(nameError), [undefined, "APICallError"]);
+  assertEquals(findStall(outcomes[1]!)?.limit, "silence");
 });

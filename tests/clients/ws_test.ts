@@ -4,8 +4,8 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { HeartbeatTimeoutError } from "../../monitor.ts";
-import { NPM_FLAGS, waitUntil } from "../_help.ts";
-import { find } from "../runtimes/run.ts";
+import { waitUntil } from "../_help.ts";
+import { node, runOnNode } from "./_on_node.ts";
 import { readWebSocket, startWebSocketServer } from "./_web_socket.ts";
 
 Deno.test("watch() of a WebSocket reads all messages; its code distinguishes the end from a loss", async () => {
@@ -34,35 +34,15 @@ for (const behaviour of ["stalls", "pings", "no-handshake"] as const) {
   });
 }
 
-const node = await find("node");
-
 Deno.test({
   name: "watch() of a WebSocket behaves on Node.js as it does here",
   ignore: node === undefined,
   async fn() {
-    const folder = await Deno.makeTempDir({ prefix: "heartbeat" });
-    try {
-      const file = `${folder}/ws_on_node.mjs`;
-      const source = "tests/clients/ws_on_node.ts";
-      const bundled = await new Deno.Command(Deno.execPath(), {
-        args: ["bundle", ...NPM_FLAGS, "--quiet", `--output=${file}`, source],
-        cwd: new URL("../../", import.meta.url),
-      }).output();
-      assertEquals(bundled.code, 0, new TextDecoder().decode(bundled.stderr));
-      const { stdout, stderr } = await new Deno.Command(node!, { args: [file] })
-        .output();
-      assertEquals(
-        new TextDecoder().decode(stdout).trim().split("\n"),
-        [
-          "healthy one,two 1005",
-          "lost one,two 1006",
-          "stalls one,two HeartbeatTimeoutError",
-          "no-handshake  HeartbeatTimeoutError",
-        ],
-        new TextDecoder().decode(stderr),
-      );
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    assertEquals(await runOnNode("ws_on_node.ts"), [
+      "healthy one,two 1005",
+      "lost one,two 1006",
+      "stalls one,two HeartbeatTimeoutError",
+      "no-handshake  HeartbeatTimeoutError",
+    ]);
   },
 });
