@@ -17,6 +17,26 @@ export interface HealthModules {
   createHealthHandler: typeof createHealthHandler;
 }
 
+function formatAddress({ hostname, port }: Address): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
+/** Serves at an address, or says which one it is that cannot be had. */
+function serve(
+  address: Address,
+  handler: (request: Request) => Promise<Response>,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ ...address, onListen() {} }, handler);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const { message } = error as Error;
+    throw new Error(
+      `cannot serve the health at ${formatAddress(address)}: ${message}`,
+    );
+  }
+}
+
 /** Serves the health of one worker. */
 export class HealthService implements GuardObserver {
   #name: string;
@@ -44,10 +64,7 @@ export class HealthService implements GuardObserver {
     this.#handler = createHealthHandler(this.#fleet, {
       authorize: ({ url }) => this.#authorize(new URL(url).hostname),
     });
-    this.#server = Deno.serve(
-      { ...address, onListen() {} },
-      this.#handler,
-    );
+    this.#server = serve(address, this.#handler);
   }
 
   /**
@@ -65,9 +82,7 @@ export class HealthService implements GuardObserver {
 
   /** Says where the page is. */
   announce(output: CliOutput): Promise<void> {
-    const { hostname, port } = this.#server.addr;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    const url = `http://${host}:${port}/`;
+    const url = `http://${formatAddress(this.#server.addr)}/`;
     return output.notify("health", `the health is at ${url}`, { url });
   }
 

@@ -3,7 +3,7 @@
 // Who gets an answer of `--health`: a real process, and real requests.
 
 import { assertEquals } from "@std/assert";
-import { startCli, testSideBySide } from "../_cli_process.ts";
+import { runCli, startCli, testSideBySide } from "../_cli_process.ts";
 
 /** The status and the body of an answer; `fetch()` chooses its own host. */
 async function askOnce(port: number, host: string) {
@@ -53,6 +53,19 @@ testSideBySide("--health", {
         "e vil: 400 bad request",
       ]);
     }
+  },
+
+  async "says which address it cannot serve"() {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const address = `127.0.0.1:${listener.addr.port}`;
+    const { code, stdout, stderr } = await runCli(
+      [`--health=${address}`, "--", "echo", "started"],
+    );
+    assertEquals([code, stdout, stderr], [
+      125,
+      "",
+      `heartbeat: cannot serve the health at ${address}: Address already in use (os error 98)\n`,
+    ]);
   },
 
   async "on all addresses answers to every name"() {
