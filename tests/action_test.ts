@@ -6,7 +6,6 @@ import {
   validateWorkflow,
 } from "npm:@action-validator/core@0.6.0";
 import { parse } from "npm:yaml@2.9.1";
-import { NPM_FLAGS } from "./_help.ts";
 
 const root = decodeURIComponent(new URL("../", import.meta.url).pathname);
 const text = await Deno.readTextFile(`${root}action.yml`);
@@ -18,38 +17,36 @@ interface Action {
 
 const { inputs, runs }: Action = parse(text);
 
-/** Stands for `npx -y deno@VERSION`, with this Deno and its import map. */
+/** Stands for `npx -y deno@VERSION`, with this Deno. */
 async function createNpx(folder: string) {
-  // the script runs in another folder
-  const flags = NPM_FLAGS.map((flag) =>
-    flag.replace(/=(import_map|deno\.lock)/, `=${root}$1`)
-  );
   await Deno.writeTextFile(
     `${folder}/npx`,
     `#!/usr/bin/env bash
-[[ "$1 $2" = "-y deno@"[0-9]* && "$3" = run ]] || exit 99
-exec "${Deno.execPath()}" run ${flags.join(" ")} "\${@:4}"
+[[ "$1 $2" = "-y deno@"[0-9]* ]] || exit 99
+exec "${Deno.execPath()}" "\${@:3}"
 `,
     { mode: 0o755 },
   );
 }
 
-/** Runs the step of the action as GitHub does: with the inputs or their defaults, in a folder of its own. */
-async function runAction(given: Record<string, string>) {
+/** Starts the step of the action as GitHub does: with the inputs or their defaults, in a folder of its own. */
+async function startAction(given: Record<string, string>) {
   const folder = await Deno.makeTempDir();
   await createNpx(folder);
   const [step] = runs.steps as [{ env: Record<string, string>; run: string }];
   const env: Record<string, string> = {};
   for (const [name, expression] of Object.entries(step.env)) {
     env[name] = expression
-      .replace("${{ github.action_path }}", root.replace(/\/$/, ""))
+      .replace("${{ github.action_path }}", () => root.replace(/\/$/, ""))
       .replace(
         /\$\{\{ inputs\.(\w+) \}\}/,
         (_, input) => given[input] ?? inputs[input]!.default!,
       );
   }
-  const { code, stdout, stderr } = await new Deno.Command("bash", {
-    args: ["--noprofile", "--norc", "-eo", "pipefail", "-c", step.run],
+  const file = `${folder}/step.sh`;
+  await Deno.writeTextFile(file, step.run);
+  const child = new Deno.Command("bash", {
+    args: ["--noprofile", "--norc", "-eo", "pipefail", file],
     cwd: folder,
     env: {
       ...env,
@@ -57,11 +54,19 @@ async function runAction(given: Record<string, string>) {
       RUNNER_TEMP: folder,
       PATH: `${folder}:${Deno.env.get("PATH")}`,
     },
-  }).output();
-  const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  return { child, folder };
+}
+
+/** Runs the step to its end. */
+async function runAction(given: Record<string, string>) {
+  const { child, folder } = await startAction(given);
+  const { code, stdout, stderr } = await child.output();
   await Deno.remove(folder, { recursive: true });
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: decode(stdout), err: decode(stderr), left };
+  return { code, out: decode(stdout), err: decode(stderr) };
 }
 
 Deno.test("action.yml and the workflows are valid by GitHub's schemas", async () => {
@@ -100,8 +105,8 @@ Deno.test({
   ignore,
   async fn() {
     const run = 'echo "one  $((1 + 1))"\nfalse | cat\necho never';
-    const { code, out, left } = await runAction({ run });
-    assertEquals([code, out, left], [1, "one  2\n", ["npx"]]);
+    const { code, out } = await runAction({ run });
+    assertEquals([code, out], [1, "one  2\n"]);
   },
 });
 
@@ -118,14 +123,54 @@ Deno.test({
 });
 
 Deno.test({
-  name: "action.yml takes nothing of its inputs for code",
+  name: "action.yml takes nothing of its inputs for code, or for options",
   ignore,
   async fn() {
-    const { code, out, err } = await runAction({
-      run: "echo ran",
-      timeout: '1m"; echo injected; "',
-    });
-    assertEquals([code, out], [2, ""]);
-    assertMatch(err, /invalid value/);
+    const values = ['1m"; echo injected; "', "$(echo 1m)", "--version", ""];
+    for (const timeout of values) {
+      const { code, out, err } = await runAction({ run: "echo ran", timeout });
+      assertEquals([code, out], [2, ""], timeout);
+      assertMatch(err, /^heartbeat: invalid value .* for --timeout[^\n]*\n$/);
+    }
+  },
+});
+
+Deno.test({
+  name: "action.yml refuses to run nothing",
+  ignore,
+  async fn() {
+    for (const run of ["", " \n\t"]) {
+      const { code, out, err } = await runAction({ run });
+      assertEquals([code, out], [2, ""]);
+      assertEquals(
+        err,
+        "heartbeat: the input 'run' is empty: it is the script to run\n",
+      );
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "action.yml passes the signals of a job that is cancelled on to the script",
+  ignore,
+  async fn() {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const run = `trap 'echo cleaned; exit' ${signal.slice(3)}
+        echo up
+        while :; do sleep 0.1; done`;
+      const { child, folder } = await startAction({ run });
+      let out = "";
+      for await (
+        const text of child.stdout.pipeThrough(new TextDecoderStream())
+      ) {
+        out += text;
+        if (text === "up\n") child.kill(signal);
+      }
+      assertEquals(out, "up\ncleaned\n");
+      assertEquals((await child.status).code, signal === "SIGINT" ? 130 : 143);
+      await child.stderr.cancel();
+      await Deno.remove(folder, { recursive: true });
+    }
   },
 });
