@@ -30,8 +30,7 @@ export class ResponseWithBody extends Response {
     body: ReplacementBody,
     stream: ReadableStream<Uint8Array<ArrayBuffer>> = body.stream,
   ) {
-    const { status, statusText, headers } = original;
-    super(stream, { status, statusText, headers });
+    super(stream, readInit(original));
     this.#original = original;
     this.#body = body;
   }
@@ -46,6 +45,15 @@ export class ResponseWithBody extends Response {
 
   override get type(): ResponseType {
     return this.#original.type;
+  }
+
+  override get status(): number {
+    // the constructor of Node.js looks at it, too
+    return #original in this ? this.#original.status : super.status;
+  }
+
+  override get statusText(): string {
+    return this.#original.statusText;
   }
 
   override get headers(): Headers {
@@ -93,6 +101,18 @@ export class ResponseWithBody extends Response {
       throw error;
     }
   }
+}
+
+/**
+ * What a response is made with. Servers send more than a constructor takes: a
+ * status such as 999, and a text that is not Latin-1.
+ */
+function readInit({ status, statusText, headers }: Response): ResponseInit {
+  return {
+    status: Math.min(status, 599),
+    statusText: /[^\0-\xff]/.test(statusText) ? "" : statusText,
+    headers,
+  };
 }
 
 // a method that the platform lacks must not seem to be there

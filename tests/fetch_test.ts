@@ -499,6 +499,22 @@ Deno.test("guardFetch keeps what a response is, and so do its clones", async () 
   }
 });
 
+Deno.test("guardFetch passes a status on that a Response cannot be made with", async () => {
+  const original = new Response("alive");
+  const seen = { status: 999, statusText: "拒否", ok: false };
+  for (const [name, value] of Object.entries(seen)) {
+    Object.defineProperty(original, name, { value });
+  }
+  const answer = () => Promise.resolve(original);
+  const guarded = guardFetch({ timeout: 1_000, fetch: answer });
+  const response = await guarded("https://api.example.com/");
+  for (const one of [response.clone(), response]) {
+    const { status, statusText, ok } = one;
+    assertEquals({ status, statusText, ok }, seen);
+    assertEquals(await one.text(), "alive");
+  }
+});
+
 Deno.test("guardFetch guards the body of a clone, too", async () => {
   using time = new FakeTime();
   const { server, seen } = startRequest({ timeout: 1_000 });

@@ -652,6 +652,23 @@ const together: Behaviours = {
     assertSame(signal.reason, stall, "the reason");
   },
 
+  async "a guarded fetch passes on a status that is no status"() {
+    for (const status of [200, 404, 999]) {
+      const original = Object.defineProperty(new Response("alive"), "status", {
+        value: status,
+      });
+      const fetch = () => Promise.resolve(original);
+      const response = await guardFetch({ timeout: STALL, fetch })("x:y");
+      const clone = response.clone();
+      assertSame(
+        [response.status, clone.status, await response.text()],
+        [status, status, "alive"],
+        "the response",
+      );
+      await clone.body!.cancel();
+    }
+  },
+
   async "a guarded fetch keeps the type of what it gets"() {
     const type = "image/svg+xml";
     const blob = URL.createObjectURL(new Blob(["<svg/>"], { type }));
