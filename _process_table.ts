@@ -8,13 +8,19 @@ export type RunCommand = (command: string, args: string[]) => Promise<string>;
 export interface GroupState {
   /** Whether it holds nothing but zombies: they have ended, and their parent has not reaped them. */
   isDefunct: boolean;
-  /** The CPU time of its processes, and of their children that were reaped, in milliseconds. */
+  /**
+   * The CPU time of its processes, of those that have left it for another group of
+   * the session that it leads, as `timeout` does, and of their children that were
+   * reaped, in milliseconds.
+   */
   cpuTime: number;
 }
 
 /** A process, as far as it matters here. */
 interface Entry {
   pgid: number;
+  /** The session; 0 if it is not known. */
+  sid: number;
   isZombie: boolean;
   cpuTime: number;
 }
@@ -23,7 +29,7 @@ interface Entry {
 const TICK_MS = 10;
 
 /**
- * Parses `/proc/<pid>/stat`: `pid (name) state ppid pgid …`, where the name may
+ * Parses `/proc/<pid>/stat`: `pid (name) state ppid pgid sid …`, where the name may
  * hold anything. Fields 14 to 17 are CPU times. A process whose first thread has
  * ended while others run has the state of a zombie, too; field 20 counts its
  * threads.
@@ -35,7 +41,10 @@ function parseStat(line: string): Entry[] {
   if (!(getField(20) >= 0)) return [];
   const ticks = [14, 15, 16, 17].map(getField).reduce((a, b) => a + b);
   const isZombie = /^[ZX]/.test(fields[0]!) && !(getField(20) > 1);
-  return [{ pgid: getField(5), isZombie, cpuTime: ticks * TICK_MS }];
+  return [{
+    ...{ pgid: getField(5), sid: getField(6) },
+    ...{ isZombie, cpuTime: ticks * TICK_MS },
+  }];
 }
 
 /** Parses a CPU time as `ps` prints it, `[[days-]hours:]minutes:seconds`. */
@@ -50,7 +59,7 @@ function parsePs(line: string): Entry[] {
   const [, pgid, state, time] = /^\s*(\d+)\s+(\S+)\s+(\S+)/.exec(line) ?? [];
   if (!pgid) return [];
   const isZombie = state!.startsWith("Z");
-  return [{ pgid: Number(pgid), isZombie, cpuTime: parseTime(time!) }];
+  return [{ pgid: Number(pgid), sid: 0, isZombie, cpuTime: parseTime(time!) }];
 }
 
 /** Reads all processes. Not by files: Deno permits to read `/proc` only with all permissions. */
@@ -86,7 +95,9 @@ export async function readGroup(
     if (members.length === 0) return undefined;
     return {
       isDefunct: members.every((member) => member.isZombie),
-      cpuTime: members.reduce((sum, { cpuTime }) => sum + cpuTime, 0),
+      cpuTime: table
+        .filter((entry) => entry.pgid === pgid || entry.sid === pgid)
+        .reduce((sum, { cpuTime }) => sum + cpuTime, 0),
     };
   } catch {
     return undefined;

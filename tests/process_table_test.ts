@@ -6,9 +6,15 @@ import { readGroup } from "../_process_table.ts";
 const PID = 7;
 
 /** A line of `/proc/<pid>/stat`. */
-function stat(name: string, state: string, pgid: number, threads = 1) {
+function stat(
+  name: string,
+  state: string,
+  pgid: number,
+  threads = 1,
+  sid = 6,
+) {
   const times = "1 2 3 4";
-  return `5 (${name}) ${state} 1 ${pgid} 6 7 8 9 10 11 12 13 ${times} 18 19 ${threads} 21\n`;
+  return `5 (${name}) ${state} 1 ${pgid} ${sid} 7 8 9 10 11 12 13 ${times} 18 19 ${threads} 21\n`;
 }
 
 const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
@@ -20,6 +26,11 @@ const TABLES: Record<string, [os: string, table: string, expected: unknown]> = {
   "all are zombies": [
     "linux",
     stat("a", "Z", 7) + stat("b", "X", 7),
+    [true, 200],
+  ],
+  "another group of its session works": [
+    "linux",
+    stat("a", "Z", 7, 0, 7) + stat("b", "R", 77, 1, 7),
     [true, 200],
   ],
   "others live": ["linux", stat("a", "Z", 7) + stat("b", "S", 77), [true, 100]],
