@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { boundAnswer } from "./_bounded_answer.ts";
+import { endIterator } from "./_client_iterator.ts";
 import type { LeaseBucket, LeaseEntry } from "./_group_types.ts";
 
 /**
@@ -49,19 +50,16 @@ export class BoundedBucket {
 
   /** The keys that match a subject with wildcards. */
   async list(filter: string): Promise<string[]> {
-    let found: AsyncIterable<string> | undefined;
+    const asked = this.#bucket.keys(filter);
     const read = async () => {
-      found = await this.#bucket.keys(filter);
       const keys: string[] = [];
-      for await (const key of found) keys.push(key);
+      for await (const key of await asked) keys.push(key);
       return keys;
     };
     try {
       return await this.#bound(read());
-    } catch (error) {
-      // the iterator of the official client can be stopped while it waits
-      (found as { stop?(): void } | undefined)?.stop?.();
-      throw error;
+    } finally {
+      endIterator(asked);
     }
   }
 

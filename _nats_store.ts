@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { boundAnswer } from "./_bounded_answer.ts";
+import { endIterator } from "./_client_iterator.ts";
 import type {
   FleetStore,
   StoreBucket,
@@ -62,8 +63,8 @@ export class NatsStore implements FleetStore {
 
   async #readEntries(): Promise<StoreBucketEntry[]> {
     const key = `${this.#prefix}worker.*`;
-    const history = await this.#bucket.history({ key });
-    const iterator = history[Symbol.asyncIterator]();
+    const asked = this.#bucket.history({ key });
+    const iterator = (await asked)[Symbol.asyncIterator]();
     const entries: StoreBucketEntry[] = [];
     try {
       for (;;) {
@@ -74,10 +75,8 @@ export class NatsStore implements FleetStore {
         if (done) return entries;
         entries.push(value);
       }
-    } catch (error) {
-      // the iterator of the official client can be stopped while it waits
-      (history as { stop?(): void }).stop?.();
-      throw error;
+    } finally {
+      endIterator(asked);
     }
   }
 

@@ -200,6 +200,23 @@ test("watchers that share a fleet miss nobody who died, and report nobody who li
   }
 });
 
+test("watchers that share a fleet leave no consumer on the server", async () => {
+  await using setup = await startBroker();
+  await new Kvm(setup.connection).create("fleet");
+  const countConsumers = async (bucket: string): Promise<number> => {
+    const subject = `$JS.API.STREAM.INFO.KV_${bucket}`;
+    const { data } = await setup.connection.request(subject);
+    return JSON.parse(new TextDecoder().decode(data)).state.consumer_count;
+  };
+  await using first = await startShare(setup.broker, new Map());
+  await using second = await startShare(setup.broker, new Map());
+  const groups = [first.group, second.group];
+  await waitUntil(() => groups.every(({ held }) => held.length > 0));
+  await delay(LEASE);
+  await waitUntil(async () => await countConsumers("group") === 0);
+  await waitUntil(async () => await countConsumers("fleet") === 0);
+});
+
 test("a server maps names to the same partitions", async () => {
   await using broker = await Broker.start(
     `mappings { "beats.*": "mapped.{{partition(64,1)}}.{{wildcard(1)}}"\n` +
