@@ -14,7 +14,7 @@ import type { SilenceEvent } from "./_monitor_options.ts";
 import { ResponseWithBody } from "./_response_body.ts";
 import { SilenceClock } from "./_silence_clock.ts";
 import { StreamGuard, type StreamLimit } from "./_stream_guard.ts";
-import { type CancelTimer, startTimer } from "./_timers.ts";
+import { OwnedTimer } from "./_timers.ts";
 
 /** The limits of a {@linkcode GuardedRequest}, checked. All are in milliseconds. */
 export interface RequestLimits {
@@ -60,20 +60,25 @@ type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 /** Calls `release()` of a request whose response nobody holds any more. */
 const unread = new FinalizationRegistry<() => void>((release) => release());
 
+/** Made once: a closure of a request would keep it. */
+const onTotalTimeout = (request: GuardedRequest) => request.onTotalTimeout();
+
 /**
  * One request under guard.
  *
- * | phase | headers arrive | no body, or one that is locked or used, or it ends | a limit passes | the caller aborts |
- * | --- | --- | --- | --- | --- |
- * | `connecting` | → `reading`: resolve with the guarded response | → `ended`: resolve | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
- * | `reading` | | → `ended` | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
- * | `ended` | cancel the body | | | |
+ * | phase | headers arrive | no body, or one that is locked or used, or it ends | it is read | a limit passes | the caller aborts |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `connecting` | → `unread`: resolve with the guarded response | → `ended`: resolve | | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
+ * | `unread` | | → `ended` | → `reading` | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
+ * | `reading` | | → `ended` | | as `unread` | as `unread` |
+ * | `ended` | cancel the body | | | | |
  *
+ * In `unread`, no timer keeps the process or the response.
  * The request has a signal of its own. The caller's signal is followed, and
  * nothing of the caller is ever aborted.
  */
 export class GuardedRequest {
-  #phase: "connecting" | "reading" | "ended" = "connecting";
+  #phase: "connecting" | "unread" | "reading" | "ended" = "connecting";
   #limits: RequestLimits;
   #describeSource: () => string | undefined;
   #aborter = new AbortController();
@@ -87,7 +92,7 @@ export class GuardedRequest {
   #startMark = performance.now();
   #guard: StreamGuard<Uint8Array<ArrayBuffer>> | undefined;
   #reject!: (reason: unknown) => void;
-  #cancelTotal: CancelTimer | undefined;
+  #totalTimer: OwnedTimer<GuardedRequest> | undefined;
   /** Removes the listener on the caller's signal, if there is one. */
   #unfollow: (() => void) | undefined;
 
@@ -183,12 +188,17 @@ export class GuardedRequest {
    * @param least How much time has passed at least, in milliseconds.
    */
   #startTotal(least = 0) {
-    if (this.#cancelTotal) return;
+    if (this.#totalTimer) return;
     const elapsed = Math.max(performance.now() - this.#startMark, least);
-    this.#cancelTotal = startTimer(
-      () => this.#onTotalTimeout(),
-      Math.max(this.#limits.totalTimeout - elapsed, 0),
-    );
+    const rest = Math.max(this.#limits.totalTimeout - elapsed, 0);
+    this.#totalTimer = new OwnedTimer(this, onTotalTimeout, rest);
+    if (this.#phase === "unread") this.#totalTimer.letGo(this);
+  }
+
+  /** The consumer begins to read. */
+  #onRead() {
+    this.#phase = "reading";
+    this.#totalTimer?.keep(this);
   }
 
   #guardResponse(response: Response): Response {
@@ -204,7 +214,8 @@ export class GuardedRequest {
     const stream = this.#guardBody(response, body);
     const throwIfFailed = () => this.#aborter.signal.throwIfAborted();
     const guarded = new ResponseWithBody(response, { stream, throwIfFailed });
-    this.#phase = "reading";
+    this.#phase = "unread";
+    this.#totalTimer?.letGo(this);
     if (this.#unfollow) unread.register(stream, this.#unfollow, this);
     return guarded;
   }
@@ -218,6 +229,7 @@ export class GuardedRequest {
       source,
       limits,
       isBytes: isByteBody(response, source),
+      onStart: () => this.#onRead(),
       onEnd: () => this.#release(),
     });
     return this.#guard.readable;
@@ -278,7 +290,8 @@ export class GuardedRequest {
     return this.#phase === "connecting" ? "first" : name;
   }
 
-  #onTotalTimeout() {
+  /** The time of `totalTimeout` is over. */
+  onTotalTimeout() {
     const message =
       `The request took longer than ${this.#limits.totalTimeout} ms`;
     this.#fail(new DOMException(message, "TimeoutError"));
@@ -298,7 +311,7 @@ export class GuardedRequest {
   #release() {
     this.#phase = "ended";
     this.#clock.stop();
-    this.#cancelTotal?.();
+    this.#totalTimer?.cancel();
     if (this.#unfollow === undefined) return;
     this.#unfollow();
     unread.unregister(this);

@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import type { SilenceClock } from "./_silence_clock.ts";
+import { type Timer, unrefTimer } from "./_timers.ts";
 
 /** How often (ms) a `writable` that was put aside is asked whether it is locked. */
 const LOCK_POLL_MS = 1_000;
@@ -14,7 +15,7 @@ const LOCK_POLL_MS = 1_000;
 export class LockWatch<T> {
   #writable: WritableStream<T>;
   #clock: SilenceClock;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   constructor(writable: WritableStream<T>, clock: SilenceClock) {
     this.#writable = writable;
@@ -48,7 +49,7 @@ export class LockWatch<T> {
       () => weak.deref()?.poll(),
       Math.min(this.#clock.timeout, LOCK_POLL_MS),
     );
-    (this.#timer as { unref?(): void }).unref?.();
+    unrefTimer(this.#timer);
   }
 
   /** No timer is left. */

@@ -12,7 +12,8 @@
  * | `holding`: a chunk waits for the consumer | a new silence | → `detached`, no timer | counts it | → `listening`, the silence is new or goes on | sets no timer | → `ended`, no timer |
  * | `ended` | | | | | | |
  *
- * `suspend()` is `detach()`, but leaves a timer that is set for the next `attach()`.
+ * `suspend()` is `detach()`, but leaves a timer that is set for the next `attach()`;
+ * until then the process does not wait for it.
  *
  * `attach()` while a chunk waits leads to `holding`. In all phases but `ended`,
  * `onProgress()` ends the first window: from then on `timeout` is the limit.
@@ -30,7 +31,7 @@
  */
 
 import { SilenceEvidence } from "./_evidence.ts";
-import { MAX_DELAY_MS } from "./_timers.ts";
+import { MAX_DELAY_MS, refTimer, type Timer, unrefTimer } from "./_timers.ts";
 
 /** A silence that was too long. All durations are in milliseconds. */
 export interface Stall {
@@ -97,7 +98,7 @@ export class SilenceClock {
   #hasWarned = false;
   /** Whether a heartbeat came from the producer that is attached. */
   #hasBeaten = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   /** When the timer is due. */
   #due = 0;
 
@@ -145,6 +146,7 @@ export class SilenceClock {
     this.#hasWarned = this.#hasBeaten = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
     if (this.#timer === undefined) this.#plan(Date.now());
+    else refTimer(this.#timer);
   }
 
   /** The producer is gone; another one may follow. */
@@ -156,7 +158,9 @@ export class SilenceClock {
 
   /** As `detach()`; a timer that is set is used by the producer that follows. */
   suspend() {
-    if (this.#phase !== "ended") this.#phase = "detached";
+    if (this.#phase === "ended") return;
+    this.#phase = "detached";
+    unrefTimer(this.#timer);
   }
 
   /** A chunk arrived, and waits for the consumer: the producer need not send another one. */

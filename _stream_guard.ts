@@ -20,6 +20,8 @@ export interface StreamGuardOptions<T> {
   isBytes?: boolean;
   /** What is measured. */
   limits: StreamLimit<T>[];
+  /** Called once: the consumer begins to read. */
+  onStart?: () => void;
   /** Called once: the stream has closed, errored, or been cancelled. */
   onEnd?: () => void;
 }
@@ -46,6 +48,7 @@ export class StreamGuard<T> {
     | ReadableByteStreamController;
   /** The limits, and whether the last chunk was a sign of life to each. */
   #limits: (StreamLimit<T> & { isAlive: boolean })[];
+  #onStart: () => void;
   #onEnd: () => void;
   #isStarted = false;
   /** Whether a chunk is being waited for. */
@@ -54,10 +57,11 @@ export class StreamGuard<T> {
   #onRead = (result: ReadableStreamReadResult<T>) => this.#takeResult(result);
   #onReadError = (error: unknown) => this.#end("error", error);
 
-  constructor(
-    { source, limits, isBytes, onEnd = () => {} }: StreamGuardOptions<T>,
-  ) {
+  constructor(options: StreamGuardOptions<T>) {
+    const { source, limits, isBytes } = options;
+    const { onStart = () => {}, onEnd = () => {} } = options;
     this.#limits = limits.map((limit) => ({ ...limit, isAlive: true }));
+    this.#onStart = onStart;
     this.#onEnd = onEnd;
     const type = isBytes ?? isByteStream(source) ? "bytes" : undefined;
     this.#reader = source.getReader();
@@ -87,6 +91,7 @@ export class StreamGuard<T> {
 
   #startClocks() {
     this.#isStarted = true;
+    this.#onStart();
     for (const { clock } of this.#limits) clock.attach();
   }
 

@@ -7,25 +7,106 @@ export const MAX_DELAY_MS = 2 ** 31 - 1;
 /** Cancels a timer. Calling it again does nothing. */
 export type CancelTimer = () => void;
 
+/** What `setTimeout()` returns. */
+export type Timer = ReturnType<typeof setTimeout>;
+
+/** Lets the process end although the timer is set. A page has no such thing. */
+export function unrefTimer(timer: Timer | undefined) {
+  (timer as { unref?(): void } | undefined)?.unref?.();
+}
+
+/** Undoes {@linkcode unrefTimer}. */
+export function refTimer(timer: Timer | undefined) {
+  (timer as { ref?(): void } | undefined)?.ref?.();
+}
+
+/** As `setTimeout()`, for a delay of any length. */
+export class LongTimer {
+  #timer: Timer | undefined;
+  #isWaitedFor = true;
+
+  /**
+   * Starts the timer.
+   *
+   * @param callback Called once, after the delay.
+   * @param delay In milliseconds; `Infinity` never calls.
+   */
+  constructor(callback: () => void, delay: number) {
+    if (delay < Infinity) this.#start(callback, delay);
+  }
+
+  /** Whether the process stays alive until it is due. */
+  set isWaitedFor(isWaitedFor: boolean) {
+    this.#isWaitedFor = isWaitedFor;
+    if (isWaitedFor) refTimer(this.#timer);
+    else unrefTimer(this.#timer);
+  }
+
+  /** Cancels it. Calling it again does nothing. */
+  cancel() {
+    clearTimeout(this.#timer);
+  }
+
+  #start(callback: () => void, rest: number) {
+    const step = Math.min(rest, MAX_DELAY_MS);
+    this.#timer = setTimeout(
+      () => rest > step ? this.#start(callback, rest - step) : callback(),
+      Math.ceil(step),
+    );
+    if (!this.#isWaitedFor) unrefTimer(this.#timer);
+  }
+}
+
 /**
- * As `setTimeout()`, for a delay of any length.
+ * Starts a {@linkcode LongTimer}.
  *
  * @param callback Called once, after the delay.
  * @param delay In milliseconds; `Infinity` never calls.
  * @returns Cancels the timer.
  */
 export function startTimer(callback: () => void, delay: number): CancelTimer {
-  if (delay === Infinity) return () => {};
-  let timer: ReturnType<typeof setTimeout>;
-  function arm(rest: number) {
-    const step = Math.min(rest, MAX_DELAY_MS);
-    timer = setTimeout(
-      () => rest > step ? arm(rest - step) : callback(),
-      Math.ceil(step),
-    );
+  const timer = new LongTimer(callback, delay);
+  return () => timer.cancel();
+}
+
+/** A {@linkcode LongTimer} of an object, which it keeps alive, as it keeps the process, or not. */
+export class OwnedTimer<T extends WeakKey> {
+  #timer: LongTimer;
+  #owner: T | undefined;
+  #weak: WeakRef<T> | undefined;
+
+  /**
+   * Starts the timer. It keeps the owner.
+   *
+   * @param owner The object.
+   * @param callback Called once, after the delay, if the owner is still there.
+   * @param delay In milliseconds; `Infinity` never calls.
+   */
+  constructor(owner: T, callback: (owner: T) => void, delay: number) {
+    this.#owner = owner;
+    this.#timer = new LongTimer(() => {
+      const owner = this.#owner ?? this.#weak?.deref();
+      if (owner !== undefined) callback(owner);
+    }, delay);
   }
-  arm(delay);
-  return () => clearTimeout(timer);
+
+  /** Keeps the owner and the process. */
+  keep(owner: T) {
+    this.#owner = owner;
+    this.#timer.isWaitedFor = true;
+  }
+
+  /** Keeps neither any more. */
+  letGo(owner: T) {
+    this.#weak ??= new WeakRef(owner);
+    this.#owner = undefined;
+    this.#timer.isWaitedFor = false;
+  }
+
+  /** Cancels it. Calling it again does nothing. */
+  cancel() {
+    this.#timer.cancel();
+  }
 }
 
 /**

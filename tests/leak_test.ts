@@ -50,6 +50,7 @@ function countTimers() {
     /** One turn of the event loop, by a timer that is not counted. */
     turn: (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms)),
     [Symbol.dispose]() {
+      for (const timer of timers) clearTimeout(timer as number);
       Object.assign(globalThis, { setTimeout, clearTimeout, setInterval });
     },
   };
@@ -436,3 +437,22 @@ for (const [what, use] of Object.entries(SIGNALLED)) {
     assert(bytes < NOISE, `${bytes} bytes a use`);
   });
 }
+
+Deno.test("guardFetch() with a totalTimeout keeps no response that nobody reads", async () => {
+  using timers = countTimers();
+  const fetch = guardFetch({
+    timeout: HOUR,
+    firstTimeout: HOUR / 2,
+    totalTimeout: 2 * HOUR,
+    fetch: answer as typeof globalThis.fetch,
+  });
+  const responses: WeakRef<Response>[] = [];
+  for (let i = 0; i < 10; i++) {
+    responses.push(new WeakRef(await fetch("https://example.com/")));
+  }
+  // what a WeakRef was made of lives until the turn ends
+  await timers.turn();
+  collectGarbage();
+  const kept = responses.filter((response) => response.deref()).length;
+  assert(kept <= 1, `${kept} responses were kept`);
+});

@@ -2,7 +2,14 @@
 
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
-import { MAX_DELAY_MS, sleep, startTimer, waitAtMost } from "../_timers.ts";
+import {
+  LongTimer,
+  MAX_DELAY_MS,
+  OwnedTimer,
+  sleep,
+  startTimer,
+  waitAtMost,
+} from "../_timers.ts";
 import { countListeners } from "./_help.ts";
 
 Deno.test("startTimer() calls once, after delays of any length", () => {
@@ -33,6 +40,49 @@ Deno.test("startTimer() can be cancelled in any of its steps", () => {
     assertEquals(time.next(), false);
     assertEquals(calls, 0);
   }
+});
+
+Deno.test("LongTimer says in each of its steps whether the process waits for it", () => {
+  using time = new FakeTime();
+  const { setTimeout } = globalThis;
+  const seen: string[] = [];
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    seen.push("set");
+    const timer = Object(setTimeout(...args));
+    const ref = () => seen.push("ref");
+    return Object.assign(timer, { ref, unref: () => seen.push("unref") });
+  }) as typeof setTimeout;
+  try {
+    const timer = new LongTimer(() => {}, 3 * MAX_DELAY_MS);
+    timer.isWaitedFor = false;
+    time.tick(MAX_DELAY_MS);
+    timer.isWaitedFor = true;
+    time.tick(MAX_DELAY_MS);
+    timer.cancel();
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assertEquals(seen, ["set", "unref", "set", "unref", "ref", "set"]);
+});
+
+Deno.test("OwnedTimer calls with its owner, whether or not it keeps it", () => {
+  using time = new FakeTime();
+  const calls: string[] = [];
+  function start(name: string) {
+    const owner = { name };
+    const timer = new OwnedTimer(owner, ({ name }) => calls.push(name), 10);
+    return { owner, timer };
+  }
+  const kept = start("kept");
+  const loose = start("loose");
+  const again = start("again");
+  const cancelled = start("cancelled");
+  loose.timer.letGo(loose.owner);
+  again.timer.letGo(again.owner);
+  again.timer.keep(again.owner);
+  cancelled.timer.cancel();
+  time.tick(10);
+  assertEquals([kept.owner.name, ...calls], ["kept", "kept", "loose", "again"]);
 });
 
 Deno.test("sleep() resolves after its delay, or when the signal aborts", async () => {

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { guardFetch, type GuardFetchOptions } from "../../fetch.ts";
 import { HeartbeatTimeoutError } from "../../monitor.ts";
 import { collectGarbage } from "../_heap.ts";
-import { countListeners, waitUntil } from "../_help.ts";
+import { countListeners, NPM_FLAGS, waitUntil } from "../_help.ts";
 import {
   type Behaviour,
   type StallServerOptions,
@@ -110,6 +110,50 @@ Deno.test("guardFetch has no unhandled rejection when nobody reads the body", as
   await waitUntil(() => server.aborted === 2);
   for (const response of responses) {
     await response.body!.cancel().catch(() => {});
+  }
+});
+
+/** What a process prints that runs a program with `guardFetch`, if it ends soon. */
+async function runProgram(program: string) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["eval", ...NPM_FLAGS, "--quiet"],
+      `import { guardFetch } from "./fetch.ts"; ${program}`,
+    ],
+    cwd: new URL("../../", import.meta.url),
+    signal: AbortSignal.timeout(20_000),
+  }).output();
+  const [text, errors] = [stdout, stderr].map((bytes) =>
+    new TextDecoder().decode(bytes)
+  );
+  assertEquals(code, 0, `it did not end: ${errors}`);
+  return text!.trim();
+}
+
+Deno.test("guardFetch keeps a process alive while a body is read, and not while nobody reads it", async () => {
+  await using server = await startStallServer();
+  const MINUTE = 60_000;
+  for (const firstTimeout of [MINUTE, MINUTE / 2]) {
+    const limits = { timeout: MINUTE, firstTimeout, totalTimeout: 9 * MINUTE };
+    const status = await runProgram(`
+      const fetch = guardFetch(${JSON.stringify(limits)});
+      const response = await fetch("${server.url("healthy")}");
+      console.log(response.status);
+    `);
+    assertEquals(status, "200");
+  }
+  const silent = "fetch: async () => new Response(new ReadableStream())";
+  const ends = {
+    "timeout: Infinity, totalTimeout: 300": "TimeoutError",
+    "timeout: 300, totalTimeout: 60_000": "HeartbeatTimeoutError",
+  };
+  for (const [limits, name] of Object.entries(ends)) {
+    const end = await runProgram(`
+      const fetch = guardFetch({ ${limits}, ${silent} });
+      const response = await fetch("https://example.com");
+      console.log(await response.text().catch((error) => error.name));
+    `);
+    assertEquals(end, name, limits);
   }
 });
 
