@@ -10,7 +10,12 @@ import {
   type FleetViewContext,
   isLive,
 } from "./_cli_fleet_views.ts";
-import { ErrorStreak, type GroupModules, joinGroup } from "./_cli_group.ts";
+import {
+  describeLoss,
+  ErrorStreak,
+  type GroupModules,
+  joinGroup,
+} from "./_cli_group.ts";
 import {
   type CliConnection,
   connectToServer,
@@ -130,11 +135,13 @@ class FleetReport {
   /** The memory cannot be reached: not while nothing can be, and not at once. */
   readonly onError = (error: unknown) => {
     if (this.#isCutOff) this.#errors.reset();
-    else if (this.#errors.onError()) this.#reportMemory(error as Error);
+    else if (this.#errors.onError()) this.#reportMemory(error);
   };
 
-  #reportMemory({ message }: Error) {
-    const text = `cannot reach the group's memory: ${message}`;
+  #reportMemory(error: unknown) {
+    const { group } = this.#context.settings.network!;
+    const why = describeLoss(error, group!);
+    const text = `cannot reach the group's memory: ${why}`;
     this.#reportProblem(text, text);
   }
 

@@ -81,6 +81,18 @@ function describeFailure(error: unknown): string {
     : message;
 }
 
+/** What the client throws if no server has the bucket, whatever the reason. */
+const LOST = ["JetStreamNotEnabled", "StreamNotFoundError"];
+
+/** Why the memory cannot be reached any more, in words that say what to do. */
+export function describeLoss(error: unknown, group: string): string {
+  const { name, message } = error as Error;
+  return LOST.includes(name)
+    ? `no server has ${group}-leases or ${group}-fleet: ` +
+      "if a bucket is gone, start one watcher again, which makes it"
+    : message;
+}
+
 /**
  * Joins a group. Its leases are in the bucket `NAME-leases` and its memory in
  * `NAME-fleet`, which are made if they are not there.
