@@ -32,6 +32,7 @@ Deno.test("the Dockerfile of the recipe is valid", () => {
   for (const { code } of find("Docker and Compose", "dockerfile")) {
     const problems = validateDockerfile(code);
     assertEquals(problems.map(({ message }) => message), []);
+    assert(/^USER (?!root)/m.test(code), "it runs as root");
   }
   assertEquals(validateDockerfile("FROM a\nENTRYPONT x\n").length, 1);
 });
@@ -84,9 +85,11 @@ Deno.test("the step of the GitHub recipe is valid by GitHub's schema, and gives 
   }
 });
 
-Deno.test("the line of the cron recipe has five fields and a command", () => {
+Deno.test("the cron recipe has a path, and a line of five fields and a command", () => {
   const field = String.raw`(\*|\d+)([,/-]\d+)*`;
-  const line = RegExp(`^(${field} ){5}heartbeat .* -- /\\S+\n$`);
+  const line = RegExp(
+    `^PATH=/\\S+:/usr/bin:/bin\n(${field} ){5}heartbeat .* -- /\\S+\n$`,
+  );
   for (const { code } of find("cron with a dead man's switch", "text")) {
     assert(line.test(code), code);
   }

@@ -65,6 +65,9 @@ Deno.test({
     const units = await readUnits();
     assert(units.size >= 2);
     for (const [name, unit] of units) {
+      // a dynamic user has no home, so Deno would have no cache
+      const cache = unit.match(/^CacheDirectory=(.*)$/m)?.[1];
+      assert(unit.includes(`DENO_DIR=%C/${cache}\n`), name);
       assertEquals(await verify(name, unit), { code: 0, lines: [] }, name);
     }
     const wrong = await verify("wrong.service", "[Service]\nExecStarr=/x\n");
