@@ -104,15 +104,22 @@ export class StreamGuard<T> {
     }
   }
 
+  /** A method, for the compiler does not know that a callback may end it. */
+  #hasEnded() {
+    return this.#phase === "ended";
+  }
+
   #takeResult({ done, value }: ReadableStreamReadResult<T>) {
     this.#isReading = false;
-    if (this.#phase === "ended") return;
+    if (this.#hasEnded()) return;
     if (done) return this.#end("close");
     try {
       this.#stopClocksFor(value);
     } catch (error) {
       return this.fail(error);
     }
+    // what looked at the chunk may have aborted or cancelled
+    if (this.#hasEnded()) return;
     this.#controller.enqueue(value as T & ArrayBufferView<ArrayBuffer>);
   }
 

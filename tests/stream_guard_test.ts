@@ -110,6 +110,23 @@ Deno.test("StreamGuard drops what arrives in the turn in which it fails", async 
   assertStrictEquals(seen.end, FAILURE);
 });
 
+Deno.test("StreamGuard drops the chunk whose look ends the stream", async () => {
+  for (const end of ["fail", "cancel"]) {
+    const source = createSource<number>();
+    const { guard } = createGuard(source.stream, () => {
+      if (end === "fail") guard.fail(FAILURE);
+      else reader.cancel(FAILURE);
+      return true;
+    });
+    const reader = guard.readable.getReader();
+    source.controller.enqueue(1);
+    const result = await reader.read().catch((error) => error);
+    if (end === "fail") assertStrictEquals(result, FAILURE);
+    else assertEquals(result, { done: true, value: undefined });
+    assertStrictEquals(source.cancelled, FAILURE);
+  }
+});
+
 Deno.test("StreamGuard stops its clocks while nobody reads, and however it ends", async () => {
   for (const end of ["close", "error", "cancel", "throw"]) {
     using time = new FakeTime();
