@@ -20,7 +20,7 @@ import {
   type SilenceEvent,
 } from "./_monitor_options.ts";
 import { MonitorTransformer } from "./_monitor_transformer.ts";
-import { checkStream } from "./_validate.ts";
+import { checkStream, throwInvalid } from "./_validate.ts";
 import { WatchedResults } from "./_watched_results.ts";
 import { watchStream } from "./_watched_stream.ts";
 import type { Heartbeat, Work, WorkerStreams } from "./_worker_types.ts";
@@ -272,7 +272,11 @@ export function watch<R>(
     return watchStream(what, options);
   }
   if (typeof what === "function") return watchWork(what, options);
-  checkStream("watch", "worker.results", what?.results);
+  if (what?.results === undefined) {
+    const accepted = "a function, a worker or a ReadableStream";
+    throwInvalid(TypeError, "watch", "work", accepted, what);
+  }
+  checkStream("watch", "worker.results", what.results);
   checkStream("watch", "worker.heartbeats", what.heartbeats);
   return new WatchedResults(what, options).readable;
 }

@@ -458,10 +458,12 @@ const TABLE: Record<string, Entry> = {
     actions: ["watch", "monitor", "start worker"],
     call: watch,
     rows: [
-      ...[undefined, null, {}].map((none): Row => [
+      ...[undefined, null, {}, 5, Promise.resolve(), [].values()].map((
+        none,
+      ): Row => [
         [none, { timeout: 1 }],
         TypeError,
-        `'worker.results' must be ${stream}: current value is undefined`,
+        `'work' must be a function, a worker or a ReadableStream: current value is ${none}`,
       ]),
       [
         [{ results: locked, heartbeats: free() }, { timeout: 1 }],
