@@ -145,17 +145,21 @@ async function send(
   if (late.aborted) return TOO_LATE;
   const signal = AbortSignal.any([late, AbortSignal.timeout(SEND_MS)]);
   try {
-    const { success, code, stderr } = await new Deno.Command(command, {
+    const child = new Deno.Command(command, {
       args: [message],
       stdin: "null",
       stdout: "null",
+      stderr: "piped",
       signal,
-    }).output();
+    }).spawn();
+    // what it has started may keep this open
+    const decoder = new TextDecoderStream();
+    const lines = child.stderr.pipeThrough(decoder, { signal });
+    const text = (await Array.fromAsync(lines)).join("").trim();
+    const { success, code } = await child.status;
     if (success) return undefined;
-    if (signal.aborted) return TOO_LATE;
-    const text = new TextDecoder().decode(stderr).trim();
     return text || `systemd-notify ended with exit code ${code}`;
   } catch (error) {
-    return (error as Error).message;
+    return signal.aborted ? TOO_LATE : (error as Error).message;
   }
 }

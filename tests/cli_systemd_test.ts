@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import {
   openSystemd,
@@ -194,6 +194,27 @@ Deno.test({
         "cannot notify systemd: systemd-notify takes too long",
       ]);
     }),
+});
+
+Deno.test({
+  name: "SystemdNotifier does not wait for what a systemd-notify leaves behind",
+  ignore: isWindows,
+  fn: () =>
+    withCommand(
+      "(sleep 5; touch over) & wait",
+      async ({ folder, open, readMessages }) => {
+        using time = new FakeTime();
+        const { notifier, failures } = open();
+        const ended = notifier.end();
+        // no timer runs, so each look takes its time
+        while (!(await readMessages().catch(() => []))[0]);
+        time.tick(5_000);
+        await ended;
+        assertEquals(failures.length, 1);
+        // it still has the pipe that the reason of a failure comes from
+        await assertRejects(() => Deno.stat(`${folder}/over`));
+      },
+    ),
 });
 
 Deno.test({
