@@ -6,11 +6,11 @@
  * down. A connection that is lost without a word looks like silent workers, so the
  * round trip to the server is checked all the time.
  *
- * | phase | `disconnect` | no answer for `blindAfter` | an answer | `stop()` |
- * | --- | --- | --- | --- | --- |
- * | `seeing` | → `blind`, reports it | → `blind`, reports it | | → `stopped` |
- * | `blind` | | | → `seeing`, reports it | → `stopped` |
- * | `stopped` | | | | |
+ * | phase | `disconnect` | no answer for `blindAfter` | an answer in time | a later one | `stop()` |
+ * | --- | --- | --- | --- | --- | --- |
+ * | `seeing` | → `blind`, reports it | → `blind`, reports it | | | → `stopped` |
+ * | `blind` | | | → `seeing`, reports it | sends a check | → `stopped` |
+ * | `stopped` | | | | | |
  *
  * A tick, four times in `blindAfter`, sends a check once the last one was answered.
  * Two ticks must pass without an answer, however late they are: if this process was
@@ -33,8 +33,15 @@ export interface ConnectionWatchOptions {
   blindAfter: number;
   /** Called when nothing can be heard any longer. */
   onBlind: () => void;
-  /** Called when the server answers again. */
+  /** Called when the server answers in time again. */
   onSees: () => void;
+}
+
+/** A round trip to the server. */
+interface Check {
+  sentAt: number;
+  /** How many ticks have passed since. */
+  ticks: number;
 }
 
 /** Watches a connection until it is stopped. */
@@ -44,7 +51,7 @@ export class ConnectionWatch {
   readonly #statuses: AsyncIterable<NatsStatus>;
   #phase: "seeing" | "blind" | "stopped" = "seeing";
   /** The check that waits for its answer. */
-  #pending: { sentAt: number; ticks: number } | undefined;
+  #pending: Check | undefined;
   #cancelTick: CancelTimer = () => {};
 
   constructor(connection: NatsConnection, options: ConnectionWatchOptions) {
@@ -97,7 +104,7 @@ export class ConnectionWatch {
     this.#startTick();
   }
 
-  #isLost({ sentAt, ticks }: { sentAt: number; ticks: number }) {
+  #isLost({ sentAt, ticks }: Check): boolean {
     // the clock may have been set back
     if (ticks >= 2 * TICKS) return true;
     const elapsed = Date.now() - sentAt;
@@ -119,10 +126,12 @@ export class ConnectionWatch {
     if (this.#pending === check) this.#pending = undefined;
   }
 
-  #onAnswer(check?: object) {
+  #onAnswer(check?: Check) {
     if (this.#pending !== check) return;
     this.#pending = undefined;
     if (this.#phase !== "blind") return;
+    // where each answer is late, it would be blind and see all the time
+    if (check && this.#isLost(check)) return this.#sendCheck();
     this.#phase = "seeing";
     this.#options.onSees();
   }

@@ -347,7 +347,8 @@ function readBlindAfter(
  *
  * The round trip to the server is checked four times in `blindAfter`. If it is lost, by
  * a connection that was closed or one that is silent, the event `blind` says so at once,
- * and nobody is down until `sees`. Then everybody has a fresh `timeout`.
+ * and nobody is down until `sees`, with an answer in time. Then everybody has a fresh
+ * `timeout`.
  *
  * A heartbeat of up to 109 bytes is not parsed if it differs
  * from the one before of that worker in digits only, such as those of `seq` and

@@ -35,7 +35,7 @@ function watchConnection(blindAfter: number, hasFlush = true) {
   return { ...fake, watch, events, checks, stopped: () => stopped };
 }
 
-Deno.test("ConnectionWatch is blind when there is no answer, and sees with the next one", async () => {
+Deno.test("ConnectionWatch is blind when there is no answer, and sees with the next one that is in time", async () => {
   using time = new FakeTime();
   const { watch, events, checks } = watchConnection(1_000);
   for (let second = 0; second < 10; second++) {
@@ -48,9 +48,32 @@ Deno.test("ConnectionWatch is blind when there is no answer, and sees with the n
   // sent at the next tick, and due 1,000 ms after that
   assertEquals(events, ["blind 11250"]);
   assertEquals(checks.length, sent + 1);
+  // what comes at last is too late, so another check is sent at once
   checks.at(-1)!.resolve();
   await advance(time, 50);
-  assertEquals(events, ["blind 11250", "sees 15000"]);
+  assertEquals(checks.length, sent + 2);
+  checks.at(-1)!.resolve();
+  await advance(time, 50);
+  assertEquals(events, ["blind 11250", "sees 15050"]);
+  watch.stop();
+});
+
+Deno.test("ConnectionWatch stays blind as long as each answer is late", async () => {
+  using time = new FakeTime();
+  const { watch, events, checks } = watchConnection(1_000);
+  let answerAfter = 1_300;
+  let answered = 0;
+  const answering = setInterval(() => {
+    for (; answered < checks.length; answered++) {
+      setTimeout(checks[answered]!.resolve, answerAfter);
+    }
+  }, 10);
+  await advance(time, 20_000, 10);
+  assertEquals(events, ["blind 1250"]);
+  answerAfter = 700;
+  await advance(time, 20_000, 10);
+  assertEquals(events.length, 2);
+  clearInterval(answering);
   watch.stop();
 });
 
