@@ -9,6 +9,13 @@ const LOST_AFTER = 2000;
 const RETRY_AFTER = 2000;
 const EVENTS = ["up", "down", "recovered", "left", "forgotten", "refused", "blind", "sees"];
 
+/** What the log says of a reason; silence needs no words. */
+const REASONS = {
+  ...{ failed: " (failed)", full: ": the fleet is full", name: ": not a valid name" },
+  ...{ timeout: ": no valid timeout", connection: "no heartbeat can be heard" },
+  share: "too many are silent at once",
+};
+
 /** "connecting", "live" or "lost"; "paused" while nobody looks at the page. */
 let link = "paused";
 /** When the last frame came, and what time it was for the server. */
@@ -88,7 +95,6 @@ function markMissing(rows) {
 function removeWorker(name) {
   const worker = workers.get(name);
   if (!worker) return;
-  worker.row?.element.remove();
   workers.delete(name);
   isLayoutStale = true;
 }
@@ -114,14 +120,17 @@ function logEvent(type, data) {
   const item = document.createElement("li");
   const time = document.createElement("time");
   const label = document.createElement("b");
+  const text = document.createElement("span");
   const name = document.createElement("bdi");
   item.className = type;
   time.textContent = new Date(data.time ?? Date.now()).toLocaleTimeString();
   label.textContent = type;
   name.textContent = escapeText(data.worker ?? "");
   const outage = data.outage === undefined ? "" : " after " + seconds(data.outage);
-  const why = data.reason === "failed" ? " (failed)" : "";
-  item.append(time, label, " ", name, outage + why);
+  const why = REASONS[data.reason] ?? "";
+  text.append(name, outage + why);
+  text.title = text.textContent;
+  item.append(time, label, text);
   $("log").prepend(item);
   while ($("log").childElementCount > MAX_LOG) $("log").lastElementChild.remove();
 }

@@ -17,22 +17,36 @@ function since(worker) {
 /** The workers that match the search, the worst first. */
 function selectShown() {
   const list = [...workers.values()].filter(({ label }) => label.toLowerCase().includes(query));
-  return list.sort((a, b) =>
-    ORDER[a.state] - ORDER[b.state] || a.label.localeCompare(b.label, undefined, { numeric: true })
-  );
+  return list.sort((a, b) => ORDER[a.state] - ORDER[b.state] || collator.compare(a.label, b.label));
 }
 
+/** Few workers have a row with a trace each; of many, only the worst have, and all are cells. */
 function layOut() {
   isLayoutStale = false;
   shown = selectShown();
-  const asRows = shown.length <= MAX_ROWS;
-  $("rows").hidden = !asRows && shown.length > 0;
-  $("cells").hidden = asRows;
-  const rows = asRows ? shown : shown.slice(0, MAX_HIDDEN_ROWS);
-  const body = asRows ? $("workers") : $("hidden-workers");
-  body.replaceChildren(...rows.map((worker) => createRow(worker, asRows)));
-  (asRows ? $("hidden-workers") : $("workers")).replaceChildren();
-  if (!asRows) sizeGrid();
+  const areCells = shown.length > MAX_ROWS;
+  const isWorst = ({ state }) => state === "down" || state === "expected";
+  const traced = areCells ? shown.slice(0, MAX_WORST).filter(isWorst) : shown;
+  const untraced = areCells ? shown.slice(traced.length, MAX_HIDDEN_ROWS) : [];
+  for (const worker of listed) worker.row.isListed = false;
+  $("workers").replaceChildren(...traced.map((worker) => getRow(worker, true)));
+  $("hidden-workers").replaceChildren(...untraced.map((worker) => getRow(worker, false)));
+  for (const worker of listed) if (!worker.row.isListed) delete worker.row;
+  listed = [...traced, ...untraced];
+  $("rows").hidden = traced.length === 0;
+  $("cells").hidden = !areCells;
+  $("none").hidden = shown.length > 0;
+  setText($("none"), workers.size > 0 ? "No worker matches the search." : "There is no worker yet.");
+  setText($("hidden-caption"), "The next " + untraced.length + " of " + shown.length +
+    " workers, the silent ones first. The search finds the others.");
+  if (areCells) sizeGrid();
+}
+
+/** The row of a worker, which is kept as long as it is shown in the same way. */
+function getRow(worker, hasTrace) {
+  if (!worker.row || !worker.row.canvas === hasTrace) worker.row = createRow(worker, hasTrace);
+  worker.row.isListed = true;
+  return worker.row.element;
 }
 
 function createRow(worker, hasTrace) {
@@ -55,9 +69,7 @@ function createRow(worker, hasTrace) {
   row.state = cell("state", "");
   row.since = cell("since", "");
   row.detail = cell("detail", "");
-  worker.row = row;
-  worker.isChanged = true;
-  return element;
+  return row;
 }
 
 function setText(element, text) {
@@ -69,16 +81,17 @@ function updateRow(worker) {
   row.element.className = worker.state;
   setText(row.state, worker.state);
   setText(row.since, since(worker));
-  setText(row.detail, escapeText(worker.detail ?? ""));
+  setText(row.detail, row.detail.title = escapeText(worker.detail ?? ""));
 }
 
 /** What cannot be heard stays as it was. */
 function drawTraces(now) {
   const isDeaf = link !== "live" || blindness === "connection";
   const at = isDeaf ? heardUntil : now;
-  for (const worker of shown) {
-    if (worker.row.drawnAt === at) continue;
-    worker.row.drawnAt = at;
+  for (const worker of listed) {
+    const { row } = worker;
+    if (!row.canvas || row.drawnAt === at) continue;
+    row.drawnAt = at;
     drawTrace(worker, at);
   }
 }

@@ -19,13 +19,16 @@ const TRACE_DELAY = 300;
 const PULSE = [[0, 0], [60, -0.12], [110, 0.95], [170, -0.45], [230, 0], [380, 0.2], [520, 0]];
 /** A cell fades in so many steps of so many milliseconds. */
 const FADE_STEPS = 6, FADE_STEP = 120;
-/** How many events the log shows, and rows the table behind the cells. */
-const MAX_LOG = 200, MAX_HIDDEN_ROWS = 100;
+/** How many events the log shows, rows are above the cells, and in the table behind them. */
+const MAX_LOG = 200, MAX_WORST = 3, MAX_HIDDEN_ROWS = 100;
+/** How often (ms) texts change, pictures do for who wants less motion, and stalls are read out, at most. */
+const TEXT_MS = 250, CALM_MS = 1000, ANNOUNCE_MS = 3000;
 /** How many heartbeats of a worker are kept for its trace. */
 const MAX_BEATS = 60;
 /** What is shown as an escape, in the same way as in the answers to probes. */
 const UNSAFE = ${UNSAFE};
 const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+const collator = new Intl.Collator(undefined, { numeric: true });
 const ORDER = { down: 0, expected: 1, up: 2, left: 3 };
 
 const $ = (id) => document.getElementById(id);
@@ -34,7 +37,9 @@ const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 /** name -> { name, label, state, lastSeen, seq, detail, beats: [times], row?, index? } */
 const workers = new Map();
 let total = 0, blindness = null;
-let query = "", shown = [], selected = 0, isLayoutStale = true;
+/** The workers that match the search, and those of them that have a row. */
+let shown = [], listed = [];
+let query = "", isLayoutStale = true;
 const colours = {};
 
 function readColours() {
@@ -46,6 +51,7 @@ function readColours() {
     colours[name] = getComputedStyle(probe).color;
   }
   probe.remove();
+  isLayoutStale = true;
 }
 
 /** A name may hide behind another one by invisible characters, and by some that turn the text around. */
@@ -74,29 +80,51 @@ function showStatus(now) {
   if ($("status").dataset.state !== state) {
     $("status").dataset.state = state;
     document.body.classList.toggle("blind", state !== "live");
+    isLayoutStale = true; // the text may take a line more
   }
   const counts = { up: 0, down: 0, expected: 0, left: 0 };
   for (const { state } of workers.values()) counts[state]++;
   const more = total > workers.size ? ", " + (total - workers.size) + " not shown" : "";
-  setText($("summary"), counts.up + " up, " + counts.down + " down, " +
+  // what cannot be heard may be up or down
+  const known = state === "lost" || blindness === "connection" ? "last known: " : "";
+  setText($("summary"), known + counts.up + " up, " + counts.down + " down, " +
     counts.expected + " expected" + (counts.left ? ", " + counts.left + " left" : "") + more);
   document.title = (counts.down ? counts.down + " down · " : "") + "heartbeat";
 }
 
-let textsAt = -Infinity, drawnAt = -Infinity;
+let textsAt = -Infinity, drawnAt = -Infinity, announcedAt = -Infinity, announcedStalls = "";
+
+/** For a screen reader. */
+function announce(text) {
+  setText($("announcer"), text);
+}
+
+/** Who is down is read out when that changes, but not more often than one can listen. */
+function announceStalls(now) {
+  if (now - announcedAt < ANNOUNCE_MS) return;
+  const down = [...workers.values()].filter(({ state }) => state === "down");
+  const names = down.slice(0, MAX_WORST).map(({ label }) => label).join(", ");
+  const more = down.length > MAX_WORST ? " and " + (down.length - MAX_WORST) + " more" : "";
+  if (announcedStalls === names + more) return;
+  announcedStalls = names + more;
+  announcedAt = now;
+  announce(names ? "Down: " + names + more : "Nobody is down any more");
+}
 
 function draw(now) {
   requestAnimationFrame(draw);
-  if (reducedMotion.matches && now - drawnAt < 500) return;
-  drawnAt = now;
-  if (isLayoutStale && now - textsAt > 250) layOut();
-  if (!$("cells").hidden) drawGrid(now);
-  else drawTraces(now);
-  if (now - textsAt < 250) return;
+  if (isLayoutStale && now - textsAt > TEXT_MS) layOut();
+  if (!reducedMotion.matches || now - drawnAt > CALM_MS) {
+    drawnAt = now;
+    if (!$("cells").hidden) drawGrid(now);
+    drawTraces(now);
+  }
+  if (now - textsAt < TEXT_MS) return;
   textsAt = now;
   showStatus(now);
-  for (const worker of shown) if (worker.row?.element.isConnected) updateRow(worker);
-  if (!$("cells").hidden) describeSelected();
+  announceStalls(now);
+  for (const worker of listed) updateRow(worker);
+  if (!$("cells").hidden) describeChosen();
 }
 
 function toggleTheme() {
@@ -105,21 +133,27 @@ function toggleTheme() {
     (root.style.colorScheme === "" && matchMedia("(prefers-color-scheme: dark)").matches);
   root.style.colorScheme = isDark ? "light" : "dark";
   readColours();
+}
+
+function search(text) {
+  $("search").value = text;
+  query = text.toLowerCase();
   isLayoutStale = true;
 }
 
-$("search").addEventListener("input", ({ target }) => {
-  query = target.value.toLowerCase();
-  isLayoutStale = true;
-});
+$("search").addEventListener("input", ({ target }) => search(target.value));
 $("theme").addEventListener("click", toggleTheme);
 $("grid").addEventListener("keydown", onGridKey);
 $("grid").addEventListener("pointerdown", onGridPointer);
+for (const type of ["focus", "blur"]) $("grid").addEventListener(type, describeChosen);
 addEventListener("resize", () => isLayoutStale = true);
 addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.target === $("search")) return;
-  event.preventDefault();
-  $("search").focus();
+  if (event.target === $("search")) {
+    if (event.key === "Escape") search("");
+  } else if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    $("search").focus();
+  }
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColours);
 document.addEventListener("visibilitychange", onVisibility);

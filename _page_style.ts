@@ -17,7 +17,7 @@ export const STYLE = `
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0 auto; padding: 1rem; max-width: 80rem;
+  margin: 0 auto; padding: 1rem; max-width: 100rem;
   background: var(--back); color: var(--text);
   font: 15px/1.45 system-ui, sans-serif;
 }
@@ -34,6 +34,7 @@ h2 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
   font: inherit; color: inherit; background: var(--panel);
   border: 1px solid var(--line); border-radius: .4rem;
 }
+::placeholder { color: var(--faint); opacity: 1; }
 button {
   font: inherit; color: inherit; background: var(--panel);
   border: 1px solid var(--line); border-radius: .4rem; padding: .3rem .6rem;
@@ -41,37 +42,73 @@ button {
 :focus-visible { outline: 2px solid var(--up); outline-offset: 1px; }
 .panel {
   background: var(--panel); border: 1px solid var(--line);
-  border-radius: .5rem; overflow: auto;
+  border-radius: .5rem; overflow: auto; position: relative;
 }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; white-space: nowrap; }
 th { color: var(--faint); font-weight: 500; font-size: .85rem; }
 tbody tr { border-top: 1px solid var(--line); }
-tbody th { font-weight: 600; font-size: 1em; color: inherit; max-width: 16rem; overflow: hidden; text-overflow: ellipsis; }
-td.detail { color: var(--faint); max-width: 18rem; overflow: hidden; text-overflow: ellipsis; width: 99%; }
-td.since { font-variant-numeric: tabular-nums; text-align: right; }
+tbody th { font-weight: 600; font-size: 1em; color: inherit; }
+.name, .detail { overflow: hidden; text-overflow: ellipsis; white-space: pre; unicode-bidi: isolate; }
+.name { max-width: 16rem; }
+.detail { color: var(--faint); max-width: 0; width: 99%; min-width: 8rem; }
+.since { font-variant-numeric: tabular-nums; text-align: right; min-width: 6.5rem; }
+.state { min-width: 5.5rem; }
 td.trace { padding: 0 .3rem; }
 td.trace canvas { display: block; width: 240px; height: 34px; }
 .up .state { color: var(--up); }
 .down .state { color: var(--down); font-weight: 600; }
+tr.down { background: color-mix(in srgb, var(--down) 7%, transparent); }
 .expected .state { color: var(--expected); }
 .left, .left .state { color: var(--left); }
-.blind td.trace canvas, .blind #grid { opacity: .35; }
+.blind tbody .state { color: var(--faint); font-weight: inherit; }
+.blind tr.down { background: none; }
+.blind canvas { filter: grayscale(1); opacity: .5; }
+#none { color: var(--faint); }
+#rows:not([hidden]) + #cells { margin-top: .6rem; }
+#cells { border-top-left-radius: 0; }
+#mark { position: absolute; outline: 2px solid var(--text); box-shadow: 0 0 0 4px var(--back); pointer-events: none; }
 #grid { display: block; width: 100%; }
-#cell { padding: .4rem .6rem; min-height: 2.2rem; border-top: 1px solid var(--line); }
+#grid:focus-visible { outline-offset: -2px; }
+#cell { padding: .4rem .6rem; min-height: 2.2rem; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+#cell-name { font-weight: 600; white-space: pre-wrap; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 #log { margin: 0; padding: .3rem .6rem; list-style: none; max-height: 16rem; font-size: .9rem; }
 #log:empty::before { content: "Nothing has happened yet."; color: var(--faint); }
-#log time { color: var(--faint); margin-right: .6rem; font-variant-numeric: tabular-nums; }
-#log b { display: inline-block; min-width: 6rem; }
-#log .down b { color: var(--down); }
+#log li { display: flex; gap: .6rem; }
+#log time { color: var(--faint); font-variant-numeric: tabular-nums; white-space: nowrap; }
+#log b { min-width: 4.8rem; }
+#log span { overflow: hidden; overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; }
+#log bdi { white-space: pre-wrap; }
+#log .down b, #log .refused b { color: var(--down); }
 #log .up b, #log .recovered b { color: var(--up); }
+@media (min-width: 70rem) {
+  main { display: grid; grid-template-columns: minmax(0, 1fr) 21rem; gap: 1rem; }
+  #log { max-height: calc(100vh - 7.5rem); position: sticky; top: 1rem; }
+}
 @media (max-width: 40rem) {
   body { padding: .6rem; }
-  #search { width: 100%; margin: 0; }
-  th.detail, td.detail { display: none; }
-  th, td { padding: .3rem; }
-  td.trace canvas { width: 96px; }
-  tbody th { max-width: 6.5rem; }
+  #summary { width: 100%; }
+  #search { flex: 1; }
+  h2 { margin-top: .75rem; }
+  #rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  #workers tr {
+    display: grid; grid-template: "name name state since" "trace detail detail detail" / 114px 1fr auto auto;
+    padding: .2rem .3rem;
+  }
+  #workers th, #workers td { padding: .1rem .3rem; min-width: 0; max-width: none; width: auto; }
+  #workers .name { grid-area: name; }
+  #workers .trace { grid-area: trace; }
+  #workers .state { grid-area: state; }
+  #workers .since { grid-area: since; min-width: 5.5rem; }
+  #workers .detail { grid-area: detail; align-self: center; }
+  td.trace canvas { width: 104px; height: 28px; }
+}
+@media print {
+  :root { color-scheme: light !important; }
+  #search, #theme { display: none; }
+  main { display: block; }
+  .panel, #log { overflow: visible; max-height: none; }
+  tr, li { break-inside: avoid; }
 }
 `;

@@ -1,76 +1,108 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 /**
- * Takes the pictures of the live page for the documentation, with one worker
- * that is silent. It needs Chromium.
+ * Takes the pictures of the live page: for 5, 50 and 10,000 workers, of which all
+ * are healthy, one is stalled, or nobody can be heard; at two widths. It needs
+ * Chromium.
  *
  * @module
  */
 
-import { chromium } from "npm:playwright-core@1.65.1";
+import { type Browser, chromium } from "npm:playwright-core@1.65.1";
 import { FleetMonitor } from "../../fleet.ts";
 import { createHealthHandler, type HealthEvent } from "../../health.ts";
 import { find } from "../../tests/runtimes/run.ts";
 
 const TIMEOUT = 3_000;
+const COUNTS = [5, 50, 10_000];
+const STATES = ["healthy", "stalled", "blind"] as const;
+const WIDTHS = [1_280, 375];
 const STEPS = ["read orders", "check stock", "write invoice"];
+/** When the workers have beaten long enough to fill a trace, one falls silent, or all do. */
+const CHANGE_AFTER = 8_000;
+/** How long after that the picture is taken: the trace shows both. */
+const TAKE_AFTER = 4_500;
+
+type State = typeof STATES[number];
+
+/** Workers that beat once a second each, but not all at the same moment. */
+function startFleet(count: number) {
+  const fleet = new FleetMonitor({ timeout: TIMEOUT });
+  const silent = new Set<number>();
+  let tick = 0;
+  const timer = setInterval(() => {
+    tick++;
+    for (let index = 0; index < count; index++) {
+      const isDue = (tick + 3 * index) % 10 === 0 && !silent.has(index);
+      if (isDue) fleet.beat(`worker-${index + 1}`, tick, STEPS[index % 3]);
+    }
+  }, 100);
+  return {
+    fleet,
+    silence: (index: number) => silent.add(index),
+    loseConnection() {
+      clearInterval(timer);
+      fleet.pause();
+    },
+    async stop() {
+      clearInterval(timer);
+      for (const { worker } of fleet) fleet.remove(worker);
+      await fleet.writable.close();
+    },
+  };
+}
+
+function delay(ms: number) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 /** Runs a fleet and its page, and takes a picture for each width. */
-async function take(
-  count: number,
-  height: number,
-  executablePath: string,
-  blind?: HealthEvent,
-) {
-  const names = Array.from(
-    { length: count },
-    (_, index) => `worker-${index + 1}`,
+async function take(browser: Browser, count: number, state: State) {
+  const { fleet, silence, loseConnection, stop } = startFleet(count);
+  let controller!: TransformStreamDefaultController<HealthEvent>;
+  const events = fleet.readable.pipeThrough(
+    new TransformStream<HealthEvent, HealthEvent>({
+      start: (each) => void (controller = each),
+    }),
   );
-  const fleet = new FleetMonitor({ timeout: TIMEOUT });
-  let seq = 0;
-  function beat() {
-    seq++;
-    for (const [index, name] of names.entries()) {
-      const isSilent = index === 2 && seq > 20;
-      // once a second, but not all at the same moment
-      const isDue = (seq + 3 * index) % 10 === 0;
-      if (isDue && !isSilent) fleet.beat(name, seq, STEPS[index % 3]);
-    }
-  }
-  const timer = setInterval(beat, 100);
-  const events = blind && new ReadableStream<HealthEvent>({
-    start: (controller) =>
-      void setTimeout(() => controller.enqueue(blind), 6_000),
-  });
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     createHealthHandler(fleet, { events }),
   );
-  const browser = await chromium.launch({
-    executablePath,
-    args: ["--no-sandbox", "--disable-gpu"],
-  });
-  for (const width of [1_280, 375]) {
-    const page = await browser.newPage({
-      viewport: { width, height: width === 375 ? 620 : height },
-    });
+  const pages = await Promise.all(WIDTHS.map(async (width) => {
+    const height = width === 375 ? 667 : count > 60 ? 600 : 440;
+    const page = await browser.newPage({ viewport: { width, height } });
     await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-    await page.waitForTimeout(8_000);
-    const name = blind ? `${count}_blind` : count;
-    const path = new URL(`live_${name}_${width}.png`, import.meta.url);
-    await page.screenshot({ path: path.pathname });
+    return page;
+  }));
+  await delay(CHANGE_AFTER);
+  if (state === "stalled") silence(2);
+  if (state === "blind") {
+    loseConnection();
+    controller.enqueue({ type: "blind", reason: "connection" });
+  }
+  await delay(TAKE_AFTER);
+  for (const page of pages) {
+    const { width } = page.viewportSize()!;
+    const name = `live_${count}_${state}_${width}.png`;
+    await page.screenshot({ path: new URL(name, import.meta.url).pathname });
     await page.close();
   }
-  await browser.close();
-  clearInterval(timer);
-  for (const { worker } of fleet) fleet.remove(worker);
-  await fleet.writable.close();
+  await stop();
   await server.shutdown();
 }
 
 const executablePath = await find("chromium");
 if (!executablePath) throw new Error("There is no Chromium");
-await take(5, 500, executablePath);
-await take(50, 500, executablePath);
-await take(10_000, 660, executablePath);
-await take(5, 500, executablePath, { type: "blind", reason: "connection" });
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+  ],
+});
+for (const count of COUNTS) {
+  for (const state of STATES) await take(browser, count, state);
+}
+await browser.close();

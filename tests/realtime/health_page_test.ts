@@ -59,7 +59,7 @@ Deno.test(
       const names = Array.from({ length: 10_000 }, (_, i) => `worker-${i}`);
       const opened = await openFleet(names, browser);
       const { page, silenced, errors } = opened;
-      const grid = page.getByRole("img");
+      const grid = page.getByRole("application");
       await grid.waitFor();
       silenced.add("worker-777");
       await grid.focus();
