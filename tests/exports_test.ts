@@ -108,7 +108,7 @@ Deno.test("CI takes one exact version of Deno", async () => {
   ) {
     const text = await Deno.readTextFile(new URL(path, root));
     const versions = text.matchAll(
-      /\bdeno@([\d.]+)(?=$| run )|deno-version: v(\S+)/gm,
+      /\bdeno@([\d.]+)(?=\s|$)|deno-version: v(\S+)/gm,
     );
     for (const [, npm, action] of versions) named.push((npm ?? action)!);
   }
