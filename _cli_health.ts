@@ -8,7 +8,12 @@ import type { CliOutput } from "./_cli_output.ts";
 import { type Address, isLoopback } from "./_cli_values.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 import type { FleetMonitor } from "./fleet.ts";
-import type { createHealthHandler } from "./health.ts";
+import type {
+  CheckedWorker,
+  createHealthHandler,
+  HealthEvent,
+  HealthSource,
+} from "./health.ts";
 import type { SupervisorEvent } from "./supervisor.ts";
 
 /** The parts of the library that serve it; they are imported only where it is wanted. */
@@ -37,11 +42,55 @@ function serve(
   }
 }
 
+/**
+ * The fleet of one worker. Its supervisor knows of a stall, too, and perhaps earlier:
+ * a fleet whose process was just away gives it a fresh timeout.
+ */
+export class GuardedWorker implements HealthSource {
+  readonly #name: string;
+  readonly #fleet: FleetMonitor;
+  #phase: "running" | "stalled" = "running";
+
+  /**
+   * @param Fleet What watches it.
+   * @param name Its name.
+   * @param timeout After how much silence it is down.
+   */
+  constructor(Fleet: typeof FleetMonitor, name: string, timeout: number) {
+    this.#name = name;
+    this.#fleet = new Fleet({ timeout });
+    this.#fleet.expect([name]);
+  }
+
+  /** What the fleet has seen. */
+  get readable(): ReadableStream<HealthEvent> {
+    return this.#fleet.readable;
+  }
+
+  /** A heartbeat. Those of a supervisor that waits are none of its worker. */
+  onHeartbeat({ seq, detail, restarting }: Heartbeat) {
+    if (restarting !== undefined) return;
+    this.#phase = "running";
+    this.#fleet.beat(this.#name, seq, detail);
+  }
+
+  /** A decision of the supervisor. */
+  onEvent({ type }: SupervisorEvent) {
+    if (type === "stalled") this.#phase = "stalled";
+  }
+
+  /** The worker, as it is now. */
+  *[Symbol.iterator](): Generator<CheckedWorker> {
+    for (const worker of this.#fleet) {
+      yield this.#phase === "stalled" ? { ...worker, state: "down" } : worker;
+    }
+  }
+}
+
 /** Serves the health of one worker. */
 export class HealthService implements GuardObserver {
-  #name: string;
   #hostname: string;
-  #fleet: FleetMonitor;
+  #worker: GuardedWorker;
   #handler: ReturnType<typeof createHealthHandler>;
   #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -57,11 +106,9 @@ export class HealthService implements GuardObserver {
     name: string,
     timeout: number,
   ) {
-    this.#name = name;
     this.#hostname = address.hostname.toLowerCase();
-    this.#fleet = new FleetMonitor({ timeout });
-    this.#fleet.expect([name]);
-    this.#handler = createHealthHandler(this.#fleet, {
+    this.#worker = new GuardedWorker(FleetMonitor, name, timeout);
+    this.#handler = createHealthHandler(this.#worker, {
       authorize: ({ url }) => this.#authorize(new URL(url).hostname),
     });
     this.#server = serve(address, this.#handler);
@@ -86,13 +133,14 @@ export class HealthService implements GuardObserver {
     return output.notify("health", `the health is at ${url}`, { url });
   }
 
-  /** A heartbeat of the worker. Those of a supervisor that waits are none. */
-  onHeartbeat({ seq, detail, restarting }: Heartbeat) {
-    if (restarting === undefined) this.#fleet.beat(this.#name, seq, detail);
+  /** A heartbeat of the worker. */
+  onHeartbeat(beat: Heartbeat) {
+    this.#worker.onHeartbeat(beat);
   }
 
-  /** Counts restarts. */
+  /** Knows of a stall, and counts restarts. */
   onEvent(event: SupervisorEvent) {
+    this.#worker.onEvent(event);
     this.#handler.onEvent(event);
   }
 }
