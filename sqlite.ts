@@ -6,6 +6,8 @@
  * @module
  */
 
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { checkString, throwInvalid } from "./_validate.ts";
 import type {
@@ -15,12 +17,18 @@ import type {
   StoredWorker,
 } from "./store.ts";
 
-/** How long (ms) a write waits for another process that writes. */
-const BUSY_TIMEOUT_MS = 1_000;
+/** How long (ms) the start waits for another process that writes. */
+const OPEN_TIMEOUT_MS = 1_000;
+
+/**
+ * How long (ms) a write does. It blocks this process meanwhile, and `persistFleet()`
+ * tries it again.
+ */
+const BUSY_TIMEOUT_MS = 100;
 
 // the timeout comes first, so that it holds for the rest
 const SCHEMA = `
-  PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
+  PRAGMA busy_timeout = ${OPEN_TIMEOUT_MS};
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   CREATE TABLE IF NOT EXISTS workers (
@@ -35,11 +43,12 @@ const SCHEMA = `
     acknowledged INTEGER NOT NULL
   ) STRICT;
   INSERT OR IGNORE INTO fleet VALUES (1, 0, 0);
+  PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
 `;
 
 /** Sets up the file. The change to WAL does not wait for another process, so it is tried again. */
 function setUp(database: DatabaseSync) {
-  const end = performance.now() + BUSY_TIMEOUT_MS;
+  const end = performance.now() + OPEN_TIMEOUT_MS;
   for (;;) {
     try {
       return database.exec(SCHEMA);
@@ -51,6 +60,12 @@ function setUp(database: DatabaseSync) {
       }
     }
   }
+}
+
+/** Which file a path leads to; nothing if none. */
+function identify(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats && `${stats.dev} ${stats.ino}`;
 }
 
 /** A name as it is in the file: as JSON, since not every string has a form in UTF-8. */
@@ -82,6 +97,8 @@ function toName(worker: string): string {
  */
 export class SqliteStore implements FleetStore, Disposable {
   readonly #database: DatabaseSync;
+  /** Where its file is, and which one that was; nothing in memory. */
+  readonly #file: { path: string; id: string | undefined } | undefined;
 
   /**
    * Opens the database, and creates it if it is not there.
@@ -99,6 +116,9 @@ export class SqliteStore implements FleetStore, Disposable {
     }
     this.#database = new DatabaseSync(path);
     setUp(this.#database);
+    if (path === ":memory:" || path.startsWith("file:")) return;
+    const absolute = resolve(path);
+    this.#file = { path: absolute, id: identify(absolute) };
   }
 
   /**
@@ -127,6 +147,7 @@ export class SqliteStore implements FleetStore, Disposable {
    * @param row The worker.
    * @param previous The position of its row so far; `undefined` if it has none.
    * @returns The new position; `undefined` if its row has another one.
+   * @throws {Error} If the file is not where it was, or what SQLite throws.
    */
   // deno-lint-ignore require-await -- other stores are asynchronous
   async save(
@@ -134,6 +155,7 @@ export class SqliteStore implements FleetStore, Disposable {
     previous: number | undefined,
   ): Promise<number | undefined> {
     const database = this.#database;
+    this.#checkFile();
     database.exec("BEGIN IMMEDIATE");
     try {
       const position = this.#write(row, previous);
@@ -143,6 +165,14 @@ export class SqliteStore implements FleetStore, Disposable {
       this.#rollBack();
       throw error;
     }
+  }
+
+  /** SQLite writes to a file that was deleted, and the next process would find nothing. */
+  #checkFile() {
+    if (!this.#file) return;
+    const { path, id } = this.#file;
+    if (identify(path) === id) return;
+    throw new Error(`'${path}' was moved or deleted while it was open`);
   }
 
   #rollBack() {

@@ -83,6 +83,25 @@ Deno.test("SqliteStore says why a write failed that SQLite has taken back itself
   assertEquals(await store.save(row, undefined), 1);
 });
 
+Deno.test("SqliteStore writes to no file that was deleted, or replaced by another one", async () => {
+  using file = makeFile();
+  const store = new SqliteStore(file.path);
+  const row = { worker: "alpha", change: 1, event: up("alpha") };
+  assertEquals(await store.save(row, undefined), 1);
+  for (const suffix of ["", "-wal", "-shm"]) {
+    Deno.removeSync(`${file.path}${suffix}`);
+  }
+  const save = () => store.save({ ...row, change: 2 }, 1);
+  await assertRejects(save, Error, "fleet.db' was moved or deleted");
+  // the next watcher begins anew
+  const next = new SqliteStore(file.path);
+  await assertRejects(save, Error, "fleet.db' was moved or deleted");
+  assertEquals(await next.save(row, undefined), 1);
+  store.close();
+  assertEquals((await next.load()).workers.length, 1);
+  next.close();
+});
+
 Deno.test("SqliteStore cannot open what is no database", () => {
   using file = makeFile();
   Deno.writeTextFileSync(file.path, "this is a text file, and no database");

@@ -1,6 +1,8 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteStore } from "../../sqlite.ts";
 import type { OpenerInput } from "./_store_opener.ts";
 
 const THREADS = 2;
@@ -29,4 +31,22 @@ Deno.test("SqliteStore opens a new file for several watchers that start at once"
   for (const worker of workers) worker.terminate();
   Deno.removeSync(folder, { recursive: true });
   assertEquals(answers.flat().filter((answer) => answer !== "opened"), []);
+});
+
+Deno.test("SqliteStore does not block its process for long while another one writes", async () => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/fleet.db`;
+  const store = new SqliteStore(path);
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE");
+  const event = { type: "up", worker: "alpha", time: 5 } as const;
+  const row = { worker: "alpha", change: 1, event };
+  const start = performance.now();
+  await assertRejects(() => store.save(row, undefined), Error, "locked");
+  assert(performance.now() - start < 500);
+  other.exec("COMMIT");
+  assertEquals(await store.save(row, undefined), 1);
+  other.close();
+  store.close();
+  Deno.removeSync(folder, { recursive: true });
 });
