@@ -57,6 +57,12 @@ export interface FetchSilenceEvent extends SilenceEvent<ServerSentEvent> {
 type Send = (signal: AbortSignal) => Promise<Response>;
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
+/**
+ * A response with one of these has no body, and none can be made with one. That
+ * of Chromium has an empty stream all the same.
+ */
+const EMPTY_STATUSES = [101, 103, 204, 205, 304];
+
 /** Calls `release()` of a request whose response nobody holds any more. */
 const unread = new FinalizationRegistry<() => void>((release) => release());
 
@@ -205,9 +211,10 @@ export class GuardedRequest {
     // first: Bun forgets the content type of a `data:` or `blob:` URL when the
     // body is touched before the headers
     void response.headers;
-    const { body } = response;
+    const { body, status } = response;
+    const isEmpty = body === null || EMPTY_STATUSES.includes(status);
     // a body that somebody else has read or reads is theirs
-    if (body === null || body.locked || response.bodyUsed) {
+    if (isEmpty || body.locked || response.bodyUsed) {
       this.#release();
       return response;
     }

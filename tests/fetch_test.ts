@@ -431,6 +431,20 @@ Deno.test("guardFetch returns the response as it is when it has no body", async 
   assertEquals(time.next(), false);
 });
 
+Deno.test("guardFetch returns the response as it is when it may have no body, as on Chromium", async () => {
+  for (const status of [101, 103, 204, 205, 304]) {
+    using time = new FakeTime();
+    const { server, seen } = startRequest({ timeout: 1_000 });
+    const response = new Response("");
+    Object.defineProperty(response, "status", { value: status });
+    await advance(time, 10);
+    server.respond(response);
+    await advance(time, 10);
+    assertStrictEquals(seen.response, response);
+    assertEquals(time.next(), false);
+  }
+});
+
 Deno.test("guardFetch returns a response as it is whose body was read or locked before", async () => {
   using time = new FakeTime();
   const read = new Response("alive");

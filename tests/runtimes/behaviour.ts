@@ -708,6 +708,14 @@ const together: Behaviours = {
     await until(() => armed.size === 0, "a timer");
   },
 
+  async "a guarded response with the status 204 is that of fetch"() {
+    const { origin } = (globalThis as { location?: Location }).location ?? {};
+    // chromium.ts serves it
+    if (!origin?.startsWith("http")) throw new Skip("there is no page");
+    const response = await guardFetch({ timeout: PATIENT })("/empty");
+    assertSame([response.status, await response.text()], [204, ""], "answer");
+  },
+
   async "the own limit of undici for a body ends, and can be lifted"() {
     const Agent = await findAgent();
     if (!Agent) throw new Skip("there is no undici");

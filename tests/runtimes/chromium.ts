@@ -18,6 +18,7 @@ const server = Deno.serve(
     };
     const { pathname } = new URL(request.url);
     if (pathname === "/") return new Response("<!doctype html>", { headers });
+    if (pathname === "/empty") return new Response(null, { status: 204 });
     if (!/^\/\w+\.js$/.test(pathname)) {
       return new Response(null, { status: 404 });
     }
