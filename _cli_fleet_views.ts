@@ -5,7 +5,7 @@
 import type { Settings } from "./_cli_args.ts";
 import type { CliOutput } from "./_cli_output.ts";
 import { readVariable } from "./_cli_permissions.ts";
-import { Terminal } from "./_cli_terminal.ts";
+import { findStopper, Terminal } from "./_cli_terminal.ts";
 import { escapeText } from "./_escape_text.ts";
 import { type BoardEvent, FleetBoard } from "./_fleet_board.ts";
 import type { FleetBoardOptions } from "./_fleet_board.ts";
@@ -96,7 +96,9 @@ class LiveView implements FleetView {
     this.#context = context;
     this.#board = new FleetBoard(context);
     const { stop: onQuit, interrupt: onInterrupt, output } = context;
-    this.#terminal = new Terminal(output, { onQuit, onInterrupt });
+    this.#terminal = new Terminal(output, {
+      ...{ onQuit, onInterrupt, stopProcess: findStopper() },
+    });
     this.#terminal.open().catch((error) => this.#onFailure(error));
     this.#stopLooking = lookRegularly(this.#board, (view) => this.#draw(view));
   }

@@ -12,43 +12,66 @@ const HOME = "\x1b[H";
 /** Before a line: after one of full width, it would clear the last cell. */
 const CLEAR_LINE = "\x1b[2K";
 
-/** The key of Ctrl-C, which is no signal while keys are read one by one. */
+/** The key of Ctrl-C where it is no signal while keys are read one by one: on Windows. */
 const CTRL_C = "\x03";
+
+/** Whether Ctrl-C and Ctrl-Z stay signals while keys are read one by one. */
+const CAN_SIGNAL = Deno.build.os !== "windows";
 
 /** A process's side of its terminal, such as `Deno`. */
 export interface TerminalStreams {
   /** What keys come from. */
   readonly stdin: {
     isTerminal(): boolean;
-    setRaw(isRaw: boolean): void;
+    setRaw(isRaw: boolean, options?: { cbreak: boolean }): void;
     read(bytes: Uint8Array): Promise<number | null>;
   };
   /** The size of the window. */
   consoleSize(): { columns: number; rows: number };
+  /** Calls a function at each signal. */
+  addSignalListener(signal: JobSignal, onSignal: () => void): void;
+  /** Undoes that. */
+  removeSignalListener(signal: JobSignal, onSignal: () => void): void;
 }
+
+/** The signals of a shell that stops a command (Ctrl-Z), and lets it go on (`fg`). */
+export type JobSignal = "SIGTSTP" | "SIGCONT";
 
 /** What happens when a key is pressed. */
 export interface KeyHandlers {
   /** `q`. */
   onQuit: () => void;
-  /** Ctrl-C. */
+  /** Ctrl-C, where it is no signal. */
   onInterrupt: () => void;
+  /** Stops this process, after Ctrl-Z; `undefined` if it may not do that. */
+  stopProcess: (() => void) | undefined;
+}
+
+/** What stops this process, if it may: nobody is asked. */
+export function findStopper(): (() => void) | undefined {
+  const { state } = Deno.permissions.querySync({ name: "run" });
+  if (state !== "granted" || !CAN_SIGNAL) return undefined;
+  return () => Deno.kill(Deno.pid, "SIGSTOP");
 }
 
 /**
  * The window of a terminal, between `open()` and `close()`.
  *
- * | phase | `open()` | `draw()` | a key | `close()` |
- * | --- | --- | --- | --- | --- |
- * | `new` | → `open` | | | → `closed` |
- * | `open` | | writes | calls its handler | restores the terminal, → `closed` |
- * | `closed` | | | | |
+ * | phase | `open()` | `draw()` | a key | Ctrl-Z | the process goes on | `close()` |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `new` | → `open` | | | | | → `closed` |
+ * | `open` | | writes | calls its handler | restores the terminal, → `stopped` | takes it again | restores it, → `closed` |
+ * | `stopped` | | | | | takes it again, → `open` | → `closed` |
+ * | `closed` | | | | | | |
+ *
+ * A process that is stopped otherwise (SIGSTOP) leaves the window as it is. The
+ * shell changes how keys are read meanwhile.
  */
 export class Terminal {
   readonly #output: Pick<CliOutput, "print">;
   readonly #keys: KeyHandlers;
   readonly #streams: TerminalStreams;
-  #phase: "new" | "open" | "closed" = "new";
+  #phase: "new" | "open" | "stopped" | "closed" = "new";
   /** Resolves when all has been written. */
   #written: Promise<void> = Promise.resolve();
 
@@ -76,11 +99,11 @@ export class Terminal {
   async open() {
     if (this.#phase !== "new") return;
     this.#phase = "open";
-    if (this.hasKeys) {
-      this.#streams.stdin.setRaw(true);
-      this.#readKeys();
+    for (const [signal, listener] of this.#listeners) {
+      this.#streams.addSignalListener(signal, listener);
     }
-    await this.#write(ENTER);
+    await this.#take();
+    if (this.hasKeys) this.#readKeys();
   }
 
   /**
@@ -96,9 +119,43 @@ export class Terminal {
 
   /** Gives the terminal back as it was; resolves when that is written, or cannot be. */
   async close() {
-    const wasOpen = this.#phase === "open";
+    const phase = this.#phase;
     this.#phase = "closed";
-    if (!wasOpen) return;
+    if (phase === "new" || phase === "closed") return;
+    for (const [signal, listener] of this.#listeners) {
+      this.#streams.removeSignalListener(signal, listener);
+    }
+    if (phase === "open") await this.#giveBack();
+  }
+
+  /** The signals that are listened to. */
+  get #listeners(): [JobSignal, () => void][] {
+    if (!this.hasKeys || !CAN_SIGNAL) return [];
+    return this.#keys.stopProcess
+      ? [["SIGTSTP", this.#onStop], ["SIGCONT", this.#onContinue]]
+      : [["SIGCONT", this.#onContinue]];
+  }
+
+  readonly #onStop = async () => {
+    if (this.#phase !== "open") return;
+    this.#phase = "stopped";
+    await this.#giveBack();
+    this.#keys.stopProcess!();
+  };
+
+  readonly #onContinue = () => {
+    if (this.#phase === "closed") return;
+    this.#phase = "open";
+    // what cannot be written here cannot be drawn either, and that is reported
+    this.#take().catch(() => {});
+  };
+
+  async #take() {
+    if (this.hasKeys) this.#streams.stdin.setRaw(true, { cbreak: CAN_SIGNAL });
+    await this.#write(ENTER);
+  }
+
+  async #giveBack() {
     if (this.hasKeys) this.#streams.stdin.setRaw(false);
     await this.#write(LEAVE).catch(() => {});
   }
@@ -113,7 +170,7 @@ export class Terminal {
   async #readKeys() {
     const bytes = new Uint8Array(64);
     try {
-      while (this.#phase === "open") {
+      while (this.#phase !== "closed") {
         const length = await this.#streams.stdin.read(bytes);
         if (length === null) return;
         this.#onKeys(new TextDecoder().decode(bytes.subarray(0, length)));

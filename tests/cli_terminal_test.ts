@@ -1,14 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { Terminal, type TerminalStreams } from "../_cli_terminal.ts";
+import {
+  type JobSignal,
+  Terminal,
+  type TerminalStreams,
+} from "../_cli_terminal.ts";
 
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /** A terminal whose user is the test. */
-function createTerminal({ isTerminal = true } = {}) {
+function createTerminal({ isTerminal = true, mayStop = true } = {}) {
   const calls: string[] = [];
+  const listeners = new Map<JobSignal, () => void>();
   const keys = new TransformStream<string, string>();
   const reader = keys.readable.getReader();
   const writer = keys.writable.getWriter();
@@ -22,6 +27,8 @@ function createTerminal({ isTerminal = true } = {}) {
       },
     },
     consoleSize: () => ({ columns: 80, rows: 24 }),
+    addSignalListener: (name, listener) => void listeners.set(name, listener),
+    removeSignalListener: (name) => void listeners.delete(name),
   };
   const output = {
     print: (text: string) => Promise.resolve(void calls.push(text)),
@@ -29,8 +36,12 @@ function createTerminal({ isTerminal = true } = {}) {
   const terminal = new Terminal(output, {
     onQuit: () => calls.push("quit"),
     onInterrupt: () => calls.push("interrupt"),
+    stopProcess: mayStop ? () => calls.push("stop") : undefined,
   }, streams);
-  return { terminal, calls, output, press: (key: string) => writer.write(key) };
+  return {
+    ...{ terminal, calls, output, listeners },
+    press: (key: string) => writer.write(key),
+  };
 }
 
 Deno.test("Terminal takes the window, draws it, and gives it back", async () => {
@@ -84,4 +95,58 @@ Deno.test("Terminal gives the window back although it could not be drawn", async
   output.print = print;
   await terminal.close();
   assertEquals(calls.at(-1), LEAVE);
+});
+
+const isWindows = Deno.build.os === "windows";
+
+Deno.test({
+  name: "Terminal gives the window back while the process is stopped",
+  ignore: isWindows,
+  async fn() {
+    const { terminal, calls, listeners } = createTerminal();
+    await terminal.open();
+    assertEquals([...listeners.keys()], ["SIGTSTP", "SIGCONT"]);
+    calls.length = 0;
+    for (let times = 0; times < 2; times++) await listeners.get("SIGTSTP")!();
+    await terminal.draw(["one"]);
+    assertEquals(calls, ["raw false", LEAVE, "stop"]);
+    calls.length = 0;
+    listeners.get("SIGCONT")!();
+    await terminal.draw(["one"]);
+    assertEquals(calls, ["raw true", ENTER, "\x1b[H\x1b[2Kone"]);
+    // stopped by a signal that no process can handle
+    calls.length = 0;
+    listeners.get("SIGCONT")!();
+    await terminal.draw(["one"]);
+    assertEquals(calls, ["raw true", ENTER, "\x1b[H\x1b[2Kone"]);
+    await terminal.close();
+    assertEquals(listeners.size, 0);
+  },
+});
+
+Deno.test({
+  name: "Terminal is not given back twice, and not taken after its end",
+  ignore: isWindows,
+  async fn() {
+    const { terminal, calls, listeners } = createTerminal();
+    await terminal.open();
+    const [stop, goOn] = [...listeners.values()];
+    await stop!();
+    calls.length = 0;
+    await terminal.close();
+    goOn!();
+    await stop!();
+    assertEquals(calls, []);
+  },
+});
+
+Deno.test({
+  name: "Terminal leaves the stop to the system where it may not stop itself",
+  ignore: isWindows,
+  async fn() {
+    const { terminal, listeners } = createTerminal({ mayStop: false });
+    await terminal.open();
+    assertEquals([...listeners.keys()], ["SIGCONT"]);
+    await terminal.close();
+  },
 });

@@ -39,6 +39,9 @@ async function publish(broker: Broker, ...workers: string[]) {
   };
 }
 
+/** What gives the window back. */
+const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
 const testInTerminal = (name: string, fn: () => Promise<void>) =>
   hasNoTerminal ? Deno.test.ignore(name, fn) : testWithBroker(name, fn);
 
@@ -71,7 +74,7 @@ testInTerminal(
     await terminal.waitFor((text) => readFrame(text).length === 9);
     await terminal.press("q");
     assertEquals(await terminal.end(), 0);
-    const [, after] = terminal.text.split("\x1b[?7h\x1b[?25h\x1b[?1049l");
+    const [, after] = terminal.text.split(LEAVE);
     assertMatch(after!, /^code 0\r\n/);
     assertMatch(after!, /[; ]icanon.* echo /s);
     await Deno.remove(file);
@@ -84,7 +87,8 @@ testInTerminal(
     await using broker = await Broker.start();
     await using _fleet = await publish(broker, "alpha");
     const terminal = startInTerminal(
-      `stty cols 80 rows 24; $HEARTBEAT fleet --nats ${broker.servers}; echo "code $?"`,
+      // the shell gets the signal, too
+      `trap : INT; stty cols 80 rows 24; $HEARTBEAT fleet --nats ${broker.servers}; echo "code $?"`,
       { NO_COLOR: "1" },
     );
     await terminal.waitFor((text) => /alpha/.test(readFrame(text)[3] ?? ""));
@@ -92,8 +96,34 @@ testInTerminal(
     await terminal.waitFor((text) => /^BLIND: /.test(readFrame(text)[0]!));
     await terminal.press("\x03");
     await terminal.end();
-    assert(terminal.text.endsWith("\x1b[?1049lcode 130\r\n"));
+    assert(terminal.text.endsWith(`${LEAVE}code 130\r\n`), terminal.text);
     assert(!hasColours(terminal.text));
+  },
+);
+
+testInTerminal(
+  "heartbeat fleet in a terminal can be stopped by Ctrl-Z, and goes on",
+  async () => {
+    await using broker = await Broker.start();
+    await using _fleet = await publish(broker, "alpha");
+    const terminal = startInTerminal(
+      `stty cols 80 rows 24; set -m
+      HEARTBEAT=$(echo "$HEARTBEAT" | sed 's/ run / run --allow-run /')
+      $HEARTBEAT fleet --nats ${broker.servers}; stty -a; echo "sto""pped"
+      fg >/dev/null; echo "code $?"`,
+    );
+    const drawn = () =>
+      terminal.waitFor((text) => /alpha/.test(readFrame(text)[3] ?? ""));
+    await drawn();
+    await terminal.press("\x1a");
+    await terminal.waitFor((text) => text.includes("stopped\r\n"));
+    const [, meanwhile = ""] = terminal.text.split(LEAVE);
+    assertMatch(meanwhile, /[; ]icanon.* echo .*stopped\r\n/s);
+    await terminal.waitFor((text) => text.split("?1049h").length === 3);
+    await drawn();
+    await terminal.press("q");
+    await terminal.end();
+    assert(terminal.text.endsWith(`${LEAVE}code 0\r\n`), terminal.text);
   },
 );
 
