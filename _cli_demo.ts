@@ -6,6 +6,7 @@ import { BeatTrace } from "./_beat_trace.ts";
 import type { Settings } from "./_cli_args.ts";
 import { LiveLine } from "./_cli_live_line.ts";
 import { type CliOutput, formatCount, formatDuration } from "./_cli_output.ts";
+import { isDumbTerminal } from "./_cli_permissions.ts";
 import { escapeText } from "./_escape_text.ts";
 import { sleep } from "./_timers.ts";
 import type { Heartbeat, WorkContext } from "./_worker_types.ts";
@@ -75,9 +76,10 @@ export interface DemoTerminal {
   getColumns: () => number;
 }
 
-/** The terminal that standard output is, unless that or `NO_COLOR` says otherwise. */
+/** The terminal that standard output is, unless that, `NO_COLOR` or `TERM` says otherwise. */
 export function findTerminal(): DemoTerminal | undefined {
-  if (!Deno.stdout.isTerminal() || Deno.noColor) return undefined;
+  const isPlain = !Deno.stdout.isTerminal() || Deno.noColor || isDumbTerminal();
+  if (isPlain) return undefined;
   return { getColumns: () => Deno.consoleSize().columns };
 }
 

@@ -4,7 +4,7 @@
 
 import type { Settings } from "./_cli_args.ts";
 import type { CliOutput } from "./_cli_output.ts";
-import { readVariable } from "./_cli_permissions.ts";
+import { isDumbTerminal } from "./_cli_permissions.ts";
 import { findStopper, Terminal } from "./_cli_terminal.ts";
 import { escapeText } from "./_escape_text.ts";
 import { type BoardEvent, FleetBoard } from "./_fleet_board.ts";
@@ -182,7 +182,7 @@ function renderOnce(view: TableContent): string[] {
 /** Whether the window of a terminal is there to be drawn. */
 export function isLive({ json, quiet, once }: Settings): boolean {
   return !json && !quiet && !once && Deno.stdout.isTerminal() &&
-    readVariable("TERM") !== "dumb";
+    !isDumbTerminal();
 }
 
 /** Creates the view for what was asked for. */

@@ -22,3 +22,8 @@ export async function requirePermission(
   const { state } = await Deno.permissions.query(descriptor);
   if (state !== "granted") throw new Error(`it needs ${flag}`);
 }
+
+/** Whether the terminal understands no control sequences, as far as that may be known. */
+export function isDumbTerminal(): boolean {
+  return readVariable("TERM") === "dumb";
+}

@@ -61,8 +61,11 @@ export interface TableStyle {
 const MAX_TRACE = 24;
 const MIN_TRACE = 4;
 const MIN_DETAIL = 8;
-/** Lines around the rows: status, title, headings, what follows, the last event. */
-const FRAME_LINES = 5;
+/** Lines around the rows: status, what follows, the last event. */
+const FRAME_LINES = 3;
+/** The least height of a window that has headings, and of one that has a title. */
+const MIN_WITH_HEADINGS = 5;
+const MIN_WITH_TITLE = 8;
 const GAP = "  ";
 
 /** The ANSI style of each state. */
@@ -91,7 +94,9 @@ export function renderFleet(
   const paint = (text: string, style: number | string) =>
     isColored ? `\x1b[${style}m${text}\x1b[0m` : text;
   const total = Object.values(view.counts).reduce((a, b) => a + b);
-  const room = Math.max(height - FRAME_LINES, 0);
+  const hasTitle = height >= MIN_WITH_TITLE;
+  const hasHeadings = height >= MIN_WITH_HEADINGS;
+  const room = Math.max(height - FRAME_LINES - +hasTitle - +hasHeadings, 0);
   const shown = view.workers.slice(0, room);
   const status = paint(
     cut(describeStatus(view), columns),
@@ -99,8 +104,8 @@ export function renderFleet(
   );
   const lines = [
     status,
-    paint(cut(escapeText(view.title), columns), DIM),
-    ...renderRows(view, shown, columns, paint),
+    ...hasTitle ? [paint(cut(escapeText(view.title), columns), DIM)] : [],
+    ...renderRows(view, shown, columns, paint).slice(hasHeadings ? 0 : 1),
     cut(
       total > shown.length ? `… and ${total - shown.length} more` : "",
       columns,

@@ -74,6 +74,20 @@ Deno.test("renderFleet() drops the details in 40 columns, and the traces in 25",
   ]);
 });
 
+Deno.test("renderFleet() leaves out the title and the headings in a low window, not the worst", () => {
+  const render = (rows: number) =>
+    trim(renderFleet(createContent(), { columns: 25, rows }, PLAIN))
+      .map((line) => line.split(" ", 1)[0]);
+  const texts: [number, string[]][] = [
+    [8, ["live", "heartbeats.>", "worker", "beta", "delta", "alpha", "…"]],
+    [5, ["live", "worker", "beta", "…"]],
+    [4, ["live", "beta", "…"]],
+  ];
+  for (const [rows, expected] of texts) {
+    assertEquals(render(rows).slice(0, -1), expected);
+  }
+});
+
 Deno.test("renderFleet() never draws more or wider than the window", () => {
   const workers = Array.from({ length: 200 }, (_, i): ShownWorker => ({
     worker: `世界 worker with a long name ${i}`,

@@ -9,12 +9,13 @@ const ARGS = "--runtime=3s --interval=200ms --work=100ms";
 
 Deno.test({
   name:
-    "the demo in a terminal has a trace that moves, which NO_COLOR, --json and a pipe have not",
+    "the demo in a terminal has a trace that moves, which NO_COLOR, TERM=dumb, --json and a pipe have not",
   ignore: hasNoTerminal,
   async fn() {
     const runs = ([
       [`$HEARTBEAT ${ARGS}`, {}],
       [`$HEARTBEAT ${ARGS}`, { NO_COLOR: "1" }],
+      [`$HEARTBEAT ${ARGS}`, { TERM: "dumb" }],
       [`$HEARTBEAT ${ARGS} --json`, {}],
       [`$HEARTBEAT ${ARGS} | cat`, {}],
     ] as const).map(async ([script, env]) => {
