@@ -113,13 +113,14 @@ function announceStalls(now) {
 
 function draw(now) {
   requestAnimationFrame(draw);
-  if (isLayoutStale && now - textsAt > TEXT_MS) layOut();
+  const areTextsDue = now - textsAt >= TEXT_MS;
+  if (isLayoutStale && areTextsDue) layOut();
   if (!reducedMotion.matches || now - drawnAt > CALM_MS) {
     drawnAt = now;
     if (!$("cells").hidden) drawGrid(now);
     drawTraces(now);
   }
-  if (now - textsAt < TEXT_MS) return;
+  if (!areTextsDue) return;
   textsAt = now;
   showStatus(now);
   announceStalls(now);

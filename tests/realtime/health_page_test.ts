@@ -8,7 +8,9 @@ import {
   BROWSER_TEST,
   measureTrace,
   openFleet,
+  openPage,
   readRows,
+  serveFleet,
   withBrowser,
 } from "./_live_page.ts";
 
@@ -162,5 +164,28 @@ Deno.test(
       );
       assertEquals(errors, []);
       await stop();
+    }),
+);
+
+Deno.test(
+  "the live page sorts the rows, whatever the moments of its frames are",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      const served = serveFleet(["alpha", "beta", "gamma"]);
+      const { page } = await openPage(browser, "about:blank");
+      // texts change every 250 ms, and a frame comes at exactly that moment
+      await page.addInitScript(`
+        let now = Math.round(performance.now());
+        globalThis.requestAnimationFrame = (callback) =>
+          setTimeout(() => callback(now += 50), 50);
+      `);
+      await page.goto(served.url);
+      await page.getByRole("row").getByText("gamma").waitFor();
+      served.silenced.add("gamma");
+      await waitUntil(async () =>
+        /^gamma down/.test((await readRows(page))[0] ?? "")
+      );
+      await served.stop();
     }),
 );
