@@ -4,6 +4,8 @@
 /** The script of the live page: a cell for each worker, if they are many. */
 export const GRID = String.raw`
 let columns = 1, size = 12;
+/** What each cell shows, and for which canvas. */
+let drawn = [], drawnFor = "";
 /** The worker that was chosen; otherwise it is the worst one. */
 let chosen = null;
 
@@ -17,12 +19,14 @@ function sizeGrid() {
   columns = Math.max(Math.floor(width / size), 1);
   const height = Math.ceil(shown.length / columns) * size;
   const scale = devicePixelRatio || 1;
+  if (!shown.includes(chosen)) chosen = null;
+  describeChosen();
+  const key = [width, height, scale, size, shown.length].join();
+  if (drawnFor === key) return;
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   canvas.style.height = height + "px";
-  shown.forEach((worker, index) => Object.assign(worker, { index, isChanged: true }));
-  if (!shown.includes(chosen)) chosen = null;
-  describeChosen();
+  [drawn, drawnFor] = [[], key];
 }
 
 /** A cell is bright at a beat and fades in steps; only cells that change are drawn. */
@@ -31,24 +35,23 @@ function drawGrid(now) {
   const scale = devicePixelRatio || 1;
   context.setTransform(scale, 0, 0, scale, 0, 0);
   const isCalm = reducedMotion.matches;
-  for (const worker of shown) {
-    const age = now - (worker.beats.at(-1) ?? -Infinity);
+  for (const [index, { state, beats }] of shown.entries()) {
+    const age = now - (beats.at(-1) ?? -Infinity);
     const step = isCalm ? 0 : Math.min(Math.floor(age / FADE_STEP), FADE_STEPS);
-    if (!worker.isChanged && worker.step === step) continue;
-    worker.isChanged = false;
-    worker.step = step;
-    drawCell(context, worker);
+    const look = state === "up" ? step : state;
+    if (drawn[index] === look) continue;
+    drawn[index] = look;
+    context.globalAlpha = state === "up" ? 1 - 0.55 * step / FADE_STEPS : 1;
+    context.fillStyle = colours[state];
+    drawCell(context, index);
   }
 }
 
-function drawCell(context, { state, step, index }) {
+function drawCell(context, index) {
   const inner = size > 4 ? size - 1 : size;
   const x = index % columns * size, y = Math.floor(index / columns) * size;
   context.clearRect(x, y, size, size);
-  context.globalAlpha = state === "up" ? 1 - 0.55 * step / FADE_STEPS : 1;
-  context.fillStyle = colours[state];
   context.fillRect(x, y, inner, inner);
-  context.globalAlpha = 1;
 }
 
 function choose(index) {
@@ -60,20 +63,21 @@ function choose(index) {
 /** The line below the cells, and the mark around one of them. */
 function describeChosen() {
   const worker = chosen ?? shown[0];
+  const index = shown.indexOf(worker);
   setText($("cell-name"), worker.label);
   setText($("cell-text"), ": " + worker.state + ", last beat: " + since(worker) +
     (worker.detail ? ", " + escapeText(worker.detail) : ""));
   $("mark").hidden = !chosen && document.activeElement !== $("grid");
   Object.assign($("mark").style, {
-    left: worker.index % columns * size + "px",
-    top: Math.floor(worker.index / columns) * size + "px",
+    left: index % columns * size + "px",
+    top: Math.floor(index / columns) * size + "px",
     width: size + "px",
     height: size + "px",
   });
 }
 
 function onGridKey(event) {
-  const index = (chosen ?? shown[0]).index;
+  const index = shown.indexOf(chosen ?? shown[0]);
   const target = {
     ...{ ArrowLeft: index - 1, ArrowRight: index + 1 },
     ...{ ArrowUp: index - columns, ArrowDown: index + columns },

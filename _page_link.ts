@@ -96,7 +96,7 @@ function removeWorker(name) {
   const worker = workers.get(name);
   if (!worker) return;
   workers.delete(name);
-  isLayoutStale = true;
+  isLayoutStale = isOrderStale = true;
 }
 
 /** A heartbeat is as old as the server says, but not older than the frame before. */
@@ -105,7 +105,8 @@ function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
   if (!worker) {
     worker = { name, label: escapeText(name), lastSeen: null, beats: [] };
     workers.set(name, worker);
-    isLayoutStale = true;
+    ordered.push(worker);
+    isLayoutStale = isOrderStale = true;
   }
   const isBeat = lastSeen !== null && (worker.lastSeen !== lastSeen || worker.seq !== seq);
   if (isBeat && !isFull) {
@@ -113,7 +114,7 @@ function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
     if (worker.beats.length > MAX_BEATS) worker.beats.shift();
   }
   if (worker.state !== state) isLayoutStale = true;
-  Object.assign(worker, { state, lastSeen, seq, detail, isChanged: true });
+  Object.assign(worker, { state, lastSeen, seq, detail });
 }
 
 function logEvent(type, data) {

@@ -16,8 +16,14 @@ function since(worker) {
 
 /** The workers that match the search, the worst first. */
 function selectShown() {
-  const list = [...workers.values()].filter(({ label }) => label.toLowerCase().includes(query));
-  return list.sort((a, b) => ORDER[a.state] - ORDER[b.state] || collator.compare(a.label, b.label));
+  // sorted again only if somebody came or left, as 10,000 names take long
+  if (isOrderStale) {
+    ordered = ordered.filter((worker) => workers.get(worker.name) === worker)
+      .sort((a, b) => compare(a.label, b.label));
+    isOrderStale = false;
+  }
+  const found = ordered.filter(({ label }) => label.toLowerCase().includes(query));
+  return STATES.flatMap((state) => found.filter((worker) => worker.state === state));
 }
 
 /** Few workers have a row with a trace each; of many, only the worst have, and all are cells. */

@@ -28,15 +28,18 @@ const MAX_BEATS = 60;
 /** What is shown as an escape, in the same way as in the answers to probes. */
 const UNSAFE = ${UNSAFE};
 const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-const collator = new Intl.Collator(undefined, { numeric: true });
-const ORDER = { down: 0, expected: 1, up: 2, left: 3 };
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+/** The states, the worst first. */
+const STATES = ["down", "expected", "up", "left"];
 
 const $ = (id) => document.getElementById(id);
 const base = location.pathname.replace(/\/$/, "");
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
-/** name -> { name, label, state, lastSeen, seq, detail, beats: [times], row?, index? } */
+/** name -> { name, label, state, lastSeen, seq, detail, beats: [times], row? } */
 const workers = new Map();
 let total = 0, blindness = null;
+/** All workers by name, perhaps with some that have gone. */
+let ordered = [], isOrderStale = false;
 /** The workers that match the search, and those of them that have a row. */
 let shown = [], listed = [];
 let query = "", isLayoutStale = true;
@@ -51,6 +54,7 @@ function readColours() {
     colours[name] = getComputedStyle(probe).color;
   }
   probe.remove();
+  drawnFor = "";
   isLayoutStale = true;
 }
 
