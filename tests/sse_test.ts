@@ -284,7 +284,7 @@ function startExample(file: string, ...args: string[]) {
 }
 
 Deno.test("the example heals, as two programs", async () => {
-  const server = startExample("server", "--port", "0", "--pace", `${PACE}`);
+  const server = startExample("server", "--port", "0", "--pace", `${PACE}ms`);
   const children = [server];
   const timer = setTimeout(() => {
     for (const child of children) child.kill("SIGKILL");
@@ -293,7 +293,7 @@ Deno.test("the example heals, as two programs", async () => {
   const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const [url] = (await reader.read()).value!.split("\n");
   const query = "mode=pings&after=5";
-  const args = ["--url", `${url}?${query}`, "--timeout", "2000"];
+  const args = ["--url", `${url}?${query}`, "--timeout", "2s"];
   const client = startExample("client", ...args);
   children.push(client);
   const { code, stdout, stderr } = await client.output();
@@ -310,4 +310,24 @@ Deno.test("the example heals, as two programs", async () => {
     /\[stalled: silent for \d+ ms\]\n\[attempt 2\] \{ lastEventId: "5" \}\n$/,
   );
   assertEquals(code, 0);
+});
+
+Deno.test("the example says in one line which option is wrong", async () => {
+  const rows = [
+    ["server", "--port", "x", "a port from 0 to 65535"],
+    ["server", "--port", "65536", "a port from 0 to 65535"],
+    ["server", "--pace", "5", "a duration such as 250ms, 3s or 1h"],
+    ["client", "--timeout", "2000", "a duration such as 250ms, 3s or 1h"],
+    ["client", "--url", "x", "a URL such as http://127.0.0.1:8099/"],
+  ] as const;
+  await Promise.all(rows.map(async ([file, option, value, accepted]) => {
+    const example = startExample(file, option, value);
+    const { code, stdout, stderr } = await example.output();
+    assertEquals(new TextDecoder().decode(stdout), "");
+    assertEquals(
+      new TextDecoder().decode(stderr),
+      `invalid value '${value}' for ${option}: ${accepted}\n`,
+    );
+    assertEquals(code, 2);
+  }));
 });

@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { connect } from "npm:@nats-io/transport-node@3.4.0";
-import { fail } from "./_options.ts";
+import { fail } from "../options.ts";
 
 // The client leaves the socket of a refused connection without a listener: a reset
 // of it would end the program before the client has said what is wrong.

@@ -22,7 +22,7 @@ import {
   parseCount,
   parseDuration,
   readOptions,
-} from "./_options.ts";
+} from "../options.ts";
 
 const options = readOptions({
   server: "localhost:4222",

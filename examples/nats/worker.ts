@@ -15,7 +15,7 @@ import { startWorker } from "@heartbeat/heartbeat";
 import { escapeText, publishHeartbeats } from "@heartbeat/heartbeat/nats";
 import { delay } from "@std/async/delay";
 import { connectTo } from "./_connect.ts";
-import { orFail, parseCount, parseDuration, readOptions } from "./_options.ts";
+import { orFail, parseCount, parseDuration, readOptions } from "../options.ts";
 
 const options = readOptions({
   server: "localhost:4222",

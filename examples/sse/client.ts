@@ -11,7 +11,7 @@
  * ```
  *
  * `--timeout` is the longest silence between two tokens, `--first-timeout` the
- * longest until the first one, headers included. Both are in milliseconds.
+ * longest until the first one, headers included.
  *
  * @module
  */
@@ -24,11 +24,11 @@ import {
   type SupervisorEvent,
 } from "@heartbeat/heartbeat";
 import { escapeText } from "@heartbeat/heartbeat/nats";
-import { parseArgs } from "@std/cli/parse-args";
 import {
   type EventSourceMessage,
   EventSourceParserStream,
 } from "npm:eventsource-parser@4.1.3/stream";
+import { parseDuration, parseUrl, readOptions } from "../options.ts";
 
 /** An answer that another attempt would not change. */
 export class RefusedError extends Error {
@@ -133,17 +133,14 @@ function escapeLines(text: string) {
 }
 
 async function main() {
-  const { url, timeout, "first-timeout": firstTimeout } = parseArgs(Deno.args, {
-    string: ["url", "timeout", "first-timeout"],
-    default: {
-      url: "http://127.0.0.1:8099/?mode=silent&after=5",
-      timeout: "2000",
-      "first-timeout": "10000",
-    },
+  const options = readOptions({
+    url: "http://127.0.0.1:8099/?mode=silent&after=5",
+    timeout: "2s",
+    "first-timeout": "10s",
   });
-  const tokens = readTokens(url, {
-    timeout: Number(timeout),
-    firstTimeout: Number(firstTimeout),
+  const tokens = readTokens(parseUrl("url", options.url), {
+    timeout: parseDuration("timeout", options.timeout),
+    firstTimeout: parseDuration("first-timeout", options["first-timeout"]),
     onEvent: report,
   });
   const encoder = new TextEncoder();

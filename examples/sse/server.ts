@@ -23,8 +23,8 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
 import { delay } from "@std/async/delay";
+import { parseDuration, parsePort, readOptions } from "../options.ts";
 
 const MODES = ["ok", "silent", "pings", "cut", "mute"];
 
@@ -151,17 +151,15 @@ export async function respond(
 }
 
 if (import.meta.main) {
-  const { port, pace } = parseArgs(Deno.args, {
-    string: ["port", "pace"],
-    default: { port: "8099", pace: "200" },
-  });
+  const options = readOptions({ port: "8099", pace: "200ms" });
+  const pace = parseDuration("pace", options.pace);
   Deno.serve({
     hostname: "127.0.0.1",
-    port: Number(port),
+    port: parsePort("port", options.port),
     onListen: ({ port }) => console.log(`http://127.0.0.1:${port}/`),
   }, (request) =>
     respond(request, {
-      pace: Number(pace),
+      pace,
       log: (line) => console.log(new Date().toISOString().slice(11, 19), line),
     }));
 }

@@ -46,6 +46,19 @@ export function parseCount(name: string, text: string): number {
   return failFor(name, text, "a positive whole number");
 }
 
+/** A port; 0 is any that is free. */
+export function parsePort(name: string, text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text);
+  return failFor(name, text, "a port from 0 to 65535");
+}
+
+/** A URL of HTTP. */
+export function parseUrl(name: string, text: string): URL {
+  const url = URL.parse(text);
+  if (/^https?:$/.test(url?.protocol ?? "")) return url!;
+  return failFor(name, text, "a URL such as http://127.0.0.1:8099/");
+}
+
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** A duration, in milliseconds. */
