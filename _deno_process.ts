@@ -5,7 +5,7 @@ import type {
   RunningProcess,
   SpawnOptions,
 } from "./_command_types.ts";
-import { readGroup } from "./_process_table.ts";
+import { listOtherGroups, readGroup } from "./_process_table.ts";
 import type { ProcessSystem } from "./_process_tree.ts";
 
 /** Only with this permission may any process be signalled. It is queried, as a prompt would block. */
@@ -49,6 +49,9 @@ function openSystem(): ProcessSystem {
     async readGroup(pgid) {
       if (!mayRunAll()) return undefined;
       return await readGroup(pgid, os, run);
+    },
+    async listOtherGroups(sid) {
+      return mayRunAll() ? await listOtherGroups(sid, os, run) : [];
     },
   };
 }

@@ -17,7 +17,7 @@ import type {
   RunningProcess,
   SpawnOptions,
 } from "./_command_types.ts";
-import { readGroup } from "./_process_table.ts";
+import { listOtherGroups, readGroup } from "./_process_table.ts";
 import type { ProcessSystem, SendResult } from "./_process_tree.ts";
 
 /** What is used of the global `process`. */
@@ -174,6 +174,7 @@ function openSystem(
       return "sent";
     },
     readGroup: (pgid) => readGroup(pgid, process.platform, run),
+    listOtherGroups: (sid) => listOtherGroups(sid, process.platform, run),
   };
 }
 

@@ -103,3 +103,27 @@ export async function readGroup(
     return undefined;
   }
 }
+
+/**
+ * Lists the other process groups of a session, but for those of zombies only:
+ * timeout(1) and job control put what they start into groups of their own.
+ *
+ * @param sid The id of the session, and of the group that leads it.
+ * @param os The name of the operating system.
+ * @param run Runs the command that lists the processes.
+ * @returns Their ids; none where sessions are not known.
+ */
+export async function listOtherGroups(
+  sid: number,
+  os: string,
+  run: RunCommand,
+): Promise<number[]> {
+  try {
+    const others = (await readTable(os, run)).filter((entry) =>
+      entry.sid === sid && entry.pgid !== sid && !entry.isZombie
+    );
+    return [...new Set(others.map(({ pgid }) => pgid))];
+  } catch {
+    return [];
+  }
+}

@@ -25,6 +25,8 @@ export interface ProcessSystem {
   killTree(pid: number): SendResult;
   /** Looks at a group; `undefined` if nothing of it can be found out. */
   readGroup(pgid: number): Promise<GroupState | undefined>;
+  /** Lists the other groups of the session that a process leads or led. */
+  listOtherGroups(sid: number): Promise<number[]>;
 }
 
 /** The first process of a tree. It leads a process group of its own. */
@@ -59,8 +61,19 @@ const MAX_LOOKS_WITHOUT_SCAN = 8;
 /** How long (ms) a tree may take to end after SIGKILL. What the system cannot end by then is left. */
 const KILL_WAIT_MS = 300;
 
+const NEVER = new AbortController().signal;
+
+/** A signal that aborts when the time is over, or `wait` aborts. */
+function limitWait(time: number, wait: AbortSignal) {
+  const late = new AbortController();
+  const cancel = startTimer(() => late.abort(), time);
+  return { signal: AbortSignal.any([late.signal, wait]), cancel };
+}
+
 /**
- * A process and its descendants: the process group that it leads.
+ * A process and its descendants: the process group that it leads. When it is to
+ * end, so are the other groups of its session, such as those of timeout(1); a
+ * process with a session of its own has left the tree.
  *
  * | phase | the leader ends | `send` | a look |
  * | --- | --- | --- | --- |
@@ -119,7 +132,12 @@ export class ProcessTree {
     this.send(signal);
     // a stopped process acts on the signal only once it goes on
     this.send("SIGCONT");
-    return this.#waitForEnd(this.#system.hasProcessGroups ? killAfter : 0);
+    const time = this.#system.hasProcessGroups ? killAfter : 0;
+    const grace = new AbortController();
+    this.#endGrace = () => grace.abort();
+    const others = this.#endOthers(signal, time, grace.signal);
+    return Promise.all([this.#waitForEnd(time, grace.signal), others])
+      .then(() => {});
   }
 
   /** Kills a tree that was asked to end without waiting any longer. */
@@ -134,28 +152,70 @@ export class ProcessTree {
     return (await this.#system.readGroup(this.#leader.pid))?.cpuTime;
   }
 
-  async #waitForEnd(killAfter: number) {
-    const grace = new AbortController();
-    this.#endGrace = () => grace.abort();
+  async #waitForEnd(killAfter: number, grace: AbortSignal) {
     await this.#lookUntilEnded(killAfter, grace);
     if (this.#phase === "ended") return;
     this.#kill();
-    await this.#lookUntilEnded(KILL_WAIT_MS, new AbortController());
+    await this.#lookUntilEnded(KILL_WAIT_MS, NEVER);
+  }
+
+  /**
+   * Ends the other groups of the session, as the tree's own. They are found anew
+   * before they are killed: none of them may be a stranger's by then.
+   */
+  async #endOthers(signal: SignalName, killAfter: number, grace: AbortSignal) {
+    const asked = await this.#findOthers();
+    if (asked.length === 0) return;
+    this.#sendToAll(asked, signal);
+    this.#sendToAll(asked, "SIGCONT");
+    const rest = await this.#lookUntilAlone(killAfter, grace);
+    this.#sendToAll(rest, "SIGKILL");
+    if (rest.length > 0) await this.#lookUntilAlone(KILL_WAIT_MS, NEVER);
+  }
+
+  async #findOthers(): Promise<number[]> {
+    const { pid } = this.#leader;
+    if (!this.#system.hasProcessGroups || this.#isStranger()) return [];
+    return await this.#system.listOtherGroups(pid);
+  }
+
+  /** Whether another process has the id of the leader by now, and a session of its own. */
+  #isStranger() {
+    return this.#phase !== "led" &&
+      this.#system.kill(this.#leader.pid, 0) !== "missing";
+  }
+
+  #sendToAll(groups: number[], signal: SignalName) {
+    for (const group of groups) this.#system.kill(-group, signal);
+  }
+
+  /** Looks at the other groups until they have ended, the time is over, or `wait` aborts; returns the rest. */
+  async #lookUntilAlone(time: number, wait: AbortSignal): Promise<number[]> {
+    const { signal, cancel } = limitWait(time, wait);
+    let groups: number[];
+    let pause = POLL_MS;
+    do {
+      await sleep(pause, signal);
+      pause = Math.min(2 * pause, MAX_LOOKS_WITHOUT_SCAN * POLL_MS);
+      groups = await this.#findOthers();
+    } while (groups.length > 0 && !signal.aborted);
+    cancel();
+    return groups;
   }
 
   /** Looks at the tree until it has ended, the time is over, or `wait` aborts. */
-  async #lookUntilEnded(time: number, wait: AbortController) {
-    const cancelTimer = startTimer(() => wait.abort(), time);
+  async #lookUntilEnded(time: number, wait: AbortSignal) {
+    const { signal, cancel } = limitWait(time, wait);
     let looks = 0;
     let nextScan = 1;
-    while (this.#phase !== "ended" && !wait.signal.aborted) {
-      await sleep(POLL_MS, wait.signal);
+    while (this.#phase !== "ended" && !signal.aborted) {
+      await sleep(POLL_MS, signal);
       this.#lookAtGroup();
       if (this.#phase !== "orphaned" || ++looks < nextScan) continue;
       nextScan = looks + Math.min(looks, MAX_LOOKS_WITHOUT_SCAN);
       await this.#lookForZombies();
     }
-    cancelTimer();
+    cancel();
   }
 
   #kill() {
@@ -181,8 +241,7 @@ export class ProcessTree {
   #lookAtGroup() {
     if (this.#phase !== "orphaned") return;
     const { pid } = this.#leader;
-    const isReused = this.#system.kill(pid, 0) !== "missing";
-    if (isReused || this.#system.kill(-pid, 0) !== "sent") {
+    if (this.#isStranger() || this.#system.kill(-pid, 0) !== "sent") {
       this.#phase = "ended";
     }
   }

@@ -192,8 +192,9 @@ async function startRun(
  * | `results` is cancelled | closed | is asked to end, and killed after `killAfter` |
  * | asked a second time, for another reason, such as by a stall after an abort | as above | is killed at once |
  *
- * The tree is the command's process group, in a session of its own: it has no
- * terminal, so it cannot ask for a password. On Windows, where a process cannot be
+ * The tree is the command's process group, in a session of its own, and on Linux
+ * the other groups of that session, such as those of `timeout` and of job control.
+ * It has no terminal, so it cannot ask for a password. On Windows, where a process cannot be
  * asked to end, `taskkill` ends it. `finished` resolves when all of it has
  * ended; it stays pending if the command cannot be killed, because it runs as
  * another user. A group that was seen empty is never signalled again, because its
@@ -204,7 +205,7 @@ async function startRun(
  * Linux, by `ps` elsewhere. Without these, or with the permission for some
  * commands only, they look alive until `killAfter` has passed.
  *
- * A process that left the group (`setsid`) is not ended, and may keep the output
+ * A process that left the session (`setsid`) is not ended, and may keep the output
  * open. After an abort, once the tree has ended, its output is read for half a
  * second more, or 1 MiB; the time that a slow consumer takes is not counted. A
  * background process that keeps the output open after the command ended by

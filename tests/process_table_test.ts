@@ -1,7 +1,7 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { readGroup } from "../_process_table.ts";
+import { listOtherGroups, readGroup } from "../_process_table.ts";
 
 const PID = 7;
 
@@ -105,4 +105,21 @@ Deno.test("readGroup lists the processes as the system does it", async () => {
   const cat = ["sh", ["-c", "cat /proc/[0-9]*/stat"]];
   const ps = ["-A", "-o", "pgid=", "-o", "stat=", "-o", "time="];
   assertEquals(commands, [cat, cat, ["ps", ps]]);
+});
+
+Deno.test("listOtherGroups finds the groups of a session, but for that of its leader and of zombies", async () => {
+  const table = [
+    stat("sh", "S", PID, 1, PID),
+    stat("timeout", "S", 8, 1, PID),
+    stat("make", "S", 8, 1, PID),
+    stat("defunct", "Z", 9, 1, PID),
+    stat("threads", "Z", 10, 2, PID),
+    stat("other", "S", 11, 1, 11),
+  ].join("");
+  const list = (os: string, text: string) =>
+    listOtherGroups(PID, os, () => Promise.resolve(text));
+  assertEquals(await list("linux", table), [8, 10]);
+  assertEquals(await list("darwin", " 8 S 0:01.50\n"), []);
+  const fail = () => Promise.reject(new Error("no sh"));
+  assertEquals(await listOtherGroups(PID, "linux", fail), []);
 });

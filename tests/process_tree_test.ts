@@ -22,6 +22,7 @@ function createSystem(options: Partial<ProcessSystem> = {}) {
     group: "sent" as SendResult,
     isDefunct: undefined as boolean | undefined,
     scans: 0,
+    others: [] as number[],
     exit: () => onExit(),
   };
   const system: ProcessSystem = {
@@ -41,6 +42,7 @@ function createSystem(options: Partial<ProcessSystem> = {}) {
         : { isDefunct, cpuTime: 70 };
       return Promise.resolve(group);
     },
+    listOtherGroups: () => Promise.resolve([...state.others]),
     ...options,
   };
   const tree = new ProcessTree({
@@ -127,6 +129,55 @@ Deno.test("ProcessTree kills at once on killNow()", async () => {
   state.exit();
   state.group = "missing";
   assertEquals(await measure(time, terminated, 100), 50);
+});
+
+Deno.test("ProcessTree ends the other groups of its session, too", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.others = [8, 9];
+  const terminated = tree.terminate("SIGINT", KILL_AFTER_MS);
+  state.group = "missing";
+  state.exit();
+  await advance(time, 500);
+  assertEquals(state.sent.slice(2), [
+    ...["SIGINT -8: missing", "SIGINT -9: missing"],
+    ...["SIGCONT -8: missing", "SIGCONT -9: missing"],
+  ]);
+  // one that was not there before
+  state.others = [9, 10];
+  await advance(time, 500);
+  assertEquals(state.sent.slice(6), [
+    ...["SIGKILL -9: missing", "SIGKILL -10: missing"],
+  ]);
+  state.others = [];
+  assertEquals(await measure(time, terminated, 1_000), 50);
+});
+
+Deno.test("ProcessTree waits no longer for the other groups than they last", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.others = [8];
+  const terminated = tree.terminate("SIGTERM", Infinity);
+  state.group = "missing";
+  state.exit();
+  assertEquals(await measure(time, terminated, 5_000), undefined);
+  state.others = [];
+  const rest = await measure(time, terminated, 1_000);
+  assertEquals(rest! <= 400, true, `${rest}`);
+  assertEquals(state.sent.length, 4);
+});
+
+Deno.test("ProcessTree signals no other group once a stranger has the leader's id", async () => {
+  using time = new FakeTime();
+  const { state, tree } = createSystem();
+  state.others = [8];
+  const terminated = tree.terminate("SIGTERM", KILL_AFTER_MS);
+  state.group = "missing";
+  state.exit();
+  await advance(time, 100);
+  state.leader = "sent";
+  assertEquals(await measure(time, terminated, 1_000), 50);
+  assertEquals(state.sent.length, 4);
 });
 
 Deno.test("ProcessTree waits for what outlives the leader, but not for zombies", async () => {

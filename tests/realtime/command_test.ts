@@ -255,6 +255,26 @@ testPosix(
   },
 );
 
+Deno.test({
+  name: "startCommand ends what timeout(1) has put into another group",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const inner = 'trap "" TERM; echo $$; while :; do sleep 0.1; done';
+    const { results, heartbeats, finished } = startShell(
+      `timeout 50 sh -c '${inner}'; true`,
+      { killAfter: GRACE_MS },
+    );
+    const reader = results.getReader();
+    const { value } = await reader.read();
+    const id = parseInt(new TextDecoder().decode(value!.bytes));
+    assert(await isRunning(id));
+    reader.releaseLock();
+    await Promise.all([results.cancel(), heartbeats.cancel()]);
+    await finished;
+    assert(!await isRunning(id), "it was left behind");
+  },
+});
+
 /** Runs a command that lives on in a session of its own, and kills what is left of it afterwards. */
 async function withEscaped(
   escaped: string,
