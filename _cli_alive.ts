@@ -2,6 +2,7 @@
 
 /** Signs of life of a command that prints nothing: its CPU time, or a file that it writes. */
 
+import { requirePermission } from "./_cli_permissions.ts";
 import type { ProcessTree } from "./_process_tree.ts";
 import { sleep } from "./_timers.ts";
 
@@ -27,6 +28,26 @@ const MIN_CPU_SHARE = 0.01;
 /** Reads `--alive-if cpu|FILE`. A file of the name "cpu" is `./cpu`. */
 export function parseAliveSource(text: string): AliveSource {
   return text === "cpu" ? { type: "cpu" } : { type: "file", path: text };
+}
+
+/**
+ * Checks that it may be looked at: a command that works would be ended otherwise.
+ *
+ * @throws {Error} If it may not.
+ */
+export async function checkAliveSource(source: AliveSource) {
+  try {
+    if (source.type === "cpu") {
+      await requirePermission({ name: "run" }, "--allow-run for all commands");
+    } else {
+      const { path } = source;
+      await requirePermission({ name: "read", path }, "--allow-read");
+    }
+  } catch (error) {
+    const text = source.type === "cpu" ? "cpu" : source.path;
+    const { message } = error as Error;
+    throw new Error(`cannot use --alive-if '${text}': ${message}`);
+  }
 }
 
 /** Looks at a command regularly, and reports when something has changed. */

@@ -2,7 +2,7 @@
 
 /** Guards a command: runs it, and ends it when it is silent. */
 
-import { AliveProbe } from "./_cli_alive.ts";
+import { AliveProbe, checkAliveSource } from "./_cli_alive.ts";
 import type { Settings } from "./_cli_args.ts";
 import { LineFilter, type LineTest } from "./_cli_grep.ts";
 import {
@@ -49,7 +49,7 @@ export async function guardCommand(
   if (settings.tty && Deno.build.os !== "linux") {
     throw new Error("--tty works on Linux only, by 'script' of util-linux");
   }
-  const probe = createProbe(settings, output);
+  const probe = await openProbe(settings, output);
   const isMatch = await openGrep(settings, output);
   const { observers, onSilence, gaps } = await openObservers(context);
   const forward = ({ from, bytes }: CommandOutput) => {
@@ -110,9 +110,11 @@ function decideRestart(
 }
 
 /** Looks for signs of life of a silent command, if that is wanted. */
-function createProbe({ alive, timeout }: Settings, output: CliOutput) {
+async function openProbe({ alive, timeout }: Settings, output: CliOutput) {
+  if (!alive) return;
+  await checkAliveSource(alive);
   const onFailure = (message: string) => void output.warn(message);
-  return alive && new AliveProbe(alive, { timeout, onFailure });
+  return new AliveProbe(alive, { timeout, onFailure });
 }
 
 /** What each start of the command is given. */

@@ -59,14 +59,27 @@ testSideBySide("signs of life", {
     assertMatch(stderr, /'sh' was silent for 2s: ended\n$/);
   },
 
-  async "--alive-if reports a file that may not be read, once"() {
+  async "--alive-if reports a file that cannot be looked at, once"() {
     const { code, stderr } = await runCli(
-      ["--timeout=1s", "--alive-if=/tmp/log", ...shell("exec sleep 50")],
+      ["--timeout=1s", "--alive-if=/etc/passwd/x", ...shell("exec sleep 50")],
+      { allowRead: true },
     );
     assertEquals(code, 124);
     const reported = stderr.match(/^heartbeat: cannot see whether .*$/gm);
     assertEquals(reported?.length, 1, stderr);
   },
+
+  async "--alive-if starts nothing where it may not look"() {
+    const { code, stdout, stderr } = await runCli(
+      ["--alive-if=/tmp/log", "--", "echo", "out"],
+    );
+    assertEquals([code, stdout, stderr], [
+      125,
+      "",
+      "heartbeat: cannot use --alive-if '/tmp/log': it needs --allow-read\n",
+    ]);
+  },
+
   async "--grep ends a command whose other output goes on, and passes all of it on"() {
     const turn = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done";
     await forEachRow([
