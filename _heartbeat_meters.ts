@@ -20,9 +20,15 @@ export interface InstrumentedFleetEvent {
   worker?: string | undefined;
   /** How long a worker was silent that came back, in milliseconds. */
   outage?: number;
-  /** Why a worker is down: `"failed"` if it said so, which is no stall. */
+  /**
+   * Why a worker is down: `"failed"` if it said so, which is no stall. Or why nobody
+   * is reported: `"share"` if too many are silent.
+   */
   reason?: string;
 }
+
+/** A gauge, and what observes it. */
+type ObservedGauge = [TelemetryGauge, (result: TelemetryResult) => void];
 
 /** Buckets of silences, in seconds. */
 const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600];
@@ -63,9 +69,12 @@ export class HeartbeatMeters {
   #failures: TelemetryCounter;
   #restarts: TelemetryCounter;
   #silence: TelemetryHistogram;
-  #gauge: TelemetryGauge;
+  /** The gauges of a fleet. */
+  #gauges: ObservedGauge[];
   /** The workers of the fleet, and whether each is up. */
   #workers = new Map<string, "up" | "down">();
+  /** Why nobody of the fleet is reported now, if that is so. */
+  #blindness: "connection" | "share" | undefined;
   #isObserved = false;
   /** Why the last attempt was given up. */
   #cause: "stall" | "failure" = "failure";
@@ -90,20 +99,39 @@ export class HeartbeatMeters {
       "Long silences",
       SILENCE_BUCKETS,
     );
-    this.#gauge = meter.createObservableGauge("heartbeat.workers", {
-      description: "Workers of the fleet by state",
-      unit: "{worker}",
-    });
+    this.#gauges = this.#createGauges(meter);
     this.gaps = this.#createGaps(meter);
   }
 
-  #observeWorkers = (result: TelemetryResult) => {
+  #createGauges(meter: TelemetryMeter): ObservedGauge[] {
+    const workers = meter.createObservableGauge("heartbeat.workers", {
+      description: "Workers of the fleet by state",
+      unit: "{worker}",
+    });
+    const blind = meter.createObservableGauge("heartbeat.blind", {
+      description: "Whether nobody of the fleet is reported, by the reason",
+      unit: "1",
+    });
+    return [
+      [workers, (result) => this.#observeWorkers(result)],
+      [blind, (result) => this.#observeBlindness(result)],
+    ];
+  }
+
+  #observeWorkers(result: TelemetryResult) {
     const counts = { up: 0, down: 0 };
     for (const state of this.#workers.values()) counts[state]++;
     for (const [state, count] of Object.entries(counts)) {
       result.observe(count, this.#with({ "heartbeat.state": state }));
     }
-  };
+  }
+
+  #observeBlindness(result: TelemetryResult) {
+    for (const reason of ["connection", "share"]) {
+      const value = reason === this.#blindness ? 1 : 0;
+      result.observe(value, this.#with({ "heartbeat.reason": reason }));
+    }
+  }
 
   #createGaps(meter: TelemetryMeter): HeartbeatGaps {
     const create = (name: string, description: string) =>
@@ -147,8 +175,22 @@ export class HeartbeatMeters {
     }
   }
 
-  onFleetEvent({ type, worker, outage, reason }: InstrumentedFleetEvent) {
-    if (worker === undefined) return;
+  onFleetEvent(event: InstrumentedFleetEvent) {
+    const { type, worker, reason } = event;
+    if (type === "blind") {
+      this.#blindness = reason === "share" ? "share" : "connection";
+      this.#observe();
+    } else if (type === "sees") {
+      this.#blindness = undefined;
+    } else if (worker !== undefined) {
+      this.#onWorkerEvent(worker, event);
+    }
+  }
+
+  #onWorkerEvent(
+    worker: string,
+    { type, outage, reason }: InstrumentedFleetEvent,
+  ) {
     if (type === "up" || type === "recovered") this.#setState(worker, "up");
     if (type === "forgotten" || type === "left") this.#workers.delete(worker);
     if (type === "down") {
@@ -161,17 +203,23 @@ export class HeartbeatMeters {
     }
   }
 
-  /** The provider keeps the callback, and all behind it, so there is none without a fleet. */
   #setState(worker: string, state: "up" | "down") {
-    if (!this.#isObserved) this.#gauge.addCallback(this.#observeWorkers);
-    this.#isObserved = true;
     this.#workers.set(worker, state);
+    this.#observe();
+  }
+
+  /** The provider keeps the callbacks, and all behind them, so there are none without a fleet. */
+  #observe() {
+    if (this.#isObserved) return;
+    for (const [gauge, observe] of this.#gauges) gauge.addCallback(observe);
+    this.#isObserved = true;
   }
 
   stop() {
-    this.#gauge.removeCallback(this.#observeWorkers);
+    for (const [gauge, observe] of this.#gauges) gauge.removeCallback(observe);
     this.#isObserved = false;
     this.#workers.clear();
+    this.#blindness = undefined;
   }
 }
 

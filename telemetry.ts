@@ -61,8 +61,8 @@ export interface Instruments {
   /** For `onSilence` of a monitor, `watch()`, `guardFetch()` or a watchdog: `heartbeat.silence`. */
   readonly onSilence: (event: Pick<SilenceEvent, "type" | "elapsed">) => void;
   /**
-   * For each event of a fleet: `heartbeat.workers` by state, `heartbeat.stalls`,
-   * `heartbeat.failures`, and `heartbeat.silence`. One `instrument()` for each
+   * For each event of a fleet: `heartbeat.workers` by state, `heartbeat.blind`,
+   * `heartbeat.stalls`, `heartbeat.failures`, and `heartbeat.silence`. One `instrument()` for each
    * fleet, with other `attributes`, or their gauges are one time series.
    */
   readonly onFleetEvent: (event: InstrumentedFleetEvent) => void;
@@ -76,7 +76,7 @@ export interface Instruments {
    * `gen_ai.provider.name`, such as `"chat"` and `"openai"`.
    */
   readonly gaps: HeartbeatGaps;
-  /** Ends `heartbeat.workers`. Call it when the fleet is no longer watched. */
+  /** Ends `heartbeat.workers` and `heartbeat.blind`. Call it when the fleet is no longer watched. */
   readonly stop: () => void;
 }
 
@@ -89,6 +89,7 @@ export interface Instruments {
  * | `heartbeat.failures` | counter | workers of a fleet that said that they failed |
  * | `heartbeat.restarts` | counter | restarts of a supervisor, by `heartbeat.cause` (`stall` or `failure`) |
  * | `heartbeat.workers` | gauge | workers of a fleet, by `heartbeat.state` (`up` or `down`) |
+ * | `heartbeat.blind` | gauge | 1 while nobody of a fleet is reported, by `heartbeat.reason` (`connection` or `share`) |
  * | `heartbeat.silence` | histogram, s | long silences: those that ended, and those that were stalls |
  * | `gen_ai.client.operation.time_to_first_chunk` | histogram, s | the first silence of a stream |
  * | `gen_ai.client.operation.time_per_output_chunk` | histogram, s | the silences between its chunks |

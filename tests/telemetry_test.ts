@@ -127,9 +127,13 @@ Deno.test(
       onFleetEvent({ type: "down", worker: "f", reason: "failed" });
       onFleetEvent({ type: "left", worker: "f" });
       onFleetEvent({ type: "refused", worker: "e" });
-      onFleetEvent({ type: "blind" });
+      onFleetEvent({ type: "blind", reason: "share" });
     }
     const { pointsOf } = receiver;
+    assertEquals(pointsOf("heartbeat.blind").sort(), [
+      [`heartbeat.reason=connection,${SOURCE}`, 0],
+      [`heartbeat.reason=share,${SOURCE}`, 1],
+    ]);
     assertEquals(pointsOf("heartbeat.workers").sort(), [
       [`${SOURCE},heartbeat.state=down`, 1],
       [`${SOURCE},heartbeat.state=up`, 1],
@@ -164,11 +168,12 @@ Deno.test("instrument leaves nothing with the meter when there is no fleet, or w
   const { onEvent, onFleetEvent, stop } = instrument({ meter });
   onEvent({ type: "started", time: 1, attempt: 1 });
   onEvent({ type: "ended", time: 2, attempt: 1 });
-  onFleetEvent({ type: "blind" });
+  onFleetEvent({ type: "refused", worker: "a" });
   assertEquals(callbacks.size, 0);
   onFleetEvent({ type: "up", worker: "a" });
+  onFleetEvent({ type: "blind", reason: "connection" });
   onFleetEvent({ type: "down", worker: "b" });
-  assertEquals(callbacks.size, 1);
+  assertEquals(callbacks.size, 2);
   stop();
   assertEquals(callbacks.size, 0);
   onFleetEvent({ type: "up", worker: "c" });
@@ -176,7 +181,7 @@ Deno.test("instrument leaves nothing with the meter when there is no fleet, or w
   for (const callback of callbacks) {
     callback({ observe: (value) => seen.push(value) });
   }
-  assertEquals(seen, [1, 0]); // it begins anew
+  assertEquals(seen, [1, 0, 0, 0]); // it begins anew
 });
 
 Deno.test(
@@ -187,12 +192,18 @@ Deno.test(
     {
       await using sdk = startSdk(receiver.url);
       const { onFleetEvent } = instrument(sdk.options);
+      onFleetEvent({ type: "blind", reason: "connection" });
       onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "sees" });
       onFleetEvent({ type: "left", worker: "a" });
     }
     assertEquals(receiver.pointsOf("heartbeat.workers").sort(), [
       [`${SOURCE},heartbeat.state=down`, 0],
       [`${SOURCE},heartbeat.state=up`, 0],
+    ]);
+    assertEquals(receiver.pointsOf("heartbeat.blind").sort(), [
+      [`heartbeat.reason=connection,${SOURCE}`, 0],
+      [`heartbeat.reason=share,${SOURCE}`, 0],
     ]);
   },
 );
