@@ -131,10 +131,12 @@ function takeSnapshot(workers: Iterable<FeedWorker>): Snapshot {
 }
 
 function toRow({ worker, state, lastSeen, seq, detail }: FeedWorker): Row {
-  const text = detail === undefined
-    ? null
-    : formatDetail(detail).slice(0, MAX_DETAIL);
+  const text = detail === undefined ? null : cut(formatDetail(detail));
   return [worker, state, lastSeen ?? null, seq ?? null, text];
+}
+
+function cut(text: string): string {
+  return text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}…` : text;
 }
 
 function hasChanged(before: Row | undefined, row: Row): boolean {

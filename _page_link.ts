@@ -5,6 +5,8 @@
 export const LINK = String.raw`
 /** How long (ms) no frame may come before the connection counts as lost. */
 const LOST_AFTER = 2000;
+/** How often (ms) a frame comes, and how many heartbeats of a worker are drawn of one. */
+const FRAME_MS = 250, MAX_BEATS_A_FRAME = 10;
 /** How long (ms) to wait before a stream that was refused is asked for again. */
 const RETRY_AFTER = 2000;
 const EVENTS = ["up", "down", "recovered", "left", "forgotten", "refused", "blind", "sees"];
@@ -99,6 +101,15 @@ function removeWorker(name) {
   isLayoutStale = isOrderStale = true;
 }
 
+/** The heartbeats since the frame before: the last one at its age, the others evenly before it. */
+function addBeats({ beats, seq: before }, seq, age) {
+  const count = Math.min(Math.max(before && seq ? seq - before : 1, 1), MAX_BEATS_A_FRAME);
+  const last = frameAt - age;
+  const gap = Math.min(last - (beats.at(-1) ?? -Infinity), FRAME_MS) / count;
+  for (let i = count - 1; i >= 0; i--) beats.push(last - i * gap);
+  beats.splice(0, beats.length - MAX_BEATS);
+}
+
 /** A heartbeat is as old as the server says, but not older than the frame before. */
 function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
   let worker = workers.get(name);
@@ -109,10 +120,7 @@ function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
     isLayoutStale = isOrderStale = true;
   }
   const isBeat = lastSeen !== null && (worker.lastSeen !== lastSeen || worker.seq !== seq);
-  if (isBeat && !isFull) {
-    worker.beats.push(frameAt - Math.min(Math.max(frameTime - lastSeen, 0), passed));
-    if (worker.beats.length > MAX_BEATS) worker.beats.shift();
-  }
+  if (isBeat && !isFull) addBeats(worker, seq, Math.min(Math.max(frameTime - lastSeen, 0), passed));
   if (worker.state !== state) isLayoutStale = true;
   Object.assign(worker, { state, lastSeen, seq, detail });
 }

@@ -24,7 +24,7 @@ const MAX_LOG = 200, MAX_WORST = 3, MAX_HIDDEN_ROWS = 100;
 /** How often (ms) texts change, pictures do for who wants less motion, and stalls are read out, at most. */
 const TEXT_MS = 250, CALM_MS = 1000, ANNOUNCE_MS = 3000;
 /** How many heartbeats of a worker are kept for its trace. */
-const MAX_BEATS = 60;
+const MAX_BEATS = 100;
 /** What is shown as an escape, in the same way as in the answers to probes. */
 const UNSAFE = ${UNSAFE};
 const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

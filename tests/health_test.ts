@@ -339,7 +339,7 @@ Deno.test("createHealthHandler streams events, and resumes them by Last-Event-ID
 Deno.test("createHealthHandler sends heartbeats to the page, and has no timer without one", async () => {
   using time = new FakeTime();
   const { fleet, handler, end } = createSilentFleet();
-  fleet.beat("alpha", 1);
+  fleet.beat("alpha", 1, "x".repeat(300));
   const response = await handler(new Request(`${HOST}/beats`));
   const frames = readEvents(response, 4);
   await advance(time, 200, 50);
@@ -349,6 +349,7 @@ Deno.test("createHealthHandler sends heartbeats to the page, and has no timer wi
   for (let i = 0; i < 6; i++) await advance(time, 250, 50);
   const [full, changed, gone] = (await frames).map(({ data }) => data);
   assertEquals([full.full, full.workers.length, full.total], [true, 1, 1]);
+  assertEquals(full.workers[0][4], `"${"x".repeat(199)}…`);
   assertEquals(changed.full, false);
   assertEquals(changed.workers[0].slice(0, 2), ["alpha", "up"]);
   assertEquals(changed.workers[0].slice(3), [2, '"<b>step</b>"']);

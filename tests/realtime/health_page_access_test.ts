@@ -6,7 +6,9 @@ import { waitUntil } from "../_help.ts";
 import {
   BROWSER_TEST,
   openFleet,
+  openPage,
   readRows,
+  serveFleet,
   withBrowser,
 } from "./_live_page.ts";
 
@@ -175,5 +177,41 @@ Deno.test(
       assertEquals(await tree.count(), 0);
       assertEquals(errors, []);
       await opened.stop();
+    }),
+);
+
+Deno.test(
+  "the live page is dark or light as one likes, and moves little if one likes that",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      const served = serveFleet(["alpha"]);
+      const { page, errors } = await openPage(browser, served.url, {
+        colorScheme: "dark",
+        reducedMotion: "reduce",
+      });
+      await page.getByText("alpha").first().waitFor();
+      const isDark = () =>
+        evaluate<boolean>(
+          page,
+          `Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)) < 128`,
+        );
+      assertEquals(await isDark(), true);
+      await page.getByRole("button").click();
+      assertEquals(await isDark(), false);
+      await page.getByRole("button").click();
+      assertEquals(await isDark(), true);
+      const draws = await evaluate<number>(
+        page,
+        `new Promise((resolve) => {
+          let count = 0;
+          const draw = drawTrace;
+          globalThis.drawTrace = (...args) => draw(...args, count++);
+          setTimeout(() => resolve(count), 2_500);
+        })`,
+      );
+      assert(draws >= 1 && draws <= 3, `${draws} in 2.5 s`);
+      assertEquals(errors, []);
+      await served.stop();
     }),
 );

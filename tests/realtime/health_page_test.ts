@@ -31,6 +31,16 @@ Deno.test(
       );
       await waitUntil(async () => await measureTrace(page, 0) <= 4);
       assert(await measureTrace(page, 1) > 10);
+      // of three beats between two frames, only the last one has a time
+      assertEquals(
+        await page.evaluate(`(() => {
+          const worker = { seq: 3, beats: [700] };
+          frameAt = 1_000;
+          addBeats(worker, 6, 30);
+          return worker.beats.map(Math.round);
+        })()`),
+        [700, 803, 887, 970],
+      );
       const [, alpha] = await readRows(page);
       assert(
         /^alpha up [\d.]+ s ago \{"step":"<b>load<\/b>"\}$/.test(alpha!),
