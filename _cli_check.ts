@@ -5,6 +5,7 @@
 import type { Settings } from "./_cli_args.ts";
 import { type CliOutput, formatDuration } from "./_cli_output.ts";
 import { isLoopback, UsageError } from "./_cli_values.ts";
+import { describeRequestFailure } from "./_request_failure.ts";
 import { startTimer } from "./_timers.ts";
 
 /** What is looked at. */
@@ -84,7 +85,7 @@ async function checkUrl(
     if (late.signal.aborted) {
       return `${shown} did not answer for ${formatDuration(timeout)}`;
     }
-    return `${shown} cannot be reached: ${findReason(error)}`;
+    return `${shown} cannot be reached: ${describeRequestFailure(error)}`;
   } finally {
     cancelTimer();
   }
@@ -105,15 +106,6 @@ function createDirectClient(
       port: Number(port || 80),
     },
   });
-}
-
-/** Why a request failed: the innermost cause knows, in the last part of its message. */
-function findReason(error: unknown): string {
-  let { message, cause } = error as Error;
-  while (cause instanceof Error) ({ message, cause } = cause);
-  const why = message.split(": ").at(-1)!;
-  // the rest of a message names the URL
-  return why.includes(" url (") ? "the request failed" : why;
 }
 
 /** The first line of an answer, from its first chunk. */

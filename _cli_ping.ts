@@ -4,12 +4,15 @@
 
 import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
 import { parseDuration, UsageError } from "./_cli_values.ts";
-import { startTimer } from "./_timers.ts";
+import { describeRequestFailure } from "./_request_failure.ts";
+import { sleep, startTimer } from "./_timers.ts";
 
 /** How long (ms) a request may take. */
 const REQUEST_MS = 5_000;
 /** How often a request that failed is tried again. */
 const RETRIES = 2;
+/** How long (ms) a request that failed waits for its next try: what is away for a moment comes back. */
+const PAUSE_MS = 1_000;
 
 /** What is pinged, and how. */
 export interface PingSettings {
@@ -28,6 +31,12 @@ export interface PingSettings {
 export interface PingerOptions extends PingSettings {
   /** Called when the pings begin to fail, once until one succeeds. */
   onFailure: (message: string) => void;
+  /**
+   * How long (ms) a request that failed waits for its next try.
+   *
+   * @default {1000}
+   */
+  pause?: number;
 }
 
 /** What is wrong with the URL of a check, `undefined` if nothing is. */
@@ -141,9 +150,12 @@ export class Pinger implements GuardObserver {
 
   /** Sends a request, again if it fails while it is the latest news. */
   async #send(url: URL, isLatest: () => boolean) {
+    const { pause = PAUSE_MS } = this.#options;
+    const { signal } = this.#stopper;
     let failure = "";
     for (let tries = 0; tries <= (isLatest() ? RETRIES : 0); tries++) {
-      if (this.#stopper.signal.aborted) return;
+      if (tries > 0) await sleep(pause, signal);
+      if (signal.aborted) return;
       const result = await this.#request(url);
       if (result === undefined) {
         this.#isFailing = false;
@@ -151,7 +163,7 @@ export class Pinger implements GuardObserver {
       }
       failure = result;
     }
-    if (this.#isFailing || this.#stopper.signal.aborted) return;
+    if (this.#isFailing || signal.aborted) return;
     this.#isFailing = true;
     this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
   }
@@ -171,7 +183,7 @@ export class Pinger implements GuardObserver {
       }
       return late.signal.aborted
         ? `no answer for ${REQUEST_MS / 1_000} s`
-        : "the request failed";
+        : describeRequestFailure(error);
     } finally {
       cancelTimer();
     }

@@ -91,7 +91,7 @@ testSideBySide("services", {
     await forEachRow([
       [service.url, "the answer was 500"],
       // nothing listens there
-      ["http://127.0.0.1:1/ping", "the request failed"],
+      ["http://127.0.0.1:1/ping", "Requests to port 1 are blocked"],
       ["http://192.0.2.1/ping", "it needs --allow-net"],
     ], async ([url, why]) => {
       const { code, stdout, stderr } = await runCli(
