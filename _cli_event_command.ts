@@ -2,6 +2,7 @@
 
 /** The command of `--exec`, which is run for each event of a fleet. */
 
+import { boundAnswer } from "./_bounded_answer.ts";
 import { escapeText } from "./_escape_text.ts";
 import { waitAtMost } from "./_timers.ts";
 import type { BoardEvent } from "./_fleet_board.ts";
@@ -39,6 +40,12 @@ export class EventCommand {
   /** Resolves when the command has run for all events so far, or takes too long. */
   end(): Promise<void> {
     return waitAtMost(this.#last, END_MS);
+  }
+
+  /** Resolves when the command has run for all events so far, or the signal aborts. */
+  async settle(signal: AbortSignal): Promise<void> {
+    const limits = { from: "command", timeout: Infinity, signal };
+    await boundAnswer(this.#last, limits).catch(() => {});
   }
 
   /** Runs the command for an event, when it is its turn. */

@@ -105,12 +105,19 @@ class FleetReport {
     return this.#show(event, this.#context.title);
   }
 
-  async onEvent(event: FleetEvent, size: number) {
+  /**
+   * Something has happened; resolves when that is shown. In a group also when the
+   * command has run, or the signal aborts: who is killed before has not read the
+   * next event, so another watcher reports this one once more.
+   */
+  async onEvent(event: FleetEvent, size: number, signal: AbortSignal) {
     if (event.type === "blind" || event.type === "sees") {
       this.#isCutOff = event.type === "blind" && event.reason === "connection";
     }
     this.#command?.run(event);
     await this.#show(event, describe(event, size));
+    const { group } = this.#context.settings.network!;
+    if (group !== undefined) await this.#command?.settle(signal);
   }
 
   /** A message that is no heartbeat, or has too large a detail: at powers of ten only. */
@@ -248,11 +255,10 @@ export async function runFleet(
     modules,
   );
   const reader = events.getReader();
-  for (const signal of [shutdown.signal, end.signal]) {
-    signal.addEventListener("abort", () => {
-      reader.cancel().catch(() => {});
-    });
-  }
+  shutdown.signal.addEventListener("abort", () => end.abort());
+  end.signal.addEventListener("abort", () => {
+    reader.cancel().catch(() => {});
+  });
   if (once) startTimer(() => end.abort(), timeout * ONCE_TIMEOUTS);
   try {
     // the server knows the subject by then; if it is lost, that is an event
@@ -261,7 +267,7 @@ export async function runFleet(
     while (!shutdown.signal.aborted) {
       const { done, value } = await reader.read();
       if (done) break;
-      await report.onEvent(value, fleet.size);
+      await report.onEvent(value, fleet.size, end.signal);
     }
   } catch (error) {
     // the terminal is given back before anything is said

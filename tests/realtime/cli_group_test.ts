@@ -60,8 +60,12 @@ interface Event {
 }
 
 /** A watcher of the group, and its events. */
-function startWatcher({ servers }: { servers: string }, options?: CliOptions) {
-  const args = ["--group=ops", `--timeout=${TIMEOUT}ms`, "--json"];
+function startWatcher(
+  { servers }: { servers: string },
+  options?: CliOptions,
+  more: string[] = [],
+) {
+  const args = ["--group=ops", `--timeout=${TIMEOUT}ms`, "--json", ...more];
   const cli = startCli(["fleet", `--nats=${servers}`, ...args], options);
   const events = (): Event[] => {
     const text = cli.text("stdout");
@@ -148,14 +152,48 @@ async function restartWatcher() {
   assertEquals(events(), ["down w-3", "down w-7"]);
 }
 
+/** A watcher is killed that has run its command for the first of several deaths. */
+async function killCommands() {
+  await using setup = await startBroker();
+  using workers = startWorkers(setup.connection, NAMES);
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/deaths`;
+  const command = `[ $HEARTBEAT_TYPE = down ] || exit 0
+    echo "$HEARTBEAT_WORKER" >> ${file}; sleep 1`;
+  const start = () =>
+    startWatcher(setup.broker, { allowRun: true }, ["--exec", command]);
+  const readDeaths = () =>
+    Deno.readTextFile(file).then((text) => text.trim().split("\n"), () => []);
+  {
+    await using first = start();
+    await waitUntil(() => listEvents([first]).length === NAMES.length);
+    await delay(TIMEOUT);
+    for (const name of DYING) workers.stop(name);
+    await waitUntil(async () => (await readDeaths()).length > 0);
+    await delay(700);
+    first.cli.kill("SIGKILL");
+    await first.cli.ended;
+  }
+  await using _second = start();
+  await waitUntil(async () =>
+    new Set(await readDeaths()).size === DYING.length
+  );
+  await Deno.remove(folder, { recursive: true });
+}
+
 /** Somebody deletes the bucket of the memory. */
 async function loseMemory() {
   await using setup = await startBroker();
+  using workers = startWorkers(setup.connection, ["w-0"]);
   await using watcher = startWatcher(setup.broker);
-  await waitUntil(() => watcher.held() === 64);
+  const list = (watchers: { events(): Event[] }[]) =>
+    listEvents(watchers).map(describe);
+  await waitUntil(() => list([watcher]).length === 1);
+  // until the memory knows that this was reported
+  await delay(TIMEOUT);
   const bucket = await new Kvm(setup.connection).open("ops-fleet");
   await bucket.destroy();
-  using _workers = startWorkers(setup.connection, ["w-0"]);
+  workers.stop("w-0");
   await watcher.cli.waitFor("stderr", "cannot reach the group's memory: ");
   await delay(TIMEOUT);
   // it says so once
@@ -164,10 +202,10 @@ async function loseMemory() {
     "cannot reach the group's memory: no server has ops-leases or ops-fleet: " +
     "if a bucket is gone, start one watcher again, which makes it",
   ]);
-  assertEquals(listEvents([watcher]), []);
+  assertEquals(list([watcher]), ["up w-0"]);
+  // what has waited is reported
   await using other = startWatcher(setup.broker);
-  const isUp = () => listEvents([watcher, other]).map(describe).join();
-  await waitUntil(() => isUp() === "up w-0", "what has waited is reported");
+  await waitUntil(() => list([watcher, other]).includes("down w-0"));
 }
 
 /** A group in a cluster, of which any node is lost. */
@@ -214,6 +252,7 @@ test("heartbeat fleet --group shares a fleet, takes over, and remembers", (t) =>
   runSideBySide(t, {
     "a watcher is killed": killWatcher,
     "the only watcher starts again": restartWatcher,
+    "a watcher is killed that has commands to run": killCommands,
     "the memory is lost": loseMemory,
     "a node of the cluster is lost": loseNode,
   }));
