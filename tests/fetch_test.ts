@@ -123,7 +123,7 @@ Deno.test("guardFetch errors a stream of events in which only pings come", async
   server.respond();
   await advance(time, 1);
   const body = readAll(seen.response!.body!);
-  const pings = [": ping\n\n", "event: ping\ndata: {}\n\n", "id: 1\n\n"];
+  const pings = [": ping\n\n", "event: ping\ndata: {}\n\n", "id: 1\ndata\n\n"];
   for (let token = 1; token <= 3; token++) {
     server.send(`data: token ${token}\n\n`);
     for (const ping of pings) {
@@ -513,6 +513,38 @@ Deno.test("guardFetch keeps what a response is, and so do its clones", async () 
   }
 });
 
+Deno.test("guardFetch reads a body in each way of a response, and each rejects with the stall", async () => {
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const ways: Record<string, (value: never) => unknown> = {
+    arrayBuffer: (value: ArrayBuffer) => new Uint8Array(value),
+    blob: ({ size, type }: Blob) => ({ size, type }),
+    bytes: (value: Uint8Array) => value,
+    formData: (form: FormData) => [...form],
+    json: (value: unknown) => value,
+    text: (value: string) => value,
+  };
+  for (const [way, normalize] of Object.entries(ways)) {
+    const name = way as "text";
+    const answer = () => Promise.resolve(new Response("7", { headers }));
+    const guarded = guardFetch({ timeout: 1_000, fetch: answer });
+    const [plain, response] = [await answer(), await guarded("x:y")];
+    const value = await response[name]();
+    assertEquals(
+      normalize(value as never),
+      normalize(await plain[name]() as never),
+    );
+
+    using time = new FakeTime();
+    const { server, seen } = startRequest({ timeout: 1_000 }, headers);
+    await advance(time, 1);
+    server.respond();
+    await advance(time, 1);
+    const rejected = assertRejects(() => seen.response![name]());
+    await advance(time, 1_000, 250);
+    assertStall(await rejected);
+  }
+});
+
 Deno.test("guardFetch passes a status on that a Response cannot be made with", async () => {
   const original = new Response("alive");
   const seen = { status: 999, statusText: "拒否", ok: false };
@@ -566,6 +598,30 @@ Deno.test("guardFetch follows the signal that fetch would follow", async () => {
     const request = guarded(input, init);
     if (isAborted) await assertRejects(() => request, Error, REASON.message);
     else assertInstanceOf(await request, Response);
+  }
+});
+
+Deno.test("guardFetch takes settings that are getters, as fetch does", async () => {
+  class Settings implements RequestInit {
+    get method() {
+      return "PUT";
+    }
+    get body() {
+      return "alive";
+    }
+  }
+  let sent: Request | undefined;
+  const guarded = guardFetch({
+    timeout: 1_000,
+    fetch(input, init) {
+      sent = new Request(input, init);
+      return Promise.reject(REASON);
+    },
+  });
+  for (const settings of [new Settings(), Object.create(new Settings())]) {
+    await assertRejects(() => guarded("https://a.example", settings));
+    assertEquals([sent!.method, await sent!.text()], ["PUT", "alive"]);
+    assertStrictEquals(sent!.signal.reason, REASON);
   }
 });
 
