@@ -13,6 +13,7 @@
  * | --- | --- |
  * | the jitter of timers at most | counts |
  * | half a period at most and not known as lag, or negative: the wall clock was set | counts as it was planned |
+ * | more, but no more than `leastAbsence`, and not known as lag | counts as it was planned |
  * | more, and a delay at least half as long came earlier in this silence: lag | counts |
  * | 2/5 of the timeout at most, and a delay at least half as long ended within the last two to three timeouts: lag | counts |
  * | anything else: an absence | does not count, and the silence starts anew |
@@ -48,6 +49,9 @@
  *
  * One stream: {@linkcode SilenceEvidence}. Call `begin()` at a heartbeat; set a
  * timer for `plan()`; when it fires, ask `check(due, now)` what to do.
+ *
+ * `leastAbsence` is for a watcher whose period is a small part of the timeout: a turn
+ * of 60 ms is no reason to wait 3 s more.
  *
  * Many workers, one timer: {@linkcode EvidenceClock}. Call `start()` when the
  * timer is set, `check(due, now)` when it fires, and keep `clock.now` as the
@@ -104,6 +108,12 @@ export interface EvidenceClockOptions {
    * @default {TIMER_JITTER_MS}
    */
   jitter?: number;
+  /**
+   * Lateness up to this is never an absence, however short the period is.
+   *
+   * @default {0}
+   */
+  leastAbsence?: number;
 }
 
 /**
@@ -124,6 +134,7 @@ export class EvidenceClock {
   #timeout: number;
   #period: number;
   #jitter: number;
+  #leastAbsence: number;
   /** What is still part of a silence, the oldest first. */
   #delays: Delay[] = [];
   /** Silences that began before this begin here. */
@@ -132,13 +143,15 @@ export class EvidenceClock {
   #settled = 0;
 
   constructor(options: EvidenceClockOptions) {
-    const { timeout, period, jitter = TIMER_JITTER_MS } = options;
+    const { timeout, period, jitter = TIMER_JITTER_MS, leastAbsence = 0 } =
+      options;
     this.#timeout = timeout;
     this.#period = period;
     this.#jitter = jitter;
+    this.#leastAbsence = leastAbsence;
   }
 
-  /** Lateness up to this is never an absence. */
+  /** Lateness up to this counts as it was planned. */
   get tolerance(): number {
     return Math.max(this.#period / 2, TIMER_JITTER_MS);
   }
@@ -168,8 +181,10 @@ export class EvidenceClock {
     const planned = Math.max(due - this.checkedAt, 0);
     const elapsed = Math.max(wall - this.checkedAt, 0);
     const isOnTime = Math.abs(lateness) <= this.#jitter;
-    const isCounted = isOnTime || lateness > tolerance ||
-      lateness > 0 && this.#isUsual(lateness);
+    const isCounted = isOnTime ||
+      (lateness > tolerance
+        ? lateness > this.#leastAbsence || this.#isKnown(lateness)
+        : lateness > 0 && this.#isUsual(lateness));
     const start = this.now;
     this.now += isCounted ? elapsed : planned;
     this.present += isOnTime ? elapsed : planned;
@@ -177,7 +192,10 @@ export class EvidenceClock {
     this.#settled = lateness > tolerance ? start : this.now;
     if (lateness <= this.#jitter) return;
     const uncounted = isCounted ? 0 : lateness;
-    this.#add({ start, end: this.now, lateness, tolerance, uncounted });
+    this.#add({
+      ...{ start, end: this.now, lateness, uncounted },
+      tolerance: Math.max(tolerance, this.#leastAbsence),
+    });
   }
 
   /** Remembers a delay. Those that are close together are kept as one, so that there are few. */
@@ -190,6 +208,12 @@ export class EvidenceClock {
     last.end = delay.end;
     last.lateness = Math.max(last.lateness, delay.lateness);
     last.uncounted += delay.uncounted;
+  }
+
+  /** Whether an earlier delay shows that such lateness is lag. */
+  #isKnown(lateness: number): boolean {
+    const last = this.#delays.length - 1;
+    return this.#findKnownLag(last, lateness) !== undefined;
   }
 
   /** Whether so little lateness is known: what every timer has, or from a delay that was counted. */

@@ -25,6 +25,8 @@ const TICKS_PER_RESOLUTION = 3;
 const MIN_JITTER_MS = 2;
 /** Added to the time of a tick, for what came at any time before the next one. */
 const BETWEEN_TICKS = 0.5;
+/** Lateness up to this share of the timeout is no absence, as for a single stream. */
+const LEAST_ABSENCE_SHARE = 1 / 8;
 /**
  * Lateness above this share of the timeout matters for how soon a verdict comes.
  * The loop is known for it after two such ticks that are no further apart than
@@ -67,6 +69,7 @@ export class FleetClock {
     this.window = timeout + this.period + jitter - BETWEEN_TICKS;
     this.#evidence = new EvidenceClock({
       ...{ timeout, period: this.period, jitter },
+      leastAbsence: timeout * LEAST_ABSENCE_SHARE,
     });
     this.#lateness = Math.max(timeout * LATE_SHARE, this.#evidence.tolerance);
   }

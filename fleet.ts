@@ -319,11 +319,11 @@ function checkSightOptions(
  *    while the event loop is free, no later than `timeout` + `resolution`.
  * 2. The whole fleet has one timer, and none while nobody is waited for.
  * 3. No false alarm from this process's own absence. If this process was blocked,
- *    stopped or asleep, that time does not count, and everybody gets a fresh
- *    `timeout`. An event loop that is late as a rule is not absent: if each turn
- *    takes up to `timeout` / 3, a silent worker is down within 1.5 `timeout` +
- *    `resolution` + twice that lag; if it takes longer, within 3 `timeout` +
- *    `resolution` + twice the lag. Setting the wall clock back has no effect;
+ *    stopped or asleep, that time does not count, and if it was more than an eighth
+ *    of the `timeout`, everybody gets a fresh one. An event loop that is late as a
+ *    rule is not absent: if each turn takes up to `timeout` / 3, a silent worker is
+ *    down within 1.5 `timeout` + `resolution` + twice that lag; if it takes longer,
+ *    within 3 `timeout` + `resolution` + twice the lag. Setting the wall clock back has no effect;
  *    setting it forward delays a verdict by at most one window. Call
  *    {@linkcode FleetMonitor.pause} if heartbeats cannot arrive for another
  *    reason, such as a lost connection.

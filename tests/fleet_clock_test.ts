@@ -41,13 +41,23 @@ Deno.test("FleetClock makes a tick for heartbeats that are there while the timer
   const clock = startClock();
   clock.read(START + 100 + 50);
   assertEquals(clock.position, 0);
-  clock.read(START + 100 + 51);
-  assertEquals([clock.position, clock.present], [151, 100]);
+  clock.read(START + 100 + 126);
+  assertEquals([clock.position, clock.present], [226, 100]);
   // the timer fires at once, and on time
-  clock.tick(START + 153);
-  assertEquals([clock.position, clock.present], [153.5, 102]);
-  clock.tick(START + 253);
-  assertEquals(clock.position, 253.5);
+  clock.tick(START + 228);
+  assertEquals([clock.position, clock.present], [228.5, 102]);
+  clock.tick(START + 328);
+  assertEquals(clock.position, 328.5);
+});
+
+Deno.test("FleetClock counts lateness of up to an eighth of the timeout as it was planned, unless it recurs", () => {
+  const clock = startClock();
+  clock.read(START + 100 + 125);
+  assertEquals([clock.position, clock.present], [100, 100]);
+  clock.tick(START + 225);
+  assertEquals(clock.position, 100.5);
+  clock.tick(START + 325 + 125);
+  assertEquals([clock.position, clock.present], [325.5, 200]);
 });
 
 Deno.test("FleetClock wants the wall clock to be read while it is stopped", () => {

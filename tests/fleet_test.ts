@@ -608,6 +608,28 @@ for (
   });
 }
 
+for (const block of [60, 120, 375]) {
+  Deno.test(`FleetMonitor finds a silence of 3 s in time although the loop was blocked for ${block} ms once`, async () => {
+    for (const at of [100, 1_500, 2_900, 3_000]) {
+      using time = new FakeTime();
+      using clock = skewClock(time);
+      const fleet = new FleetMonitor({ timeout: 3_000 });
+      const seen = observe(fleet);
+      fleet.beat("a");
+      const start = Date.now();
+      await advance(time, at, 100);
+      await blockedTurn(time, clock, 100 + block, 100);
+      while (seen.said.length < 2 && Date.now() - start < 20_000) {
+        await advance(time, 10, 10);
+      }
+      const silence = Date.now() - start;
+      assert(silence >= 3_000, `${at}: ${silence}`);
+      assert(silence <= 3_300 + block, `${at}: ${silence}`);
+      await fleet.writable.close();
+    }
+  });
+}
+
 Deno.test("FleetMonitor finds an expected worker that never beats in time in a loop that is late from the start", async () => {
   const [timeout, lag] = [300, 3000];
   using time = new FakeTime();

@@ -17,6 +17,8 @@ import type { FleetSetup } from "./_fleet_schedule.ts";
 export const USUAL_LATENESS_MS = 10;
 /** Lateness up to this share of the timeout can be known for lag from before a silence. */
 const KNOWN_LAG_SHARE = 2 / 5;
+/** Lateness up to this share of the timeout is no absence. */
+const LEAST_ABSENCE_SHARE = 1 / 8;
 
 /** Throws unless a claim holds. */
 export function claim(holds: boolean, what: string): asserts holds {
@@ -72,9 +74,10 @@ export class Deadlines {
     this.#fast += ms;
   }
 
-  /** The wall clock is set forward: this looks like an absence. */
+  /** The wall clock is set forward: this looks like an absence, unless it is little. */
   onDelay(now: number, by: number) {
     this.#delays.push({ at: now, by });
+    if (by <= LEAST_ABSENCE_SHARE * this.#setup.timeout) return;
     // from the tick that finds it
     this.#disturbed = Math.max(this.#disturbed, now + this.period);
   }
@@ -96,13 +99,20 @@ export class Deadlines {
     );
   }
 
+  /** A delay after which a whole window follows; of a shorter one, nothing counts. */
+  #isAbsence(by = 0): boolean {
+    return by > LEAST_ABSENCE_SHARE * this.#setup.timeout + this.period;
+  }
+
   /** A member is down no earlier. */
   earliest({ since, fast }: Member): number {
     const start = Math.max(since, this.#resumed);
     const delays = this.#delaysSince(start);
     const counted = this.#isLag(start)
       ? start - delays.reduce((sum, { by }) => sum + by, 0)
-      : delays[0]?.at ?? start;
+      : this.#isAbsence(delays[0]?.by)
+      ? delays[0]!.at
+      : start;
     return counted + this.#setup.timeout - fast;
   }
 
@@ -114,7 +124,9 @@ export class Deadlines {
     const delays = this.#delaysSince(start).map(({ by }) => by);
     const longest = Math.max(0, ...delays);
     const lag = delays.reduce((sum, by) => sum + by, 0);
-    return slow + resolution + Math.min(
+    // what arrived before a late tick is let in first
+    const late = delays.length > 0 ? 2 * this.period : 0;
+    return slow + resolution + late + Math.min(
       Math.max(since, this.#disturbed) + timeout,
       // whatever the lateness
       start + 3 * timeout + 2 * longest - lag + this.period,
