@@ -136,9 +136,13 @@ export type GuardedFetch = typeof fetch & {
  *    event loop, a suspended process, sleep), as in `HeartbeatMonitor`.
  *
  * The upload of a request's body counts towards `firstTimeout`, because the
- * platform does not report its progress. Node.js (undici) and Bun also end a body by themselves
- * after 300 s without a byte: to wait longer, give `fetch` an undici `Agent`
- * with another `bodyTimeout`, or Bun's `timeout: false`.
+ * platform does not report its progress.
+ *
+ * Node.js (undici) and Bun also end a request by themselves after 300 s without
+ * a byte, before the headers and in the body; Bun does so up to a minute later.
+ * To wait longer, give a `fetch` that passes an undici `Agent` with another
+ * `headersTimeout` and `bodyTimeout` as the `dispatcher`, or Bun's
+ * `timeout: false`.
  *
  * @param options The limits.
  * @returns A function to be used in the place of `fetch`.
