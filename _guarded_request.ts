@@ -15,6 +15,7 @@ import { ResponseWithBody } from "./_response_body.ts";
 import { SilenceClock } from "./_silence_clock.ts";
 import { StreamGuard, type StreamLimit } from "./_stream_guard.ts";
 import { OwnedTimer } from "./_timers.ts";
+import { formatValue, throwInvalid } from "./_validate.ts";
 
 /** The limits of a {@linkcode GuardedRequest}, checked. All are in milliseconds. */
 export interface RequestLimits {
@@ -65,6 +66,23 @@ const EMPTY_STATUSES = [101, 103, 204, 205, 304];
 
 /** Calls `release()` of a request whose response nobody holds any more. */
 const unread = new FinalizationRegistry<() => void>((release) => release());
+
+/** Throws unless it is a response that can be guarded: that of `node-fetch` has a stream of Node.js. */
+function checkResponse(response: Response) {
+  const body = response?.body;
+  if (body === null || typeof body?.getReader === "function") return;
+  const given = response
+    ? `has the body ${formatValue(body)}`
+    : `gives ${response}`;
+  throwInvalid(
+    TypeError,
+    "guard fetch",
+    "fetch",
+    "a function that gives a Response whose body is a ReadableStream or null",
+    response,
+    `one that ${given}`,
+  );
+}
 
 /** Made once: a closure of a request would keep it. */
 const onTotalTimeout = (request: GuardedRequest) => request.onTotalTimeout();
@@ -210,7 +228,8 @@ export class GuardedRequest {
   #guardResponse(response: Response): Response {
     // first: Bun forgets the content type of a `data:` or `blob:` URL when the
     // body is touched before the headers
-    void response.headers;
+    void response?.headers;
+    checkResponse(response);
     const { body, status } = response;
     const isEmpty = body === null || EMPTY_STATUSES.includes(status);
     // a body that somebody else has read or reads is theirs

@@ -9,6 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { Readable } from "node:stream";
 import {
   guardFetch,
   type GuardFetchOptions,
@@ -462,12 +463,20 @@ Deno.test("guardFetch returns a response as it is whose body was read or locked 
 Deno.test("guardFetch rejects if what fetch gives is no response", async () => {
   using time = new FakeTime();
   const { signal, listeners } = countListeners();
-  for (const value of [undefined, null, { body: 1 }]) {
+  const values: [unknown, string][] = [
+    [undefined, "gives undefined"],
+    [null, "gives null"],
+    [{ body: 1 }, "has the body 1"],
+    // as `node-fetch` gives it
+    [{ body: Readable.from([]) }, "has the body [object Object]"],
+  ];
+  for (const [value, given] of values) {
     const answer = () => Promise.resolve(value as unknown as Response);
     const guarded = guardFetch({ timeout: 1_000, fetch: answer });
     await assertRejects(
       () => guarded("https://a.example", { signal }),
       TypeError,
+      `Cannot guard fetch as 'fetch' must be a function that gives a Response whose body is a ReadableStream or null: current value is one that ${given}`,
     );
     assertEquals([listeners.size, time.next()], [0, false]);
     // later than the verdict, nobody hears of it
