@@ -10,8 +10,9 @@ import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 /** How much of a line is looked at, in characters. */
 const MAX_LINE = 65_536;
 
-/** How long (ms) the lines of a chunk may take. */
+/** How long (ms) lines may take until the one that is looked at is given up, and how many of a chunk may be. */
 const MATCH_MS = 250;
+const MAX_LATE = 4;
 
 /** A line ends with it. A progress bar goes back to the start of its line. */
 const LINE_END = /\r\n|\r|\n/;
@@ -40,7 +41,7 @@ export type LineTest = (lines: string[]) => boolean;
  * `(a+)+$`, would block this process: it is stopped in time, and does not match.
  *
  * @param pattern What a line contains.
- * @param onLate Called when lines have taken too long.
+ * @param onLate Called when a line has taken too long.
  */
 export async function openLineTest(
   pattern: RegExp,
@@ -48,18 +49,23 @@ export async function openLineTest(
 ): Promise<LineTest> {
   // it costs a third of a start, so it is loaded only where it is wanted
   const { createContext, Script } = await import("node:vm");
-  const context = createContext({ pattern, lines: [] as string[] });
-  const script = new Script("lines.some((line) => pattern.test(line))");
+  const context = createContext({ pattern, lines: [] as string[], at: 0 });
+  const script = new Script(
+    "lines.some((line, i) => (at = i, pattern.test(line)))",
+  );
   return (lines) => {
     context.lines = lines;
-    try {
-      return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
-      onLate();
-      return false;
+    for (let late = 0; late < MAX_LATE; late++) {
+      try {
+        return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
+        onLate();
+        context.lines = context.lines.slice(context.at + 1);
+      }
     }
+    return false;
   };
 }
 

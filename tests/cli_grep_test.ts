@@ -28,7 +28,10 @@ Deno.test("openLineTest() stops a pattern that backtracks for too long, and goes
   const hard = `${"a".repeat(50)}b`;
   assertEquals([isMatch([hard]), late], [false, 1]);
   assertEquals([isMatch([hard]), late], [false, 2]);
-  assertEquals([isMatch(["aa"]), late], [true, 2]);
+  assertEquals([isMatch(["b", hard, "aa"]), late], [true, 3]);
+  const many = Array<string>(5).fill(hard);
+  assertEquals([isMatch([...many, "aa"]), late], [false, 7]);
+  assertEquals([isMatch(["aa"]), late], [true, 7]);
 });
 
 Deno.test("LineMatcher finds lines, however they are split into chunks", () => {
