@@ -180,6 +180,8 @@ export class GuardedRequest {
   }
 
   #onResponse(response: Response, resolve: (response: Response) => void) {
+    // the silence is over; if it was reported, `onSilence` is called, and may end all
+    this.#clock.beat();
     if (this.#phase === "ended") {
       return void response.body?.cancel(this.#aborter.signal.reason)
         .catch(() => {});
@@ -294,7 +296,8 @@ export class GuardedRequest {
       isSelective: isProgress,
       warnAfter,
       onGap: gaps && ((gap) => gaps[name].record(gap)),
-      onFirstGap: gaps && ((gap) => gaps[name].recordFirst(gap)),
+      onFirstGap: gaps &&
+        ((gap) => gaps[this.#nameLimit(name)].recordFirst(gap)),
       onTimer: isProgress ? undefined : (delay) => this.#startTotal(delay),
       onStall: (stall) =>
         this.#fail(

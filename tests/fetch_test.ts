@@ -760,6 +760,7 @@ Deno.test("guardFetch reports long silences of each limit, and ends none without
   const source = "https://api.example.com:8443/v1/chat";
   assertEquals(events, [
     `silent first 1000 0 ${source}`,
+    `recovered first 1500 0 ${source}`,
     `silent progress 1000 0 ${source}`,
     `silent silence 1000 0 ${source}`,
     `recovered silence 1200 1 ${source}`,
@@ -779,6 +780,23 @@ Deno.test("guardFetch ends a request with what onSilence throws", async () => {
   await advance(time, 500);
   assertStrictEquals(seen.error, REASON);
   assertStrictEquals(server.signal.reason, REASON);
+  assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch ends a request with what onSilence throws when the headers come", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({
+    timeout: 1_000,
+    onSilence({ type }) {
+      if (type === "recovered") throw REASON;
+    },
+  });
+  await advance(time, 600);
+  server.respond();
+  await advance(time, 1);
+  assertStrictEquals(seen.error, REASON);
+  assertStrictEquals(server.signal.reason, REASON);
+  assertStrictEquals(server.source.cancelled, REASON);
   assertEquals(time.next(), false);
 });
 
@@ -806,6 +824,7 @@ Deno.test("guardFetch observes the silences of each limit", async () => {
     [first, silence, progress].map(({ count, longest }) => [count, longest]),
     [[1, 700], [6, 300], [3, 600]],
   );
+  assertEquals([first.first, silence.first, progress.first], [700, 100, 100]);
   assertEquals(guardFetch(limits).gaps, undefined);
   assertEquals(time.next(), false);
 });
