@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { FleetMonitor } from "../fleet.ts";
 import { createHealthHandler } from "../health.ts";
@@ -40,3 +40,29 @@ for (const path of ["/events", "/beats"]) {
     await advance(time, 1, 1);
   });
 }
+
+Deno.test("createHealthHandler looks at a fleet for the page in a tenth of the time at most", async () => {
+  using time = new FakeTime();
+  let looks = 0;
+  const handler = createHealthHandler({
+    readable: new ReadableStream(),
+    // as a million workers
+    *[Symbol.iterator]() {
+      looks++;
+      const start = performance.now();
+      while (performance.now() - start < 80);
+      yield { worker: "alpha", state: "up" };
+    },
+  });
+  const { body } = await handler(new Request(`${HOST}/beats`));
+  const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+  looks = 0;
+  for (let frame = 0; frame < 9; frame++) {
+    // one comes all the same: the page would take the connection for lost
+    const { value } = await reader.read();
+    assertMatch(value!, /^event: frame\n/);
+    await advance(time, 250, 250);
+  }
+  assert(looks >= 1 && looks <= 3, `${looks}`);
+  await reader.cancel();
+});
