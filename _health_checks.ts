@@ -37,24 +37,16 @@ function passes(check: CheckName, { state }: CheckedWorker): boolean {
   return check === "livez" ? state !== "down" : state === "up";
 }
 
-/** Checks the workers that are essential. */
-export function checkWorkers(
-  check: CheckName,
-  workers: Iterable<CheckedWorker>,
-  isEssential: (worker: string) => boolean,
-  now: number,
-): WorkerCheck[] {
-  const results: WorkerCheck[] = [];
-  for (const worker of workers) {
-    if (!isEssential(worker.worker)) continue;
-    const { lastSeen } = worker;
-    results.push({
-      ...worker,
-      ok: passes(check, worker),
-      ...(lastSeen !== undefined && { silence: Math.max(now - lastSeen, 0) }),
-    });
-  }
-  return results;
+/** The result of a check for a worker. */
+function toResult(check: CheckName, worker: CheckedWorker): WorkerCheck {
+  const { lastSeen } = worker;
+  return {
+    ...worker,
+    ok: passes(check, worker),
+    ...(lastSeen !== undefined && {
+      silence: Math.max(Date.now() - lastSeen, 0),
+    }),
+  };
 }
 
 /** Why nobody can be reported as down: nothing is heard, too many are silent at once, or the fleet has ended. */
@@ -69,12 +61,17 @@ const BLINDNESS: Record<Exclude<Blindness, "ended">, string> = {
 export interface CheckReport {
   /** Which check it is. */
   check: CheckName;
-  /** The workers that were checked. */
-  workers: WorkerCheck[];
+  /** The workers that are essential: up to a million of them. */
+  getWorkers: () => Iterable<CheckedWorker>;
   /** Why no new verdict is possible, if that is so. */
   blindness: Blindness | undefined;
   /** Why the fleet has ended, if it has. */
   failure: string | undefined;
+}
+
+function allPass(check: CheckName, workers: Iterable<CheckedWorker>): boolean {
+  for (const worker of workers) if (!passes(check, worker)) return false;
+  return true;
 }
 
 /** The answer to a check, in the format that the client accepts. */
@@ -82,13 +79,16 @@ export function createCheckResponse(
   report: CheckReport,
   request: Request,
 ): Response {
-  const { check, workers, blindness, failure } = report;
-  const ok = blindness !== "ended" && workers.every(({ ok }) => ok);
+  const { check, getWorkers, blindness, failure } = report;
+  const ok = blindness !== "ended" && allPass(check, getWorkers());
   const status = ok ? 200 : 503;
   if (prefersJson(request.headers.get("accept") ?? "")) {
     const blind = blindness !== undefined;
-    const shown = workers.map(toJsonFields);
-    const answer = { check, ok, blind, failure, workers: shown };
+    const workers = Array.from(
+      getWorkers(),
+      (worker) => toJsonFields(toResult(check, worker)),
+    );
+    const answer = { check, ok, blind, failure, workers };
     return Response.json(answer, { status });
   }
   const isVerbose = !ok || new URL(request.url).searchParams.has("verbose");
@@ -100,10 +100,13 @@ export function createCheckResponse(
 
 /** In the form of the Kubernetes API server: a line for each worker, then the verdict. */
 function formatReport(
-  { check, workers, blindness, failure }: CheckReport,
+  { check, getWorkers, blindness, failure }: CheckReport,
   ok: boolean,
 ): string {
-  const lines = workers.map(formatWorker);
+  const lines = Array.from(
+    getWorkers(),
+    (worker) => formatWorker(toResult(check, worker)),
+  );
   if (blindness === "ended") {
     lines.push(`[-]fleet ended: ${escapeText(failure ?? "")}`);
   } else if (blindness !== undefined) {

@@ -7,7 +7,6 @@ import {
   type Blindness,
   type CheckedWorker,
   type CheckName,
-  checkWorkers,
   createCheckResponse,
 } from "./_health_checks.ts";
 import { HealthMetrics } from "./_health_metrics.ts";
@@ -138,17 +137,21 @@ export class HealthServer {
   }
 
   #check(check: CheckName, request: Request): Response {
-    const { isEssential } = this.#options;
-    const fleet = [...this.#fleet];
-    for (const { worker } of fleet) this.#unseen.delete(worker);
-    for (const worker of this.#unseen) {
-      fleet.push({ worker, state: "expected" });
-    }
-    const workers = checkWorkers(check, fleet, isEssential, Date.now());
+    const getWorkers = () => this.#listEssential();
     return createCheckResponse(
-      { check, workers, blindness: this.#blindness, failure: this.#failure },
+      { check, getWorkers, blindness: this.#blindness, failure: this.#failure },
       request,
     );
+  }
+
+  /** The essential workers of the fleet, and those that it should have. */
+  *#listEssential(): Generator<CheckedWorker> {
+    const { isEssential } = this.#options;
+    for (const worker of this.#fleet) {
+      this.#unseen.delete(worker.worker);
+      if (isEssential(worker.worker)) yield worker;
+    }
+    for (const worker of this.#unseen) yield { worker, state: "expected" };
   }
 
   #connectToLog(request: Request): ReadableStream<string> {
