@@ -13,8 +13,8 @@ import { HealthMetrics } from "./_health_metrics.ts";
 import { createPageResponse } from "./_health_page.ts";
 import { formatValue } from "./_validate.ts";
 
-/** How often a client without events is sent a comment, in milliseconds. */
-const KEEP_ALIVE_MS = 15_000;
+/** How often the clients are sent a comment, in milliseconds: `Bun.serve()` ends an answer that is silent for 10 s. */
+const KEEP_ALIVE_MS = 5_000;
 
 /** An event of a fleet, as far as it matters here. */
 export interface HealthEvent {

@@ -66,3 +66,16 @@ Deno.test("createHealthHandler looks at a fleet for the page in a tenth of the t
   assert(looks >= 1 && looks <= 3, `${looks}`);
   await reader.cancel();
 });
+
+Deno.test("createHealthHandler is not silent on /events for as long as a server allows", async () => {
+  using time = new FakeTime();
+  const handler = createHealthHandler(new FleetMonitor({ timeout: 3_000 }));
+  const { body } = await handler(new Request(`${HOST}/events`));
+  const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+  await reader.read();
+  // `Bun.serve()` ends an answer after 10 s of silence
+  await advance(time, 6_000, 1_000);
+  const { value } = await reader.read();
+  assertEquals(value, ": keep-alive\n\n");
+  await reader.cancel();
+});
