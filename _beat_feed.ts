@@ -2,6 +2,7 @@
 // This module is browser compatible.
 
 import { Broadcast } from "./_broadcast.ts";
+import type { EventLog, IdentifiedEvent } from "./_event_log.ts";
 import { formatDetail } from "./_fleet_detail.ts";
 import type { Blindness, CheckedWorker } from "./_health_checks.ts";
 
@@ -11,6 +12,8 @@ const FRAME_MS = 250;
 const PAUSE_PER_COST = 10;
 /** How many workers a client can show. */
 const MAX_WORKERS = 10_000;
+/** How many of the last events a new client is sent. */
+const MAX_EVENTS = 200;
 /** How much of a detail is sent, in characters of JSON. */
 const MAX_DETAIL = 200;
 /** How many frames may wait for a client that does not read. */
@@ -39,6 +42,8 @@ interface Frame {
   workers: Row[];
   /** The names of those that are no longer watched. */
   gone: string[];
+  /** What has happened; a client that came back may know some of it. */
+  events: IdentifiedEvent[];
 }
 
 /** The workers at one time, and how many there are in all. */
@@ -53,11 +58,15 @@ export interface BeatFeedOptions {
   getWorkers: () => Iterable<FeedWorker>;
   /** Why nobody is reported as down now, if that is so. */
   getBlindness: () => Blindness | undefined;
+  /** What has happened. */
+  log: EventLog;
 }
 
 /**
- * The heartbeats of a fleet for the live page: server-sent events, four a second,
- * with what has changed; with many workers, less often. There is a timer only while a client is connected.
+ * The heartbeats and the events of a fleet for the live page: server-sent events, four
+ * a second, with what has changed; with many workers, less often. It is one stream for
+ * both, as a browser has six connections to a server. There is a timer only while a
+ * client is connected.
  */
 export class BeatFeed {
   #options: BeatFeedOptions;
@@ -70,6 +79,8 @@ export class BeatFeed {
   #framesToRest = 0;
   /** What the clients know. */
   #known: Snapshot = { rows: new Map(), total: 0 };
+  /** How many events they know. */
+  #eventCount = 0;
 
   /** @param options Where the heartbeats come from. */
   constructor(options: BeatFeedOptions) {
@@ -89,6 +100,7 @@ export class BeatFeed {
 
   #start() {
     this.#look();
+    this.#eventCount = this.#options.log.count;
     this.#timer = setInterval(() => this.#sendChanges(), FRAME_MS);
   }
 
@@ -109,15 +121,25 @@ export class BeatFeed {
     const workers = [...rows.values()]
       .filter((row) => hasChanged(before.get(row[0]), row));
     const gone = [...before.keys()].filter((name) => !rows.has(name));
-    this.#clients.send(this.#createFrame(workers, { gone, full: false }));
+    const { log } = this.#options;
+    const events = log.getAfter(this.#eventCount);
+    this.#eventCount = log.count;
+    this.#clients.send(
+      this.#createFrame(workers, { gone, events, full: false }),
+    );
   }
 
   #createFullFrame(): string {
     const workers = [...this.#known.rows.values()];
-    return this.#createFrame(workers, { gone: [], full: true });
+    const { log } = this.#options;
+    const events = log.getAfter(log.count - MAX_EVENTS);
+    return this.#createFrame(workers, { gone: [], events, full: true });
   }
 
-  #createFrame(workers: Row[], rest: Pick<Frame, "gone" | "full">): string {
+  #createFrame(
+    workers: Row[],
+    rest: Pick<Frame, "gone" | "events" | "full">,
+  ): string {
     const { total } = this.#known;
     const blind = this.#options.getBlindness() ?? null;
     const frame: Frame = { time: Date.now(), total, blind, workers, ...rest };

@@ -11,6 +11,12 @@ export interface LoggedEvent {
   data: string;
 }
 
+/** An event as a client knows it again. */
+export interface IdentifiedEvent extends LoggedEvent {
+  /** The start time of its log, and its number. */
+  id: string;
+}
+
 /** How many events are kept for clients that come back. */
 const CAPACITY = 500;
 /** How many events may wait for a client that does not read. */
@@ -42,6 +48,18 @@ export class EventLog {
   constructor(createSnapshot: CreateSnapshot, onEmpty: () => void) {
     this.#createSnapshot = createSnapshot;
     this.#clients = new Broadcast({ maxWaiting: MAX_WAITING, onEmpty });
+  }
+
+  /** How many events there were. */
+  get count(): number {
+    return this.#first - 1 + this.#events.length;
+  }
+
+  /** What happened after the first events, as far as it is kept. */
+  getAfter(count: number): IdentifiedEvent[] {
+    const start = Math.max(count + 1 - this.#first, 0);
+    return this.#events.slice(start)
+      .map((event, i) => ({ id: this.#idOf(start + i), ...event }));
   }
 
   /** Keeps an event, and sends it to all clients. */

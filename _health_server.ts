@@ -86,7 +86,8 @@ export class HealthServer {
       () => this.#createSnapshot(),
       () => this.#onNoClient(),
     );
-    this.#feed = new BeatFeed({ getWorkers: () => fleet, getBlindness });
+    const log = this.#log;
+    this.#feed = new BeatFeed({ getWorkers: () => fleet, getBlindness, log });
     this.#routes = {
       "/livez": (request) => this.#check("livez", request),
       "/readyz": (request) => this.#check("readyz", request),

@@ -5,11 +5,10 @@
 export const LINK = String.raw`
 /** How long (ms) no frame may come before the connection counts as lost. */
 const LOST_AFTER = 2000;
-/** How often (ms) a frame comes, and how many heartbeats of a worker are drawn of one. */
-const FRAME_MS = 250, MAX_BEATS_A_FRAME = 10;
+/** How many heartbeats of a worker are drawn of a frame. */
+const MAX_BEATS_A_FRAME = 10;
 /** How long (ms) to wait before a stream that was refused is asked for again. */
 const RETRY_AFTER = 2000;
-const EVENTS = ["up", "down", "recovered", "left", "forgotten", "refused", "blind", "sees"];
 
 /** What the log says of a reason; silence needs no words. */
 const REASONS = {
@@ -20,12 +19,12 @@ const REASONS = {
 
 /** "connecting", "live" or "lost"; "paused" while nobody looks at the page. */
 let link = "paused";
-/** When the last frame came, and what time it was for the server. */
-let frameAt = 0, frameTime = 0;
+/** When the last frame came, and the last one with news of workers; what time it was for the server. */
+let frameAt = 0, newsAt = 0, frameTime = 0;
 /** Since when, and until when, heartbeats could be heard. */
 let heardSince = 0, heardUntil = 0;
-/** path -> EventSource */
-const streams = new Map();
+/** Where the frames come from; it is closed while nobody looks. */
+let stream;
 /** The last event of the log: the start of its server, and its number. */
 let logged = { epoch: "", number: 0 };
 
@@ -35,37 +34,26 @@ function onVisibility() {
   else if (link === "paused") connect();
 }
 
+/** After an error in between, a browser comes back by itself; after a refusal, such as a proxy's 502, it never does. */
 function connect() {
   link = "connecting";
   frameAt = performance.now();
-  openStream("/beats", {
-    frame: ({ data }) => onFrame(JSON.parse(data)),
-    error: () => link = "lost",
+  const opened = stream = new EventSource(base + "/beats");
+  stream.addEventListener("frame", ({ data }) => onFrame(JSON.parse(data)));
+  stream.addEventListener("error", () => {
+    link = "lost";
+    if (opened.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => stream === opened && link !== "paused" && connect(), RETRY_AFTER);
   });
-  const onEvent = ({ type, data, lastEventId }) =>
-    isNews(lastEventId) && logEvent(type, JSON.parse(data));
-  openStream("/events?recent", Object.fromEntries(EVENTS.map((type) => [type, onEvent])));
 }
 
 function pause() {
-  for (const stream of streams.values()) stream.close();
-  streams.clear();
+  stream?.close();
   link = "paused";
   document.title = "heartbeat (paused)";
 }
 
-/** After an error in between, a browser comes back by itself; after a refusal, such as a proxy's 502, it never does. */
-function openStream(path, listeners) {
-  const stream = new EventSource(base + path);
-  streams.set(path, stream);
-  for (const type in listeners) stream.addEventListener(type, listeners[type]);
-  stream.addEventListener("error", () => {
-    if (stream.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => streams.get(path) === stream && openStream(path, listeners), RETRY_AFTER);
-  });
-}
-
-/** A stream that was opened again begins with events that are in the log already. */
+/** The first frame has events that may be in the log already. */
 function isNews(id) {
   const [epoch, number] = id.split("-");
   if (epoch === logged.epoch && Number(number) <= logged.number) return false;
@@ -75,18 +63,20 @@ function isNews(id) {
 
 function onFrame(frame) {
   const now = performance.now();
-  const passed = now - frameAt;
+  const passed = now - newsAt;
   const isDeaf = frame.blind === "connection";
   if (frame.full || (blindness === "connection" && !isDeaf)) heardSince = now;
   if (!isDeaf) heardUntil = now;
   link = "live";
   frameAt = now;
+  if (frame.full || frame.workers.length > 0) newsAt = now;
   frameTime = frame.time;
   total = frame.total;
   blindness = frame.blind;
   if (frame.full) markMissing(frame.workers);
   for (const row of frame.workers) takeRow(row, frame.full, passed);
   for (const name of frame.gone) removeWorker(name);
+  for (const { id, type, data } of frame.events) if (isNews(id)) logEvent(type, JSON.parse(data));
 }
 
 function markMissing(rows) {
@@ -101,16 +91,15 @@ function removeWorker(name) {
   isLayoutStale = isOrderStale = true;
 }
 
-/** The heartbeats since the frame before: the last one at its age, the others evenly before it. */
-function addBeats({ beats, seq: before }, seq, age) {
+/** The last heartbeat is as old as the server says, but not older than the news before; others come evenly before it. */
+function addBeats({ beats, seq: before }, { seq, lastSeen, passed }) {
   const count = Math.min(Math.max(before && seq ? seq - before : 1, 1), MAX_BEATS_A_FRAME);
-  const last = frameAt - age;
-  const gap = Math.min(last - (beats.at(-1) ?? -Infinity), FRAME_MS) / count;
+  const last = frameAt - Math.min(Math.max(frameTime - lastSeen, 0), passed);
+  const gap = Math.min(last - (beats.at(-1) ?? -Infinity), passed) / count;
   for (let i = count - 1; i >= 0; i--) beats.push(last - i * gap);
   beats.splice(0, beats.length - MAX_BEATS);
 }
 
-/** A heartbeat is as old as the server says, but not older than the frame before. */
 function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
   let worker = workers.get(name);
   if (!worker) {
@@ -120,7 +109,7 @@ function takeRow([name, state, lastSeen, seq, detail], isFull, passed) {
     isLayoutStale = isOrderStale = true;
   }
   const isBeat = lastSeen !== null && (worker.lastSeen !== lastSeen || worker.seq !== seq);
-  if (isBeat && !isFull) addBeats(worker, seq, Math.min(Math.max(frameTime - lastSeen, 0), passed));
+  if (isBeat && !isFull) addBeats(worker, { seq, lastSeen, passed });
   if (worker.state !== state) isLayoutStale = true;
   Object.assign(worker, { state, lastSeen, seq, detail });
 }

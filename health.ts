@@ -87,7 +87,7 @@ export interface HealthHandler {
  * | `/readyz` | 200, or 503 until all essential workers are up |
  * | `/metrics` | the text format of Prometheus |
  * | `/events` | the events of the fleet as server-sent events; resumes by `Last-Event-ID`, and begins with a snapshot otherwise, or with `?recent` with the last events |
- * | `/beats` | the heartbeats, for the page: four frames a second, with what has changed; with many workers, most of them are empty |
+ * | `/beats` | the heartbeats and the events, for the page: four frames a second, with what has changed; with many workers, most of them are empty |
  * | `/` | the live page |
  *
  * The probes answer in text; with `?verbose`, or if they fail, with a line for each

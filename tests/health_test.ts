@@ -347,7 +347,11 @@ Deno.test("createHealthHandler sends heartbeats to the page, and has no timer wi
   await advance(time, 250, 50);
   fleet.remove("alpha");
   for (let i = 0; i < 6; i++) await advance(time, 250, 50);
-  const [full, changed, gone] = (await frames).map(({ data }) => data);
+  const sent = (await frames).map(({ data }) => data);
+  const [full, changed, gone] = sent;
+  // each event once, with its frame
+  const events = sent.flatMap((frame) => frame.events);
+  assertEquals(events.map(({ type }) => type), ["up", "forgotten"]);
   assertEquals([full.full, full.workers.length, full.total], [true, 1, 1]);
   assertEquals(full.workers[0][4], `"${"x".repeat(199)}…`);
   assertEquals(changed.full, false);

@@ -113,7 +113,7 @@ Deno.test(
       const closed: string[] = [];
       page.on("requestfailed", (request) => closed.push(request.url()));
       await setHidden(true);
-      await waitUntil(() => closed.length === 2);
+      await waitUntil(() => closed.length === 1);
       assertEquals(await page.title(), "heartbeat (paused)");
       served.silenced.add("alpha");
       served.names.push("beta");
@@ -153,6 +153,25 @@ Deno.test(
         assertMatch((await readRows(page))[0]!, /^alpha up \d\.\d s ago/);
         await page.waitForTimeout(50);
       }
+      await served.stop();
+    }),
+);
+
+Deno.test(
+  "the live page needs one of the six connections that a browser has",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      const served = serveFleet(["alpha"]);
+      // the tabs of one browser, which share its connections
+      const context = await browser.newContext();
+      for (let i = 0; i < 5; i++) {
+        const page = await context.newPage();
+        await page.goto(served.url);
+        await waitForStatus(page, "live");
+        await page.getByRole("log").getByText("alpha").waitFor();
+      }
+      await context.close();
       await served.stop();
     }),
 );

@@ -35,8 +35,8 @@ Deno.test(
       assertEquals(
         await page.evaluate(`(() => {
           const worker = { seq: 3, beats: [700] };
-          frameAt = 1_000;
-          addBeats(worker, 6, 30);
+          [frameAt, frameTime] = [1_000, 9_000];
+          addBeats(worker, { seq: 6, lastSeen: 8_970, passed: 250 });
           return worker.beats.map(Math.round);
         })()`),
         [700, 803, 887, 970],
