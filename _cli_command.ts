@@ -17,6 +17,7 @@ import { type CliOutput, OutputError } from "./_cli_output.ts";
 import { failAtEnd, isRestarted } from "./_cli_restart.ts";
 import type { Interruption, Shutdown } from "./_cli_shutdown.ts";
 import { CommandError } from "./_command_error.ts";
+import { EXIT_WAIT, type ExitWaitOption } from "./_command_run.ts";
 import type { CommandOutput } from "./_command_types.ts";
 import { HeartbeatTimeoutError } from "./_heartbeat_timeout_error.ts";
 import { ON_START, type ProcessTreeHook } from "./_process_tree.ts";
@@ -129,6 +130,12 @@ interface StartContext {
   forward: (chunk: CommandOutput) => Promise<void>;
 }
 
+type PrivateOptions =
+  & StartCommandOptions
+  & ProcessTreeHook
+  & TerminalOption
+  & ExitWaitOption;
+
 /** Starts the command once. When `givenUp` aborts, it has to stop, and signs of life count no more. */
 function start(
   startCommand: CommandModules["startCommand"],
@@ -139,7 +146,7 @@ function start(
   const { signal } = shutdown;
   const ended = Promise.withResolvers<void>();
   const filter = isMatch && new LineFilter(isMatch);
-  const options: StartCommandOptions & ProcessTreeHook & TerminalOption = {
+  const options: PrivateOptions = {
     [ON_START](tree, beat) {
       shutdown.onCommandStarted(tree, ended.promise);
       observers.onStarted();
@@ -151,6 +158,8 @@ function start(
       }, ended.promise);
     },
     [IN_TERMINAL]: settings.tty ? getTerminalSize() : undefined,
+    // the wait for what a command has left is no silence of the command
+    [EXIT_WAIT]: Math.min(KILL_AFTER_MS, timeout / 2),
     args,
     // 'script' would put the user's terminal into raw mode: no Ctrl-C any more
     stdin: settings.tty && Deno.stdin.isTerminal() ? "null" : "inherit",

@@ -30,6 +30,21 @@ export interface CommandRunOptions {
   killSignal: CommandSignal | ((reason: unknown) => CommandSignal);
   /** How long the tree may take to end after that, in milliseconds. */
   killAfter: number;
+  /**
+   * How long (ms) more output is waited for once the command has ended by itself.
+   *
+   * @default {killAfter}
+   */
+  exitWait?: number | undefined;
+}
+
+/** Key of a private option of `startCommand()`, for the command line. */
+export const EXIT_WAIT: unique symbol = Symbol("exitWait");
+
+/** See {@linkcode EXIT_WAIT}. */
+export interface ExitWaitOption {
+  /** See {@linkcode CommandRunOptions.exitWait}. */
+  [EXIT_WAIT]?: number;
 }
 
 /** How long (ms) more output is waited for once the tree has ended: a process that left it may still print. */
@@ -68,7 +83,7 @@ type Phase =
  * | `failed`, `stopped` | | | kill the tree | kill the tree | kill the tree | |
  * | `ended` | | | | | | |
  *
- * In `exited`, output that nobody prints to for `killAfter` counts as ended; in
+ * In `exited`, output that nobody prints to for `exitWait` counts as ended; in
  * `draining`, output that has used up what it is granted. Asked for the reason
  * for which it was asked already, the tree is not killed. If `killSignal` fails,
  * an abort leads to `failed`.
@@ -247,7 +262,7 @@ export class CommandRun {
   #getWaitLimit() {
     switch (this.#phase.type) {
       case "exited":
-        return this.#options.killAfter;
+        return this.#options.exitWait ?? this.#options.killAfter;
       case "draining":
         return Math.min(this.#phase.ms, MAX_DRAIN_STEP_MS);
       default:

@@ -13,7 +13,7 @@
  */
 
 import { CommandError, type CommandErrorOptions } from "./_command_error.ts";
-import { CommandRun } from "./_command_run.ts";
+import { CommandRun, EXIT_WAIT, type ExitWaitOption } from "./_command_run.ts";
 import type {
   CommandOutput,
   CommandSignal,
@@ -126,12 +126,14 @@ function checkSettings(command: string | URL, options: StartCommandOptions) {
   checkDuration(action, "killAfter", killAfter);
   checkSignal(action, signal);
   const { name = String(command), interval } = options;
-  const { [ON_START]: onStart, [IN_TERMINAL]: terminal } = options as
-    & ProcessTreeHook
-    & TerminalOption;
+  const {
+    [ON_START]: onStart,
+    [IN_TERMINAL]: terminal,
+    [EXIT_WAIT]: exitWait,
+  } = options as ProcessTreeHook & TerminalOption & ExitWaitOption;
   return {
     ...{ command, args, cwd, env, stdin, killSignal, killAfter, signal },
-    ...{ name, interval, onStart, terminal },
+    ...{ name, interval, onStart, terminal, exitWait },
   };
 }
 
@@ -151,7 +153,7 @@ async function startRun(
   beat: () => void,
 ) {
   const { command, args, cwd, env, stdin, onStart } = settings;
-  const { signal, killSignal, killAfter, terminal } = settings;
+  const { signal, killSignal, killAfter, exitWait, terminal } = settings;
   const { spawn } = terminal ? openTerminalRuntime(runtime, terminal) : runtime;
   const isPiped = typeof stdin !== "string";
   // before the command runs, as the stream may be locked by now
@@ -163,11 +165,13 @@ async function startRun(
       env,
       stdin: isPiped ? "piped" : stdin,
     });
+    // an end is a sign of life, too: what the command has left may keep the output open
+    process.exited.then(beat);
     const tree = new ProcessTree(process, runtime.system);
     onStart?.(tree, beat);
     return new CommandRun(process, tree, {
       command: String(command),
-      ...{ input, signal, stopped, killSignal, killAfter },
+      ...{ input, signal, stopped, killSignal, killAfter, exitWait },
     });
   } catch (error) {
     input?.releaseLock();

@@ -230,6 +230,18 @@ testSideBySide("the command line, as time passes", {
     });
   },
 
+  async "heartbeat ends with the exit code of a command that leaves a process behind"() {
+    const script = (pause: number) =>
+      `sleep ${pause}; sleep 20 & echo $! >&2; exit 3`;
+    await forEachRow([0, 1.7], async (pause) => {
+      const { code, stderr } = await runCli(
+        ["--timeout=2s", "--quiet", "--", "sh", "-c", script(pause)],
+      );
+      assertEquals(code, 3, stderr);
+      Deno.kill(Number(stderr), "SIGKILL");
+    });
+  },
+
   async "heartbeat puts its notices on lines of their own"() {
     const scripts: [string, string][] = [
       ["printf part >&2", "part\n"],
