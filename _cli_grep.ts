@@ -10,9 +10,10 @@ import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 /** How much of a line is looked at, in characters. */
 const MAX_LINE = 65_536;
 
-/** How long (ms) lines may take until the one that is looked at is given up, and how many of a chunk may be. */
+/** How long (ms) lines may take until the one that is looked at is tried by itself, and that one. */
 const MATCH_MS = 250;
-const MAX_LATE = 4;
+/** How many lines of a chunk are tried by themselves: the rest is not looked at. */
+const MAX_TRIES = 4;
 
 /** A line ends with it. A progress bar goes back to the start of its line. */
 const LINE_END = /\r\n|\r|\n/;
@@ -53,18 +54,29 @@ export async function openLineTest(
   const script = new Script(
     "lines.some((line, i) => (at = i, pattern.test(line)))",
   );
-  return (lines) => {
+  /** Whether a line matches; `undefined` if that takes too long, at the line `context.at`. */
+  function run(lines: string[]): boolean | undefined {
     context.lines = lines;
-    for (let late = 0; late < MAX_LATE; late++) {
-      try {
-        return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
-      } catch (error) {
-        const { code } = error as { code?: string };
-        if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
-        onLate();
-        context.lines = context.lines.slice(context.at + 1);
-      }
+    try {
+      return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
     }
+  }
+  return (lines) => {
+    let rest = lines;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const isMatch = run(rest);
+      if (isMatch !== undefined) return isMatch;
+      const { at } = context;
+      // a busy machine may have taken the time of all these lines
+      const isLateMatch = run(rest.slice(at, at + 1));
+      if (isLateMatch) return true;
+      if (isLateMatch === undefined) onLate();
+      rest = rest.slice(at + 1);
+    }
+    onLate();
     return false;
   };
 }

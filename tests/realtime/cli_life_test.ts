@@ -2,13 +2,12 @@
 
 // What counts as a sign of life of a guarded command, in real time.
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
 import {
   assertEnds,
   type CliOptions,
   forEachRow,
-  parseLines,
   runCli,
   startCli,
   testSideBySide,
@@ -130,18 +129,14 @@ testSideBySide("signs of life", {
       /heartbeat: standard input had no matching line for 2s: /,
     );
   },
-  async "--grep finds a pipe silent in time, although its input never waits"() {
-    const lines = new TextEncoder().encode("no\n".repeat(20_000));
-    const { code, stderr } = await runCli(
-      ["--timeout=1s", "--grep=x", "--summary", "--json", "-"],
-      {
-        input: new ReadableStream({ pull: (c) => c.enqueue(lines) }),
-        redirect: "> /dev/null",
-      },
-    );
+  async "--grep finds a pipe silent whose input never waits"() {
+    // a pattern that takes much longer than to read and to write
+    const lines = new TextEncoder().encode(`${" ".repeat(600)}\n`.repeat(100));
+    const { code, stderr } = await runCli(["--timeout=1s", "--grep= +x", "-"], {
+      input: new ReadableStream({ pull: (c) => c.enqueue(lines) }),
+      redirect: "> /dev/null",
+    });
     assertEquals(code, 124, stderr);
-    const { duration } = parseLines(stderr).at(-1);
-    assert(duration < 6_000, stderr);
   },
 
   async "--grep with a pattern that backtracks for ever blocks nothing"() {
