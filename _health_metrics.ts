@@ -12,6 +12,8 @@ export interface MetricsOptions {
   getWorkers: () => Iterable<CheckedWorker>;
   /** Why nobody is reported as down now, if that is so. */
   getBlindness: () => Blindness | undefined;
+  /** How many heartbeats were refused, if that is known. */
+  getRefused: (() => number) | undefined;
   /** Whether each worker gets a time series of its own. */
   hasWorkerLabels: boolean;
 }
@@ -73,6 +75,7 @@ export class HealthMetrics {
       help: "How late a timer of the event loop is.",
       registers,
     });
+    if (options.getRefused) addRefusals(registers, options.getRefused);
     if (!options.hasWorkerLabels) return;
     this.#up = new client.Gauge({
       name: "heartbeat_worker_up",
@@ -133,6 +136,19 @@ export class HealthMetrics {
       this.#workers.set({ state }, count);
     }
   }
+}
+
+function addRefusals(registers: client.Registry[], getRefused: () => number) {
+  new client.Counter({
+    name: "heartbeat_refused_total",
+    help:
+      "Heartbeats of workers that are not watched, because the fleet is full or the name too long.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(getRefused());
+    },
+  });
 }
 
 /** By how many milliseconds the event loop is late now. */

@@ -35,6 +35,8 @@ export interface HealthEvent {
 export interface HealthSource extends Iterable<CheckedWorker> {
   /** What happens to it. */
   readonly readable: ReadableStream<HealthEvent>;
+  /** How many heartbeats were refused, if it counts them. */
+  readonly refused?: number;
 }
 
 /** Whether a request is answered, or what it is answered with instead. */
@@ -80,6 +82,9 @@ export class HealthServer {
     this.#metrics = new HealthMetrics({
       getWorkers: () => this.#blindness === "ended" ? [] : fleet,
       getBlindness,
+      getRefused: fleet.refused === undefined
+        ? undefined
+        : () => fleet.refused!,
       hasWorkerLabels: options.hasWorkerLabels,
     });
     this.#log = new EventLog(

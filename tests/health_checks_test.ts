@@ -3,7 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { FleetMonitor } from "../fleet.ts";
-import { createHealthHandler, type HealthOptions } from "../health.ts";
+import {
+  createHealthHandler,
+  type HealthOptions,
+  type HealthSource,
+} from "../health.ts";
 import { advance } from "./_help.ts";
 
 /** A fleet, and what its handler answers as text. */
@@ -95,4 +99,22 @@ Deno.test("createHealthHandler fails the probes once the fleet has closed, which
       'heartbeat_blind{reason="connection"} 0',
     ]
   ) assert(metrics.includes(`\n${line}\n`), `${line} is not in ${metrics}`);
+});
+
+Deno.test("createHealthHandler counts the heartbeats that a full fleet refuses, of whom nobody else would hear", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000, maxWorkers: 1 });
+  const scrape = async (source: HealthSource) => {
+    const handler = createHealthHandler(source);
+    const scraped = handler(new Request("http://localhost/metrics"));
+    await advance(time, 10, 10);
+    const text = await (await scraped).text();
+    return /^heartbeat_refused_total .*$/m.exec(text)?.[0];
+  };
+  for (const name of ["alpha", "beta", "gamma", "beta"]) fleet.beat(name);
+  assertEquals(await scrape(fleet), "heartbeat_refused_total 3");
+  fleet.remove("alpha");
+  // a source that does not say
+  const other = Object.assign([], { readable: new ReadableStream() });
+  assertEquals(await scrape(other), undefined);
 });
