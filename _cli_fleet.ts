@@ -140,9 +140,9 @@ class FleetReport {
   };
 
   /** The memory cannot be reached: not while nothing can be, and not at once. */
-  readonly onError = (error: unknown) => {
+  readonly onError = (error: unknown, gap: number) => {
     if (this.#isCutOff) this.#errors.reset();
-    else if (this.#errors.onError()) this.#reportMemory(error);
+    else if (this.#errors.onError(gap)) this.#reportMemory(error);
   };
 
   #reportMemory(error: unknown) {

@@ -22,11 +22,17 @@ const SHARE_MS = 200;
 /** How many servers of a cluster have a copy: most of them must be there. */
 const REPLICAS = 3;
 
-/** Errors within so many ms of each other belong together: a request may take 5 s. */
+/**
+ * Errors within so many ms of each other belong together: a request may take 5 s.
+ * Where the leases are long, they are renewed less often.
+ */
 const STREAK_GAP_MS = 10_000;
 
 /** Errors that go on for so long (ms) are reported. */
 const STREAK_MS = 5_000;
+
+/** So many at least: two may be of two short outages. */
+const STREAK_ERRORS = 3;
 
 /** A bucket, as `@nats-io/kv` has it. */
 type Bucket = LeaseBucket & StoreBucket & {
@@ -61,8 +67,8 @@ export interface GroupModules {
 export interface GroupListener {
   /** It holds so many of the partitions now. */
   onShare: (held: number, partitions: number) => void;
-  /** The buckets have thrown something. */
-  onError: (error: unknown) => void;
+  /** The buckets have thrown something; errors within `gap` ms belong together. */
+  onError: (error: unknown, gap: number) => void;
 }
 
 /** A member of a group. */
@@ -104,7 +110,7 @@ export async function joinGroup(
   name: string,
   { WatchGroup, SharedFleet, natsStore }: GroupModules,
   limits: FleetMonitorOptions,
-  { onShare, onError }: GroupListener,
+  listener: GroupListener,
 ): Promise<GroupMember> {
   const { Kvm }: KeyValueClient = await import(KEY_VALUE);
   const kvm = new Kvm(connection);
@@ -114,9 +120,11 @@ export async function joinGroup(
       const why = describeFailure(error);
       throw new Error(`cannot join the group '${name}': ${why}`);
     });
+  const gap = Math.max(STREAK_GAP_MS, lease / 2);
+  const onError = (error: unknown) => listener.onError(error, gap);
   const group = new WatchGroup(leases, { lease, onError });
   const share = new ShareReporter(() =>
-    onShare(group.held.length, group.partitions)
+    listener.onShare(group.held.length, group.partitions)
   );
   group.observe(() => share.onChange());
   const fleet = new SharedFleet(group, {
@@ -173,15 +181,17 @@ async function openBucket(
 export class ErrorStreak {
   #first = -Infinity;
   #last = -Infinity;
+  #count = 0;
   #isReported = false;
 
   /** An error came; returns whether it is time to report that, once in a streak. */
-  onError(): boolean {
+  onError(gap = STREAK_GAP_MS): boolean {
     const now = Date.now();
-    if (now - this.#last > STREAK_GAP_MS) this.#begin(now);
+    if (now - this.#last > gap) this.#begin(now);
     this.#last = now;
-    if (this.#isReported || now - this.#first < STREAK_MS) return false;
-    return this.#isReported = true;
+    this.#count++;
+    if (this.#isReported || this.#count < STREAK_ERRORS) return false;
+    return this.#isReported = now - this.#first >= STREAK_MS;
   }
 
   /** What came so far has a known reason. */
@@ -191,6 +201,7 @@ export class ErrorStreak {
 
   #begin(now: number) {
     this.#first = now;
+    this.#count = 0;
     this.#isReported = false;
   }
 }

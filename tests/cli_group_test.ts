@@ -11,12 +11,23 @@ Deno.test("ErrorStreak reports errors that go on, once in a streak", () => {
     time.tick(ms);
     return streak.onError();
   };
-  // one alone, and two that are far apart
-  assertEquals([0, 10_001, 2_500].map(errorAfter), [false, false, false]);
+  // one alone, and two of two short outages
+  assertEquals([0, 10_001, 9_000].map(errorAfter), [false, false, false]);
+  assertEquals([10_001, 2_500].map(errorAfter), [false, false]);
   assertEquals(errorAfter(2_499), false);
   assertEquals([1, 1, 10_000].map(errorAfter), [true, false, false]);
   // the next streak
   assertEquals([10_001, 4_999, 1].map(errorAfter), [false, false, true]);
+});
+
+Deno.test("ErrorStreak reports errors that come as seldom as long leases are renewed", () => {
+  using time = new FakeTime();
+  const streak = new ErrorStreak();
+  const errorAfter = (ms: number) => {
+    time.tick(ms);
+    return streak.onError(30_000);
+  };
+  assertEquals([0, 15_000, 15_000].map(errorAfter), [false, false, true]);
 });
 
 Deno.test("ErrorStreak starts anew after a reset", () => {
@@ -24,6 +35,7 @@ Deno.test("ErrorStreak starts anew after a reset", () => {
   const streak = new ErrorStreak();
   streak.onError();
   time.tick(4_999);
+  streak.onError();
   streak.reset();
   assertEquals(streak.onError(), false);
   time.tick(4_999);
