@@ -37,7 +37,7 @@ function layOut() {
   for (const worker of listed) worker.row.isListed = false;
   $("workers").replaceChildren(...traced.map((worker) => getRow(worker, true)));
   $("hidden-workers").replaceChildren(...untraced.map((worker) => getRow(worker, false)));
-  for (const worker of listed) if (!worker.row.isListed) delete worker.row;
+  for (const worker of listed) if (!worker.row.isListed) removeRow(worker);
   listed = [...traced, ...untraced];
   $("rows").hidden = traced.length === 0;
   $("cells").hidden = !areCells;
@@ -48,9 +48,15 @@ function layOut() {
   if (areCells) sizeGrid();
 }
 
+function removeRow(worker) {
+  if (worker.row.canvas) sightings.unobserve(worker.row.canvas);
+  delete worker.row;
+}
+
 /** The row of a worker, which is kept as long as it is shown in the same way. */
 function getRow(worker, hasTrace) {
-  if (!worker.row || !worker.row.canvas === hasTrace) worker.row = createRow(worker, hasTrace);
+  if (worker.row && !worker.row.canvas === hasTrace) removeRow(worker);
+  worker.row ??= createRow(worker, hasTrace);
   worker.row.isListed = true;
   return worker.row.element;
 }
@@ -69,6 +75,8 @@ function createRow(worker, hasTrace) {
   row.name.title = worker.label;
   if (hasTrace) {
     row.canvas = document.createElement("canvas");
+    row.canvas.row = row;
+    sightings.observe(row.canvas);
     row.canvas.setAttribute("aria-hidden", "true");
     cell("trace", "").append(row.canvas);
   }
@@ -90,13 +98,18 @@ function updateRow(worker) {
   setText(row.detail, row.detail.title = escapeText(worker.detail ?? ""));
 }
 
+/** Which traces can be seen: 60 of them take longer than a frame, without a graphics card. */
+const sightings = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) target.row.isSeen = isIntersecting;
+});
+
 /** What cannot be heard stays as it was. */
-function drawTraces(now) {
+function drawTraces(now, areAllSeen = false) {
   const isDeaf = link !== "live" || blindness === "connection";
   const at = isDeaf ? heardUntil : now;
   for (const worker of listed) {
     const { row } = worker;
-    if (!row.canvas || row.drawnAt === at) continue;
+    if (!row.canvas || row.drawnAt === at || !(row.isSeen || areAllSeen)) continue;
     row.drawnAt = at;
     drawTrace(worker, at);
   }

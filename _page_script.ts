@@ -151,6 +151,7 @@ $("theme").addEventListener("click", toggleTheme);
 $("grid").addEventListener("keydown", onGridKey);
 $("grid").addEventListener("pointerdown", onGridPointer);
 for (const type of ["focus", "blur"]) $("grid").addEventListener(type, describeChosen);
+addEventListener("beforeprint", () => drawTraces(performance.now(), true));
 addEventListener("resize", () => isLayoutStale = true);
 addEventListener("keydown", (event) => {
   if (event.target === $("search")) {

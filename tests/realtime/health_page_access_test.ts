@@ -5,6 +5,7 @@ import type { Page } from "npm:playwright-core@1.65.1";
 import { waitUntil } from "../_help.ts";
 import {
   BROWSER_TEST,
+  measureTrace,
   openFleet,
   openPage,
   readRows,
@@ -166,6 +167,11 @@ Deno.test(
       const { page, fleet, errors } = opened;
       const canvases = page.locator("#workers canvas");
       await waitUntil(async () => await canvases.count() === 60);
+      // 60 traces take longer than a frame: those that can be seen are drawn
+      await waitUntil(async () => await measureTrace(page, 0) > 10);
+      assertEquals(await measureTrace(page, 59), 0);
+      await canvases.last().scrollIntoViewIfNeeded();
+      await waitUntil(async () => await measureTrace(page, 59) > 10);
       names.push("worker-60");
       const tree = page.getByRole("application");
       await tree.waitFor();
