@@ -27,6 +27,7 @@ import {
   type TerminalOption,
   type TerminalSize,
 } from "./_terminal_process.ts";
+import { sleep } from "./_timers.ts";
 import type { Heartbeat } from "./_worker_types.ts";
 import type { startCommand, StartCommandOptions } from "./command.ts";
 import type { supervise } from "./supervisor.ts";
@@ -145,17 +146,22 @@ function start(
   const { command: [command = "", ...args], timeout } = settings;
   const { signal } = shutdown;
   const ended = Promise.withResolvers<void>();
+  const interval = Math.max(Math.min(timeout / 20, 1_000), 1);
   const filter = isMatch && new LineFilter(isMatch);
   const options: PrivateOptions = {
     [ON_START](tree, beat) {
       shutdown.onCommandStarted(tree, ended.promise);
       observers.onStarted();
-      probe?.watch(tree, () => {
-        if (givenUp.aborted) return;
+      const onSign = () => {
         beat();
         filter?.onSign();
+      };
+      probe?.watch(tree, () => {
+        if (givenUp.aborted) return;
+        onSign();
         observers.onProgress();
       }, ended.promise);
+      beatWhileEnding(signal, onSign, interval, ended.promise);
     },
     [IN_TERMINAL]: settings.tty ? getTerminalSize() : undefined,
     // the wait for what a command has left is no silence of the command
@@ -169,13 +175,32 @@ function start(
     killAfter: KILL_AFTER_MS,
     killSignal: (reason) =>
       (reason as Partial<Interruption> | undefined)?.signal ?? "SIGTERM",
-    interval: Math.max(Math.min(timeout / 20, 1_000), 1),
+    interval,
   };
   const worker = startCommand(command, options);
   worker.finished.then(ended.resolve);
   const watched = filter ? filter.apply(worker, forward) : worker;
   if (settings.restart.when !== "always") return watched;
   return { ...watched, results: failAtEnd(watched.results, command, signal) };
+}
+
+/**
+ * Beats from an abort of `stop` until the command has ended: what was asked to end
+ * has its time for that, however silent it was before.
+ */
+async function beatWhileEnding(
+  stop: AbortSignal,
+  beat: () => void,
+  interval: number,
+  ended: Promise<void>,
+) {
+  const over = new AbortController();
+  ended.then(() => over.abort());
+  await sleep(Infinity, AbortSignal.any([stop, over.signal]));
+  while (!over.signal.aborted) {
+    beat();
+    await sleep(interval / 2, over.signal);
+  }
 }
 
 function getTerminalSize(): TerminalSize {

@@ -12,6 +12,7 @@ import { Pinger } from "./_cli_ping.ts";
 import type { Shutdown } from "./_cli_shutdown.ts";
 import { GuardStats } from "./_cli_stats.ts";
 import { openSystemd } from "./_cli_systemd.ts";
+import type { SilenceEvent } from "./_monitor_options.ts";
 
 /** What every guard is given. */
 export interface GuardContext {
@@ -24,7 +25,7 @@ export interface GuardContext {
 
 /** Opens all that follows a run. */
 export async function openObservers(
-  { settings, output, loadHealth }: GuardContext,
+  { settings, output, shutdown, loadHealth }: GuardContext,
 ) {
   const { command: [name = ""], ping } = settings;
   const onFailure = (message: string) => void output.warn(message);
@@ -40,7 +41,11 @@ export async function openObservers(
     ping && new Pinger({ ...ping, onFailure }),
     openSystemd({ onFailure }),
   ]);
-  return { observers, onSilence: notices.onSilence, gaps: stats?.gaps };
+  const onSilence = (event: SilenceEvent<unknown>) => {
+    // what is ended already is not warned
+    if (!shutdown.signal.aborted) notices.onSilence(event);
+  };
+  return { observers, onSilence, gaps: stats?.gaps };
 }
 
 /** Opens the test of the lines that are signs of life, if not all output is. */

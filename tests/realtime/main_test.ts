@@ -272,6 +272,21 @@ testSideBySide("the command line, as time passes", {
     );
   },
 
+  async "heartbeat gives a command its time to end, however short the timeout is"() {
+    const script =
+      "trap 'sleep 3; echo bye; exit' TERM; echo go; while :; do sleep 0.1; done";
+    await forEachRow([[], ["--grep=go"]], async (more) => {
+      const cli = startCli(
+        ["--timeout=2s", ...more, "--", "sh", "-c", script],
+      );
+      await cli.waitFor("stdout", "go");
+      cli.kill("SIGTERM");
+      const { code, stdout, stderr } = await cli.ended;
+      assertEquals([code, stdout], [143, "go\nbye\n"], stderr);
+      assert(!stderr.includes("silent"), stderr);
+    });
+  },
+
   async "heartbeat ends a command at its runtime"() {
     await forEachRow([[], ["--json"]], async (more) => {
       const { code, stdout, stderr } = await runCli(
