@@ -16,6 +16,7 @@
  */
 
 import type { ServerSentEvent } from "./_event_stream.ts";
+import { type FetchArguments, readArguments } from "./_fetch_arguments.ts";
 import {
   type FetchGaps,
   type FetchSilenceEvent,
@@ -183,29 +184,16 @@ export type GuardedFetch = typeof fetch & {
  */
 export function guardFetch(options: GuardFetchOptions): GuardedFetch {
   const { send, limits } = readOptions(options);
-  function guard(args: Parameters<typeof fetch>) {
-    const [input, init] = args;
-    const { url = String(input), signal: own } = Object(input) as Request;
-    const signal = init?.signal === undefined ? own : init.signal;
-    // now, because the caller may change a `URL` afterwards
-    const request = new GuardedRequest(limits, () => describeUrl(url));
-    const isAccepted = args.length > 0 && isObject(init) &&
-      isFollowable(signal);
-    return request.start(
-      (signal) => {
-        const fetch = send ?? globalThis.fetch;
-        // what it refuses, it refuses in its own words
-        if (!isAccepted) return fetch(...args);
-        return fetch(input, replaceSignal(init, signal));
-      },
-      isAccepted ? signal : undefined,
-    );
-  }
-  function guardedFetch(...args: Parameters<typeof fetch>) {
+  function guardedFetch(...args: FetchArguments): Promise<Response> {
     try {
-      return guard(args);
+      const { url, signal, withSignal } = readArguments(args);
+      const request = new GuardedRequest(limits, () => describeUrl(url));
+      return request.start((signal) => {
+        const fetch = send ?? globalThis.fetch;
+        return fetch(...withSignal(signal));
+      }, signal);
     } catch (error) {
-      // of what the caller gave
+      // of a getter of the arguments
       return Promise.reject(error);
     }
   }
@@ -259,32 +247,6 @@ function createGaps(): FetchGaps {
     silence: new HeartbeatGaps(),
     progress: new HeartbeatGaps(),
   };
-}
-
-/** Whether the platform takes this for the settings of a request. */
-function isObject(init: RequestInit | null | undefined): boolean {
-  return init === undefined || init === null || Object(init) === init;
-}
-
-/** Whether this is a signal, be it of another realm or implementation, or none. */
-function isFollowable(signal: AbortSignal | null | undefined): boolean {
-  return signal === undefined || signal === null ||
-    typeof signal.addEventListener === "function";
-}
-
-/** The settings of a request with another signal. */
-function replaceSignal(
-  init: RequestInit | undefined,
-  signal: AbortSignal,
-): RequestInit {
-  const prototype = Object.getPrototypeOf(init ?? {});
-  if (prototype === Object.prototype || prototype === null) {
-    return { ...init, signal };
-  }
-  // a spread would lose what has getters, such as all of a `Request`
-  return new Proxy(init!, {
-    get: (target, key) => key === "signal" ? signal : Reflect.get(target, key),
-  });
 }
 
 /** Whether a part is progress, unless the user decides otherwise. */

@@ -25,7 +25,8 @@ export interface HealthOptions {
   /**
    * The workers whose silence fails `/livez` and `/readyz`: their names, or a
    * function that says so. `/readyz` fails until each of these names has been seen; give
-   * only names that this fleet watches.
+   * only names that this fleet watches. A worker that the fleet has forgotten fails
+   * neither.
    *
    * @default {() => true}
    */

@@ -1,0 +1,57 @@
+// Copyright 2026 the heartbeat authors. MIT license.
+// This module is browser compatible.
+
+/** The arguments of a call of `fetch`, some of which may be wrong. */
+export type FetchArguments = Parameters<typeof fetch>;
+
+/** What a guard needs to know about a call of `fetch`. */
+export interface FetchCall {
+  /** What is asked for; it may be no valid URL. */
+  url: string;
+  /** The signal that the platform would follow, if there is one. */
+  signal: AbortSignal | null | undefined;
+  /** The same arguments, with another signal. */
+  withSignal(signal: AbortSignal): FetchArguments;
+}
+
+/** Reads the arguments of a call. What the platform refuses is left as it is: it says why. */
+export function readArguments(args: FetchArguments): FetchCall {
+  const [input, init] = args;
+  // a `Request`, which may be of another implementation
+  const { url = String(input), signal: own } = Object(input) as Request;
+  const signal = init?.signal === undefined ? own : init.signal;
+  const isAccepted = args.length > 0 && isObject(init) && canFollow(signal);
+  if (!isAccepted) {
+    return { url, signal: undefined, withSignal: () => args };
+  }
+  return {
+    url,
+    signal,
+    withSignal: (signal) => [input, replaceSignal(init, signal)],
+  };
+}
+
+function isObject(init: RequestInit | null | undefined): boolean {
+  return init === undefined || init === null || Object(init) === init;
+}
+
+/** Whether it is a signal, which may be of another implementation, or none. */
+function canFollow(signal: AbortSignal | null | undefined): boolean {
+  return signal === undefined || signal === null ||
+    typeof signal.addEventListener === "function";
+}
+
+/** The settings of a request with another signal. */
+function replaceSignal(
+  init: RequestInit | undefined,
+  signal: AbortSignal,
+): RequestInit {
+  const prototype = Object.getPrototypeOf(init ?? {});
+  if (prototype === Object.prototype || prototype === null) {
+    return { ...init, signal };
+  }
+  // a spread would lose what has getters, such as all of a `Request`
+  return new Proxy(init!, {
+    get: (target, key) => key === "signal" ? signal : Reflect.get(target, key),
+  });
+}
