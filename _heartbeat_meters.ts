@@ -9,7 +9,6 @@ import type {
   TelemetryGauge,
   TelemetryHistogram,
   TelemetryMeter,
-  TelemetryResult,
 } from "./_telemetry_types.ts";
 
 /** What happens to a worker of a fleet, as far as it is measured here. */
@@ -27,8 +26,8 @@ export interface InstrumentedFleetEvent {
   reason?: string;
 }
 
-/** A gauge, and what observes it. */
-type ObservedGauge = [TelemetryGauge, (result: TelemetryResult) => void];
+/** Whether a worker is up. */
+type WorkerState = "up" | "down";
 
 /** Buckets of silences, in seconds. */
 const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600];
@@ -69,13 +68,13 @@ export class HeartbeatMeters {
   #failures: TelemetryCounter;
   #restarts: TelemetryCounter;
   #silence: TelemetryHistogram;
-  /** The gauges of a fleet. */
-  #gauges: ObservedGauge[];
+  #workersByState: TelemetryGauge;
+  #blind: TelemetryGauge;
   /** The workers of the fleet, and whether each is up. */
-  #workers = new Map<string, "up" | "down">();
+  #workers = new Map<string, WorkerState>();
+  #counts: Record<WorkerState, number> = { up: 0, down: 0 };
   /** Why nobody of the fleet is reported now, if that is so. */
   #blindness: "connection" | "share" | undefined;
-  #isObserved = false;
   /** Why the last attempt was given up. */
   #cause: "stall" | "failure" = "failure";
 
@@ -99,38 +98,16 @@ export class HeartbeatMeters {
       "Long silences",
       SILENCE_BUCKETS,
     );
-    this.#gauges = this.#createGauges(meter);
-    this.gaps = this.#createGaps(meter);
-  }
-
-  #createGauges(meter: TelemetryMeter): ObservedGauge[] {
-    const workers = meter.createObservableGauge("heartbeat.workers", {
+    // not observable ones: OTEL_DENO does not read them for its last export
+    this.#workersByState = meter.createGauge("heartbeat.workers", {
       description: "Workers of the fleet by state",
       unit: "{worker}",
     });
-    const blind = meter.createObservableGauge("heartbeat.blind", {
+    this.#blind = meter.createGauge("heartbeat.blind", {
       description: "Whether nobody of the fleet is reported, by the reason",
       unit: "1",
     });
-    return [
-      [workers, (result) => this.#observeWorkers(result)],
-      [blind, (result) => this.#observeBlindness(result)],
-    ];
-  }
-
-  #observeWorkers(result: TelemetryResult) {
-    const counts = { up: 0, down: 0 };
-    for (const state of this.#workers.values()) counts[state]++;
-    for (const [state, count] of Object.entries(counts)) {
-      result.observe(count, this.#with({ "heartbeat.state": state }));
-    }
-  }
-
-  #observeBlindness(result: TelemetryResult) {
-    for (const reason of ["connection", "share"]) {
-      const value = reason === this.#blindness ? 1 : 0;
-      result.observe(value, this.#with({ "heartbeat.reason": reason }));
-    }
+    this.gaps = this.#createGaps(meter);
   }
 
   #createGaps(meter: TelemetryMeter): HeartbeatGaps {
@@ -178,10 +155,9 @@ export class HeartbeatMeters {
   onFleetEvent(event: InstrumentedFleetEvent) {
     const { type, worker, reason } = event;
     if (type === "blind") {
-      this.#blindness = reason === "share" ? "share" : "connection";
-      this.#observe();
+      this.#setBlindness(reason === "share" ? "share" : "connection");
     } else if (type === "sees") {
-      this.#blindness = undefined;
+      this.#setBlindness(undefined);
     } else if (worker !== undefined) {
       this.#onWorkerEvent(worker, event);
     }
@@ -192,7 +168,7 @@ export class HeartbeatMeters {
     { type, outage, reason }: InstrumentedFleetEvent,
   ) {
     if (type === "up" || type === "recovered") this.#setState(worker, "up");
-    if (type === "forgotten" || type === "left") this.#workers.delete(worker);
+    if (type === "forgotten" || type === "left") this.#setState(worker);
     if (type === "down") {
       this.#setState(worker, "down");
       if (reason === "failed") this.#failures.add(1, this.#attributes);
@@ -203,23 +179,37 @@ export class HeartbeatMeters {
     }
   }
 
-  #setState(worker: string, state: "up" | "down") {
-    this.#workers.set(worker, state);
-    this.#observe();
+  /** A worker is in a state, or watched no longer. */
+  #setState(worker: string, state?: WorkerState) {
+    const before = this.#workers.get(worker);
+    if (before !== undefined) this.#counts[before]--;
+    if (state === undefined) this.#workers.delete(worker);
+    else this.#workers.set(worker, state);
+    if (state !== undefined) this.#counts[state]++;
+    this.#recordFleet();
   }
 
-  /** The provider keeps the callbacks, and all behind them, so there are none without a fleet. */
-  #observe() {
-    if (this.#isObserved) return;
-    for (const [gauge, observe] of this.#gauges) gauge.addCallback(observe);
-    this.#isObserved = true;
+  #setBlindness(blindness: "connection" | "share" | undefined) {
+    this.#blindness = blindness;
+    this.#recordFleet();
   }
 
+  #recordFleet() {
+    for (const state of ["up", "down"] as const) {
+      const attributes = this.#with({ "heartbeat.state": state });
+      this.#workersByState.record(this.#counts[state], attributes);
+    }
+    for (const reason of ["connection", "share"]) {
+      const value = reason === this.#blindness ? 1 : 0;
+      this.#blind.record(value, this.#with({ "heartbeat.reason": reason }));
+    }
+  }
+
+  /** The fleet is no longer watched: nobody is up or down any more. */
   stop() {
-    for (const [gauge, observe] of this.#gauges) gauge.removeCallback(observe);
-    this.#isObserved = false;
     this.#workers.clear();
-    this.#blindness = undefined;
+    this.#counts = { up: 0, down: 0 };
+    this.#setBlindness(undefined);
   }
 }
 

@@ -25,18 +25,10 @@ export interface TelemetryHistogram {
   record(value: number, attributes?: TelemetryAttributes): void;
 }
 
-/** The part of an `ObservableResult` that is used. */
-export interface TelemetryResult {
-  /** Reports a value. */
-  observe(value: number, attributes?: TelemetryAttributes): void;
-}
-
-/** The part of an `ObservableGauge` that is used. */
+/** The part of a `Gauge` that is used. */
 export interface TelemetryGauge {
-  /** Has a callback called when the gauge is read. */
-  addCallback(callback: (result: TelemetryResult) => void): void;
-  /** Has it called no longer. */
-  removeCallback(callback: (result: TelemetryResult) => void): void;
+  /** Records a value, which holds until the next one. */
+  record(value: number, attributes?: TelemetryAttributes): void;
 }
 
 /** The part of a `Meter` of `@opentelemetry/api` that is used. */
@@ -52,7 +44,7 @@ export interface TelemetryMeter {
     options?: TelemetryMetricOptions,
   ): TelemetryHistogram;
   /** Makes a gauge. */
-  createObservableGauge(
+  createGauge(
     name: string,
     options?: TelemetryMetricOptions,
   ): TelemetryGauge;

@@ -76,7 +76,7 @@ export interface Instruments {
    * `gen_ai.provider.name`, such as `"chat"` and `"openai"`.
    */
   readonly gaps: HeartbeatGaps;
-  /** Ends `heartbeat.workers` and `heartbeat.blind`. Call it when the fleet is no longer watched. */
+  /** Sets `heartbeat.workers` and `heartbeat.blind` to 0. Call it when the fleet is no longer watched. */
   readonly stop: () => void;
 }
 

@@ -13,12 +13,7 @@ import {
 } from "npm:@opentelemetry/sdk-trace-base@2.0.1";
 import { HeartbeatMonitor, HeartbeatTimeoutError } from "../monitor.ts";
 import { supervise } from "../supervisor.ts";
-import {
-  instrument,
-  type InstrumentOptions,
-  type TelemetryMeter,
-  type TelemetryResult,
-} from "../telemetry.ts";
+import { instrument, type InstrumentOptions } from "../telemetry.ts";
 import { startWorker } from "../worker.ts";
 import { NPM_FLAGS } from "./_help.ts";
 import { describeSpan, namesOf, startReceiver } from "./_otlp.ts";
@@ -146,43 +141,30 @@ Deno.test(
   },
 );
 
-/** A meter of which only the callbacks of its gauge are seen. */
-function createGaugeMeter() {
-  const callbacks = new Set<(result: TelemetryResult) => void>();
-  const gauge = {
-    addCallback: (callback: (result: TelemetryResult) => void) =>
-      void callbacks.add(callback),
-    removeCallback: (callback: (result: TelemetryResult) => void) =>
-      void callbacks.delete(callback),
-  };
-  const meter: TelemetryMeter = {
-    createCounter: () => ({ add() {} }),
-    createHistogram: () => ({ record() {} }),
-    createObservableGauge: () => gauge,
-  };
-  return { meter, callbacks };
-}
-
-Deno.test("instrument leaves nothing with the meter when there is no fleet, or when it is stopped", () => {
-  const { meter, callbacks } = createGaugeMeter();
-  const { onEvent, onFleetEvent, stop } = instrument({ meter });
-  onEvent({ type: "started", time: 1, attempt: 1 });
-  onEvent({ type: "ended", time: 2, attempt: 1 });
-  onFleetEvent({ type: "refused", worker: "a" });
-  assertEquals(callbacks.size, 0);
-  onFleetEvent({ type: "up", worker: "a" });
-  onFleetEvent({ type: "blind", reason: "connection" });
-  onFleetEvent({ type: "down", worker: "b" });
-  assertEquals(callbacks.size, 2);
-  stop();
-  assertEquals(callbacks.size, 0);
-  onFleetEvent({ type: "up", worker: "c" });
-  const seen: number[] = [];
-  for (const callback of callbacks) {
-    callback({ observe: (value) => seen.push(value) });
-  }
-  assertEquals(seen, [1, 0, 0, 0]); // it begins anew
-});
+Deno.test(
+  "instrument has no worker of a fleet that is no longer watched",
+  node,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using sdk = startSdk(receiver.url);
+      const { onFleetEvent, stop } = instrument(sdk.options);
+      onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "down", worker: "b" });
+      onFleetEvent({ type: "blind", reason: "connection" });
+      stop();
+      onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "left", worker: "nobody" });
+    }
+    const { pointsOf } = receiver;
+    assertEquals(pointsOf("heartbeat.workers").sort(), [
+      [`${SOURCE},heartbeat.state=down`, 0],
+      [`${SOURCE},heartbeat.state=up`, 1],
+    ]);
+    assertEquals(pointsOf("heartbeat.blind").map(([, value]) => value), [0, 0]);
+  },
+);
 
 Deno.test(
   "instrument says that nobody is left when the last worker has left",
@@ -267,7 +249,8 @@ Deno.test("instrument works with what OTEL_DENO=true has", async () => {
     import { instrument } from "${url("telemetry.ts")}";
     import { supervise } from "${url("supervisor.ts")}";
     import { startWorker } from "${url("worker.ts")}";
-    const { onEvent } = instrument();
+    const { onEvent, onFleetEvent } = instrument();
+    onFleetEvent({ type: "up", worker: "a" });
     const { results } = supervise(({ attempt }) => startWorker(async function* () {
       if (attempt === 1) await new Promise(() => {});
       yield attempt;
@@ -285,6 +268,10 @@ Deno.test("instrument works with what OTEL_DENO=true has", async () => {
   assertEquals(status, 0, new TextDecoder().decode(stderr));
   assertEquals(receiver.pointsOf("heartbeat.stalls"), [
     ["heartbeat.limit=silence", 1],
+  ]);
+  assertEquals(receiver.pointsOf("heartbeat.workers").sort(), [
+    ["heartbeat.state=down", 0],
+    ["heartbeat.state=up", 1],
   ]);
   const attempts = receiver.spans.filter(({ name }) =>
     name === "heartbeat.attempt"
