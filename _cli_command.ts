@@ -188,19 +188,24 @@ function start(
  * Beats from an abort of `stop` until the command has ended: what was asked to end
  * has its time for that, however silent it was before.
  */
-async function beatWhileEnding(
+function beatWhileEnding(
   stop: AbortSignal,
   beat: () => void,
   interval: number,
   ended: Promise<void>,
 ) {
   const over = new AbortController();
-  ended.then(() => over.abort());
-  await sleep(Infinity, AbortSignal.any([stop, over.signal]));
-  while (!over.signal.aborted) {
-    beat();
-    await sleep(interval / 2, over.signal);
+  async function onStop() {
+    while (!over.signal.aborted) {
+      beat();
+      await sleep(interval / 2, over.signal);
+    }
   }
+  stop.addEventListener("abort", onStop, { once: true });
+  ended.then(() => {
+    stop.removeEventListener("abort", onStop);
+    over.abort();
+  });
 }
 
 function getTerminalSize(): TerminalSize {

@@ -61,13 +61,12 @@ const MAX_LOOKS_WITHOUT_SCAN = 8;
 /** How long (ms) a tree may take to end after SIGKILL. What the system cannot end by then is left. */
 const KILL_WAIT_MS = 300;
 
-const NEVER = new AbortController().signal;
-
 /** A signal that aborts when the time is over, or `wait` aborts. */
-function limitWait(time: number, wait: AbortSignal) {
+function limitWait(time: number, wait?: AbortSignal) {
   const late = new AbortController();
   const cancel = startTimer(() => late.abort(), time);
-  return { signal: AbortSignal.any([late.signal, wait]), cancel };
+  const signal = wait ? AbortSignal.any([late.signal, wait]) : late.signal;
+  return { signal, cancel };
 }
 
 /**
@@ -156,7 +155,7 @@ export class ProcessTree {
     await this.#lookUntilEnded(killAfter, grace);
     if (this.#phase === "ended") return;
     this.#kill();
-    await this.#lookUntilEnded(KILL_WAIT_MS, NEVER);
+    await this.#lookUntilEnded(KILL_WAIT_MS);
   }
 
   /**
@@ -170,7 +169,7 @@ export class ProcessTree {
     this.#sendToAll(asked, "SIGCONT");
     const rest = await this.#lookUntilAlone(killAfter, grace);
     this.#sendToAll(rest, "SIGKILL");
-    if (rest.length > 0) await this.#lookUntilAlone(KILL_WAIT_MS, NEVER);
+    if (rest.length > 0) await this.#lookUntilAlone(KILL_WAIT_MS);
   }
 
   async #findOthers(): Promise<number[]> {
@@ -190,7 +189,7 @@ export class ProcessTree {
   }
 
   /** Looks at the other groups until they have ended, the time is over, or `wait` aborts; returns the rest. */
-  async #lookUntilAlone(time: number, wait: AbortSignal): Promise<number[]> {
+  async #lookUntilAlone(time: number, wait?: AbortSignal): Promise<number[]> {
     const { signal, cancel } = limitWait(time, wait);
     let groups: number[];
     let pause = POLL_MS;
@@ -204,7 +203,7 @@ export class ProcessTree {
   }
 
   /** Looks at the tree until it has ended, the time is over, or `wait` aborts. */
-  async #lookUntilEnded(time: number, wait: AbortSignal) {
+  async #lookUntilEnded(time: number, wait?: AbortSignal) {
     const { signal, cancel } = limitWait(time, wait);
     let looks = 0;
     let nextScan = 1;
