@@ -239,7 +239,11 @@ function createEventStream(
   const events = method === "HEAD"
     ? new ReadableStream<string>({ start: (controller) => controller.close() })
     : connect();
-  const headers = { "content-type": "text/event-stream; charset=utf-8" };
+  const headers = {
+    "content-type": "text/event-stream; charset=utf-8",
+    // nginx would keep events until there are some kilobytes of them
+    "x-accel-buffering": "no",
+  };
   return new Response(events.pipeThrough(new TextEncoderStream()), { headers });
 }
 

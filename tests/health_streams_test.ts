@@ -20,6 +20,8 @@ for (const path of ["/events", "/beats"]) {
       response.headers.get("content-type"),
       "text/event-stream; charset=utf-8",
     );
+    // nginx keeps events otherwise: the page says that the connection is lost
+    assertEquals(response.headers.get("x-accel-buffering"), "no");
     assertEquals(await response.text(), "");
     await advance(time, 1, 1);
     assertEquals(time.next(), false);
