@@ -6,9 +6,9 @@ import type { SupervisorEvent } from "./_supervisor_types.ts";
 import type {
   TelemetryAttributes,
   TelemetryCounter,
-  TelemetryGauge,
   TelemetryHistogram,
   TelemetryMeter,
+  TelemetryUpDownCounter,
 } from "./_telemetry_types.ts";
 
 /** What happens to a worker of a fleet, as far as it is measured here. */
@@ -27,7 +27,9 @@ export interface InstrumentedFleetEvent {
 }
 
 /** Whether a worker is up. */
-type WorkerState = "up" | "down";
+const STATES = ["up", "down"] as const;
+/** Why nobody is reported. */
+const BLINDNESS = ["connection", "share"] as const;
 
 /** Buckets of silences, in seconds. */
 const SILENCE_BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600];
@@ -68,13 +70,12 @@ export class HeartbeatMeters {
   #failures: TelemetryCounter;
   #restarts: TelemetryCounter;
   #silence: TelemetryHistogram;
-  #workersByState: TelemetryGauge;
-  #blind: TelemetryGauge;
+  #workersByState: TelemetryUpDownCounter;
+  #blind: TelemetryUpDownCounter;
   /** The workers of the fleet, and whether each is up. */
-  #workers = new Map<string, WorkerState>();
-  #counts: Record<WorkerState, number> = { up: 0, down: 0 };
+  #workers = new Map<string, typeof STATES[number]>();
   /** Why nobody of the fleet is reported now, if that is so. */
-  #blindness: "connection" | "share" | undefined;
+  #blindness: typeof BLINDNESS[number] | undefined;
   /** Why the last attempt was given up. */
   #cause: "stall" | "failure" = "failure";
 
@@ -98,12 +99,13 @@ export class HeartbeatMeters {
       "Long silences",
       SILENCE_BUCKETS,
     );
-    // not observable ones: OTEL_DENO does not read them for its last export
-    this.#workersByState = meter.createGauge("heartbeat.workers", {
+    // Not gauges: with delta temporality, one is exported only if it was recorded
+    // since the last export. OTEL_DENO does not read observable ones for its last.
+    this.#workersByState = meter.createUpDownCounter("heartbeat.workers", {
       description: "Workers of the fleet by state",
       unit: "{worker}",
     });
-    this.#blind = meter.createGauge("heartbeat.blind", {
+    this.#blind = meter.createUpDownCounter("heartbeat.blind", {
       description: "Whether nobody of the fleet is reported, by the reason",
       unit: "1",
     });
@@ -180,35 +182,37 @@ export class HeartbeatMeters {
   }
 
   /** A worker is in a state, or watched no longer. */
-  #setState(worker: string, state?: WorkerState) {
+  #setState(worker: string, state?: typeof STATES[number]) {
     const before = this.#workers.get(worker);
-    if (before !== undefined) this.#counts[before]--;
     if (state === undefined) this.#workers.delete(worker);
     else this.#workers.set(worker, state);
-    if (state !== undefined) this.#counts[state]++;
-    this.#recordFleet();
-  }
-
-  #setBlindness(blindness: "connection" | "share" | undefined) {
-    this.#blindness = blindness;
-    this.#recordFleet();
-  }
-
-  #recordFleet() {
-    for (const state of ["up", "down"] as const) {
-      const attributes = this.#with({ "heartbeat.state": state });
-      this.#workersByState.record(this.#counts[state], attributes);
+    for (const each of STATES) {
+      this.#addWorkers(each, Number(each === state) - Number(each === before));
     }
-    for (const reason of ["connection", "share"]) {
-      const value = reason === this.#blindness ? 1 : 0;
-      this.#blind.record(value, this.#with({ "heartbeat.reason": reason }));
+    // it is 0 from the first worker on
+    this.#setBlindness(this.#blindness);
+  }
+
+  #addWorkers(state: typeof STATES[number], count: number) {
+    this.#workersByState.add(count, this.#with({ "heartbeat.state": state }));
+  }
+
+  #setBlindness(blindness: typeof BLINDNESS[number] | undefined) {
+    const before = this.#blindness;
+    this.#blindness = blindness;
+    for (const each of BLINDNESS) {
+      const change = Number(each === blindness) - Number(each === before);
+      this.#blind.add(change, this.#with({ "heartbeat.reason": each }));
     }
   }
 
   /** The fleet is no longer watched: nobody is up or down any more. */
   stop() {
+    const states = [...this.#workers.values()];
     this.#workers.clear();
-    this.#counts = { up: 0, down: 0 };
+    for (const each of STATES) {
+      this.#addWorkers(each, -states.filter((state) => state === each).length);
+    }
     this.#setBlindness(undefined);
   }
 }

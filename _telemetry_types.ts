@@ -25,10 +25,10 @@ export interface TelemetryHistogram {
   record(value: number, attributes?: TelemetryAttributes): void;
 }
 
-/** The part of a `Gauge` that is used. */
-export interface TelemetryGauge {
-  /** Records a value, which holds until the next one. */
-  record(value: number, attributes?: TelemetryAttributes): void;
+/** The part of an `UpDownCounter` that is used. */
+export interface TelemetryUpDownCounter {
+  /** Adds to the counter, or takes from it. */
+  add(value: number, attributes?: TelemetryAttributes): void;
 }
 
 /** The part of a `Meter` of `@opentelemetry/api` that is used. */
@@ -43,11 +43,11 @@ export interface TelemetryMeter {
     name: string,
     options?: TelemetryMetricOptions,
   ): TelemetryHistogram;
-  /** Makes a gauge. */
-  createGauge(
+  /** Makes a counter that may go down. */
+  createUpDownCounter(
     name: string,
     options?: TelemetryMetricOptions,
-  ): TelemetryGauge;
+  ): TelemetryUpDownCounter;
 }
 
 /** The part of a `Span` that is used. Times are in milliseconds since the epoch. */

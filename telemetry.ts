@@ -63,7 +63,7 @@ export interface Instruments {
   /**
    * For each event of a fleet: `heartbeat.workers` by state, `heartbeat.blind`,
    * `heartbeat.stalls`, `heartbeat.failures`, and `heartbeat.silence`. One `instrument()` for each
-   * fleet, with other `attributes`, or their gauges are one time series.
+   * fleet, with other `attributes`, or their workers are counted together.
    */
   readonly onFleetEvent: (event: InstrumentedFleetEvent) => void;
   /** For an error that ends a stream or a promise: if it is a stall, it is in `heartbeat.stalls`. */
@@ -88,8 +88,8 @@ export interface Instruments {
  * | `heartbeat.stalls` | counter | stalls, by `heartbeat.limit` |
  * | `heartbeat.failures` | counter | workers of a fleet that said that they failed |
  * | `heartbeat.restarts` | counter | restarts of a supervisor, by `heartbeat.cause` (`stall` or `failure`) |
- * | `heartbeat.workers` | gauge | workers of a fleet, by `heartbeat.state` (`up` or `down`) |
- * | `heartbeat.blind` | gauge | 1 while nobody of a fleet is reported, by `heartbeat.reason` (`connection` or `share`) |
+ * | `heartbeat.workers` | up-down counter | workers of a fleet, by `heartbeat.state` (`up` or `down`) |
+ * | `heartbeat.blind` | up-down counter | 1 while nobody of a fleet is reported, by `heartbeat.reason` (`connection` or `share`) |
  * | `heartbeat.silence` | histogram, s | long silences: those that ended, and those that were stalls |
  * | `gen_ai.client.operation.time_to_first_chunk` | histogram, s | the first silence of a stream |
  * | `gen_ai.client.operation.time_per_output_chunk` | histogram, s | the silences between its chunks |

@@ -1,7 +1,10 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { OTLPMetricExporter } from "npm:@opentelemetry/exporter-metrics-otlp-http@0.201.1";
+import {
+  AggregationTemporalityPreference,
+  OTLPMetricExporter,
+} from "npm:@opentelemetry/exporter-metrics-otlp-http@0.201.1";
 import { OTLPTraceExporter } from "npm:@opentelemetry/exporter-trace-otlp-http@0.201.1";
 import {
   MeterProvider,
@@ -19,11 +22,17 @@ import { NPM_FLAGS } from "./_help.ts";
 import { describeSpan, namesOf, startReceiver } from "./_otlp.ts";
 
 /** What the SDK for Node.js does, with its own exporters. */
-function startSdk(url: string) {
+function startSdk(
+  url: string,
+  temporalityPreference = AggregationTemporalityPreference.CUMULATIVE,
+) {
   const meters = new MeterProvider({
     readers: [
       new PeriodicExportingMetricReader({
-        exporter: new OTLPMetricExporter({ url: `${url}/v1/metrics` }),
+        exporter: new OTLPMetricExporter({
+          url: `${url}/v1/metrics`,
+          temporalityPreference,
+        }),
         exportIntervalMillis: 3_600_000,
       }),
     ],
@@ -42,6 +51,7 @@ function startSdk(url: string) {
   };
   return {
     options,
+    flush: () => meters.forceFlush(),
     async [Symbol.asyncDispose]() {
       await meters.shutdown();
       await traces.shutdown();
@@ -163,6 +173,34 @@ Deno.test(
       [`${SOURCE},heartbeat.state=up`, 1],
     ]);
     assertEquals(pointsOf("heartbeat.blind").map(([, value]) => value), [0, 0]);
+  },
+);
+
+Deno.test(
+  "instrument says who is down in each export, with any temporality",
+  node,
+  async () => {
+    const { DELTA, CUMULATIVE, LOWMEMORY } = AggregationTemporalityPreference;
+    for (const preference of [DELTA, CUMULATIVE, LOWMEMORY]) {
+      await using receiver = startReceiver();
+      await using sdk = startSdk(receiver.url, preference);
+      const { onFleetEvent } = instrument(sdk.options);
+      onFleetEvent({ type: "up", worker: "a" });
+      onFleetEvent({ type: "down", worker: "a" });
+      onFleetEvent({ type: "blind", reason: "share" });
+      for (let i = 0; i < 3; i++) {
+        await sdk.flush();
+        assertEquals(receiver.pointsOf("heartbeat.workers").sort(), [
+          [`${SOURCE},heartbeat.state=down`, 1],
+          [`${SOURCE},heartbeat.state=up`, 0],
+        ]);
+        assertEquals(receiver.pointsOf("heartbeat.blind").sort(), [
+          [`heartbeat.reason=connection,${SOURCE}`, 0],
+          [`heartbeat.reason=share,${SOURCE}`, 1],
+        ]);
+        receiver.metrics.clear();
+      }
+    }
   },
 );
 
