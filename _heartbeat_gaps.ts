@@ -14,7 +14,8 @@ const SAFETY = 3;
  * A histogram of the silences between heartbeats, in fixed memory, which suggests a
  * timeout. A gap does not contain time in which a chunk waited for the consumer or
  * in which this process was not there. The silence before the first heartbeat is not
- * a gap. A silence that ended as a stall is not recorded.
+ * a gap, and none before the first progress of a worker is if a `firstTimeout` of its
+ * own limits it. A silence that ended as a stall is not recorded.
  *
  * It is filled by a monitor with `observe: true`, or by any number of them that
  * are given the same one, such as `observe: new HeartbeatGaps()`.
@@ -53,7 +54,10 @@ export class HeartbeatGaps {
     return this.#longestAt;
   }
 
-  /** How long the last silence before a first heartbeat was, in milliseconds; `undefined` if there was none. */
+  /**
+   * How long the last silence before a first heartbeat was, or before the first
+   * progress, in milliseconds; `undefined` if there was none.
+   */
   get first(): number | undefined {
     return this.#first;
   }
@@ -91,7 +95,7 @@ export class HeartbeatGaps {
   }
 
   /**
-   * Notes the silence before a first heartbeat, which is no gap.
+   * Notes the silence before a first heartbeat or the first progress, which is no gap.
    *
    * @param gap Its length in milliseconds.
    * @throws {TypeError} If `gap` is not a number.

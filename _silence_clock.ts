@@ -71,10 +71,11 @@ export interface SilenceClockOptions {
   onSilence?: ((report: SilenceReport) => void) | undefined;
   /**
    * Called with the length of each silence that a heartbeat ended, in milliseconds,
-   * but for the first one. It costs two looks at the wall clock per heartbeat.
+   * but for the first one and those with the limit of the first. It costs two looks
+   * at the wall clock per heartbeat.
    */
   onGap?: ((gap: number) => void) | undefined;
-  /** Called with the length of the first silence, when a heartbeat ended it, in milliseconds. */
+  /** Called with the length of each other one, in milliseconds. */
   onFirstGap?: ((gap: number) => void) | undefined;
 }
 
@@ -245,7 +246,8 @@ export class SilenceClock {
     if (this.#phase === "detached" || this.#phase === "ended") return;
     if (!this.#isPaused) this.#pause();
     const { elapsed } = this.#evidence;
-    if (this.#hasBeaten) onGap?.(elapsed);
+    // what another limit is for says nothing about `timeout`
+    if (this.#hasBeaten && this.#limit === "silence") onGap?.(elapsed);
     else onFirstGap?.(elapsed);
     this.#hasBeaten = true;
     if (!this.#hasWarned) return;

@@ -135,3 +135,25 @@ Deno.test("watch adds the gaps of a worker to those that it is given", async () 
   assertEquals((await all).length, 3);
   assertEquals([observe.count, observe.longest], [3, 700]);
 });
+
+Deno.test("watch() counts the wait for the first result as a gap only where timeout limits it", async () => {
+  using time = new FakeTime();
+  async function* work() {
+    for (const ms of [800, 50, 50]) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      yield ms;
+    }
+  }
+  for (
+    const [limits, first, longest] of [
+      [{ timeout: 3000, firstTimeout: 60_000 }, 800, 50],
+      [{ timeout: 3000 }, 0, 800],
+    ] as const
+  ) {
+    const observe = new HeartbeatGaps();
+    const all = Array.fromAsync(watch(work, { ...limits, observe }));
+    await advance(time, 900, 10);
+    await all;
+    assertEquals([observe.first, observe.longest], [first, longest]);
+  }
+});
