@@ -50,13 +50,18 @@ export async function openLineTest(
 ): Promise<LineTest> {
   // it costs a third of a start, so it is loaded only where it is wanted
   const { createContext, Script } = await import("node:vm");
-  const context = createContext({ pattern, lines: [] as string[], at: 0 });
-  const script = new Script(
-    "lines.some((line, i) => (at = i, pattern.test(line)))",
-  );
-  /** Whether a line matches; `undefined` if that takes too long, at the line `context.at`. */
+  let looked: string[] = [];
+  let at = 0;
+  // a function of this context: a global of the other one costs more than a test
+  function look() {
+    return looked.some((line, i) => (at = i, pattern.test(line)));
+  }
+  const context = createContext({ look });
+  const script = new Script("look()");
+  /** Whether a line matches; `undefined` if that takes too long, at the line `at`. */
   function run(lines: string[]): boolean | undefined {
-    context.lines = lines;
+    looked = lines;
+    at = 0;
     try {
       return script.runInContext(context, { timeout: MATCH_MS }) as boolean;
     } catch (error) {
@@ -69,12 +74,12 @@ export async function openLineTest(
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const isMatch = run(rest);
       if (isMatch !== undefined) return isMatch;
-      const { at } = context;
       // a busy machine may have taken the time of all these lines
-      const isLateMatch = run(rest.slice(at, at + 1));
+      const late = rest[at]!;
+      rest = rest.slice(at + 1);
+      const isLateMatch = run([late]);
       if (isLateMatch) return true;
       if (isLateMatch === undefined) onLate();
-      rest = rest.slice(at + 1);
     }
     onLate();
     return false;

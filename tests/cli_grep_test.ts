@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   LineFilter,
   LineMatcher,
@@ -78,6 +78,26 @@ Deno.test("openLineTest() goes on where many lines together take long, but none 
   const isMatch = await openLineTest(/ +x/, () => void late++);
   const slow = " ".repeat(10_000);
   assertEquals([isMatch([...Array(10).fill(slow), " x"]), late], [true, 0]);
+});
+
+Deno.test("openLineTest() costs no more for a line than a few tests of it", async () => {
+  const pattern = /zzz/;
+  const tests = [
+    createTest(pattern),
+    await openLineTest(pattern, () => {}),
+  ];
+  const lines = Array<string>(200_000).fill("a".repeat(80));
+  // interleaved, and the best of each, so that noise meets both
+  const best = tests.map(() => Infinity);
+  for (let round = 0; round < 10; round++) {
+    tests.forEach((isMatch, i) => {
+      const start = performance.now();
+      isMatch(lines);
+      best[i] = Math.min(best[i]!, performance.now() - start);
+    });
+  }
+  const ratio = best[1]! / best[0]!;
+  assert(ratio < 5, `${ratio.toFixed(1)} times as long`);
 });
 
 function createFilter() {
