@@ -91,6 +91,8 @@ export class LineMatcher {
   readonly #isMatch: LineTest;
   readonly #decoder = new TextDecoder();
   #rest = "";
+  /** Whether the last chunk ended in a carriage return: a line feed is a part of it. */
+  #endsInReturn = false;
 
   /** @param isMatch Looks at the lines. */
   constructor(isMatch: LineTest) {
@@ -99,7 +101,10 @@ export class LineMatcher {
 
   /** Whether one of the lines that end in this chunk matches. */
   test(bytes: Uint8Array): boolean {
-    const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
+    const decoded = this.#decoder.decode(bytes, { stream: true });
+    const isSplitEnd = this.#endsInReturn && decoded.startsWith("\n");
+    if (decoded !== "") this.#endsInReturn = decoded.endsWith("\r");
+    const text = this.#rest + (isSplitEnd ? decoded.slice(1) : decoded);
     const lines = text.split(LINE_END);
     this.#rest = lines.pop()!.slice(0, MAX_LINE);
     if (lines.length === 0) return false;

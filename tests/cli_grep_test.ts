@@ -45,6 +45,8 @@ Deno.test("LineMatcher finds lines, however they are split into chunks", () => {
     // no line of one is a line of the next
     [/ab/, ["a\n", "b\n"], [false, false]],
     [/^$/, ["", "\n"], [false, true]],
+    // the line feed of a line that has ended is no line
+    [/^$/, ["a\r", "", "\nb\r", "\n", "\n"], [...Array(4).fill(false), true]],
   ];
   for (const [pattern, chunks, expected] of rows) {
     const matcher = new LineMatcher(createTest(pattern));
