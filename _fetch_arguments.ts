@@ -18,8 +18,8 @@ export interface FetchCall {
 export function readArguments(args: FetchArguments): FetchCall {
   const [input, init] = args;
   // a `Request`, which may be of another implementation
-  const { url = String(input), signal: own } = Object(input) as Request;
-  const signal = init?.signal === undefined ? own : init.signal;
+  const { url = String(input), signal: ownSignal } = Object(input) as Request;
+  const signal = init?.signal === undefined ? ownSignal : init.signal;
   const isAccepted = args.length > 0 && isObject(init) && canFollow(signal);
   if (!isAccepted) {
     return { url, signal: undefined, withSignal: () => args };
@@ -27,7 +27,7 @@ export function readArguments(args: FetchArguments): FetchCall {
   return {
     url,
     signal,
-    withSignal: (signal) => [input, replaceSignal(init, signal)],
+    withSignal: (another) => [input, replaceSignal(init, another)],
   };
 }
 
@@ -46,12 +46,14 @@ function replaceSignal(
   init: RequestInit | undefined,
   signal: AbortSignal,
 ): RequestInit {
+  const settings = { ...init, signal };
   const prototype = Object.getPrototypeOf(init ?? {});
-  if (prototype === Object.prototype || prototype === null) {
-    return { ...init, signal };
-  }
-  // a spread would lose what has getters, such as all of a `Request`
-  return new Proxy(init!, {
-    get: (target, key) => key === "signal" ? signal : Reflect.get(target, key),
+  if (prototype === Object.prototype || prototype === null) return settings;
+  // it inherits others, such as the getters of a `Request`
+  return new Proxy(settings, {
+    get: (settings, key) =>
+      Object.hasOwn(settings, key)
+        ? Reflect.get(settings, key)
+        : Reflect.get(init!, key),
   });
 }

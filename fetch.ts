@@ -188,10 +188,10 @@ export function guardFetch(options: GuardFetchOptions): GuardedFetch {
     try {
       const { url, signal, withSignal } = readArguments(args);
       const request = new GuardedRequest(limits, () => describeUrl(url));
-      return request.start((signal) => {
-        const fetch = send ?? globalThis.fetch;
-        return fetch(...withSignal(signal));
-      }, signal);
+      return request.start(
+        (guard) => (send ?? globalThis.fetch)(...withSignal(guard)),
+        signal,
+      );
     } catch (error) {
       // of a getter of the arguments
       return Promise.reject(error);

@@ -634,6 +634,30 @@ Deno.test("guardFetch takes settings that are getters, as fetch does", async () 
   }
 });
 
+Deno.test("guardFetch gives its signal to a fetch that copies the settings", async () => {
+  class Settings implements RequestInit {
+    method = "PUT";
+  }
+  class OwnSignal extends Settings {
+    signal = new AbortController().signal;
+  }
+  let copy: RequestInit | undefined;
+  const guarded = guardFetch({
+    timeout: 1_000,
+    fetch(_input, init) {
+      copy = { ...init };
+      return Promise.reject(REASON);
+    },
+  });
+  const cases = [new Settings(), new OwnSignal()];
+  for (const settings of [...cases, ...cases.map(Object.freeze)]) {
+    const request = () => guarded("https://a.example", settings as RequestInit);
+    await assertRejects(request, Error, REASON.message);
+    assertEquals(copy!.method, "PUT");
+    assertStrictEquals(copy!.signal!.reason, REASON);
+  }
+});
+
 Deno.test("guardFetch leaves it to fetch to refuse what it is given", async () => {
   const url = "data:,alive";
   const unprintable = { toString: () => Symbol() } as unknown as string;
