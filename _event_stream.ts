@@ -58,12 +58,14 @@ export function createProgressReader(
   });
   return (chunk) => {
     hasProgress = false;
-    parser.feed(decoder.decode(chunk, { stream: true }));
+    const text = decoder.decode(chunk, { stream: true });
+    parser.feed(text);
     if (isTerminated(parser)) {
-      hasProgress = isCut = true;
+      hasProgress = true;
+      const next = textAfterEvents(text);
+      isCut = next === undefined;
       parser.reset();
-      // what comes is the rest of the data
-      parser.feed("data:");
+      parser.feed(next ?? startOfRest(text));
     }
     return hasProgress;
   };
@@ -77,4 +79,19 @@ function isTerminated(parser: EventSourceParser): boolean {
   } catch {
     return true;
   }
+}
+
+/** What comes after the last event that ends in this text, unless none does or that is too long. */
+function textAfterEvents(text: string): string | undefined {
+  const starts = ["\n\n", "\r\r", "\r\n\r\n"]
+    .filter((end) => text.includes(end))
+    .map((end) => text.lastIndexOf(end) + end.length);
+  if (starts.length === 0) return;
+  const next = text.slice(Math.max(...starts));
+  return next.length > MAX_EVENT_LENGTH ? undefined : next;
+}
+
+/** What makes the next chunk the rest of an event whose beginning is not kept. */
+function startOfRest(text: string): string {
+  return text.endsWith("\n") ? "data:\n" : "data:";
 }

@@ -1,6 +1,6 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   createProgressReader,
   isEventStream,
@@ -54,4 +54,45 @@ Deno.test("createProgressReader asks about each event, wherever the chunks are c
     );
     assertEquals(progress, size === bytes.length ? 1 : 3);
   }
+});
+
+/** Where the progress of a reader comes from: the chunks that bring it. */
+function findProgress(chunks: string[]): number[] {
+  const events: ServerSentEvent[] = [];
+  const takeChunk = createProgressReader((event) => {
+    events.push(event);
+    return event.event !== "ping";
+  });
+  const encoder = new TextEncoder();
+  const found = chunks.flatMap((chunk, index) =>
+    takeChunk(encoder.encode(chunk)) ? [index] : []
+  );
+  for (const { data } of events) assert(data.length < 10);
+  return found;
+}
+
+Deno.test("createProgressReader takes a ping after an event that is too long for a ping", () => {
+  const LONG = "x".repeat(1024 * 1024);
+  const PING = "event: ping\ndata: 1\n\n";
+  // the limit is passed in the chunk in which the event ends
+  for (const end of ["\n\n", "\r\n\r\n", "\r\r"]) {
+    const text = `data: ${LONG}\ndata: y${end}`;
+    assertEquals(findProgress([text, PING, PING]), [0]);
+    assertEquals(findProgress([text + PING, PING, "data: 1\n\n"]), [0, 2]);
+    assertEquals(findProgress([text + "event: pi", "ng\ndata: 1\n\n"]), [0]);
+  }
+  // in one before
+  assertEquals(
+    findProgress([`data: ${LONG}`, "x\ndata: y", "y\n\n", PING]),
+    [0, 2],
+  );
+  // at the end of one of its lines
+  assertEquals(findProgress([`data: ${LONG}y\n`, "\n", PING]), [0, 1]);
+  assertEquals(
+    findProgress([`data: ${LONG}y\n`, "data: y\n\n", PING]),
+    [0, 1],
+  );
+  // two in one chunk
+  const one = `data: ${LONG}\ndata: y`;
+  assertEquals(findProgress([`${one}\n\n${one}`, "y\n\n", PING]), [0, 1]);
 });
