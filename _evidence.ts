@@ -109,7 +109,8 @@ export interface EvidenceClockOptions {
    */
   jitter?: number;
   /**
-   * Lateness up to this is never an absence, however short the period is.
+   * Lateness up to this counts as it was planned, however short the period is,
+   * unless it is known as lag.
    *
    * @default {0}
    */
@@ -181,10 +182,7 @@ export class EvidenceClock {
     const planned = Math.max(due - this.checkedAt, 0);
     const elapsed = Math.max(wall - this.checkedAt, 0);
     const isOnTime = Math.abs(lateness) <= this.#jitter;
-    const isCounted = isOnTime ||
-      (lateness > tolerance
-        ? lateness > this.#leastAbsence || this.#isKnown(lateness)
-        : lateness > 0 && this.#isUsual(lateness));
+    const isCounted = isOnTime || this.#isCounted(lateness, tolerance);
     const start = this.now;
     this.now += isCounted ? elapsed : planned;
     this.present += isOnTime ? elapsed : planned;
@@ -196,6 +194,13 @@ export class EvidenceClock {
       ...{ start, end: this.now, lateness, uncounted },
       tolerance: Math.max(tolerance, this.#leastAbsence),
     });
+  }
+
+  /** Whether the time up to a check advances the clock; otherwise only what was planned does. */
+  #isCounted(lateness: number, tolerance: number): boolean {
+    if (lateness <= tolerance) return lateness > 0 && this.#isUsual(lateness);
+    // an absence does, too: `measure()` leaves it out of each silence
+    return lateness > this.#leastAbsence || this.#isKnown(lateness);
   }
 
   /** Remembers a delay. Those that are close together are kept as one, so that there are few. */

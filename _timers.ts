@@ -69,7 +69,10 @@ export function startTimer(callback: () => void, delay: number): CancelTimer {
   return () => timer.cancel();
 }
 
-/** A {@linkcode LongTimer} of an object, which it keeps alive, as it keeps the process, or not. */
+/**
+ * A timer of an object. At first it keeps the object and the process alive. After
+ * {@linkcode OwnedTimer.letGo} it keeps neither.
+ */
 export class OwnedTimer<T extends WeakKey> {
   #timer: LongTimer;
   #owner: T | undefined;

@@ -21,8 +21,8 @@ import type {
 const OPEN_TIMEOUT_MS = 1_000;
 
 /**
- * How long (ms) a write does. It blocks this process meanwhile, and `persistFleet()`
- * tries it again.
+ * How long (ms) a write waits for another process that writes. It blocks this process
+ * meanwhile, and `persistFleet()` tries it again.
  */
 const BUSY_TIMEOUT_MS = 100;
 
