@@ -49,9 +49,12 @@ export class NoticeReporter implements GuardObserver {
     this.#words = findWords(settings);
   }
 
-  /** Give this to whatever watches. */
+  /**
+   * Give this to whatever watches. Only progress ends a silence: it also ends when
+   * a command ends, which is no output.
+   */
   readonly onSilence = ({ type, elapsed }: SilenceEvent<unknown>) => {
-    if (type === "recovered") return this.onProgress();
+    if (type === "recovered") return;
     this.#silentSince = Date.now() - elapsed;
     const { timeout } = this.#settings;
     const silence = timeout / 2;

@@ -43,6 +43,16 @@ Deno.test("NoticeReporter reports a silence and its end, and that a pipe's produ
   }
 });
 
+Deno.test("NoticeReporter takes the end of a command for no output", async () => {
+  const { reporter, output, texts } = createReporter("--", "make");
+  reporter.onSilence({ ...silent, ...seen });
+  await output.flush();
+  const before = texts.stderr;
+  reporter.onSilence({ ...recovered, ...seen });
+  await output.flush();
+  assertEquals(texts.stderr, before);
+});
+
 Deno.test("NoticeReporter reports the first output after a stall", async () => {
   using time = new FakeTime();
   const { reporter, output, texts } = createReporter("--", "make");
