@@ -30,8 +30,6 @@ export class HealthMetrics {
   #restarts: client.Counter;
   #silence: client.Histogram;
   #lag: client.Gauge;
-  /** How many stalls each has seen. */
-  #seenStalls = { fleet: 0, supervisor: 0 };
 
   /** @param options Where the figures come from. */
   constructor(options: MetricsOptions) {
@@ -49,11 +47,7 @@ export class HealthMetrics {
       labelNames: ["reason"],
       registers,
     });
-    this.#stalls = new client.Counter({
-      name: "heartbeat_stalls_total",
-      help: "Workers that fell silent for longer than their timeout.",
-      registers,
-    });
+    this.#stalls = createStallCounter(registers);
     this.#failures = new client.Counter({
       name: "heartbeat_failures_total",
       help: "Workers that said that they failed.",
@@ -86,14 +80,11 @@ export class HealthMetrics {
   }
 
   /**
-   * A worker was found silent. Usually both see that, and it counts once. A worker
-   * that is restarted at once is back before the fleet has missed it.
+   * A worker was found silent. Each has its own count: an event of a supervisor names
+   * no worker, so nobody can say which stalls both have seen.
    */
   countStall(by: "fleet" | "supervisor") {
-    const { fleet, supervisor } = this.#seenStalls;
-    if (++this.#seenStalls[by] > Math.max(fleet, supervisor)) {
-      this.#stalls.inc();
-    }
+    this.#stalls.inc({ seen_by: by });
   }
 
   /** A worker said that it failed. */
@@ -136,6 +127,19 @@ export class HealthMetrics {
       this.#workers.set({ state }, count);
     }
   }
+}
+
+function createStallCounter(registers: client.Registry[]): client.Counter {
+  const counter = new client.Counter({
+    name: "heartbeat_stalls_total",
+    help:
+      "Workers that fell silent for longer than their timeout, by who saw it; both may see the same stall.",
+    labelNames: ["seen_by"],
+    registers,
+  });
+  // a rate needs a first value
+  for (const by of ["fleet", "supervisor"]) counter.inc({ seen_by: by }, 0);
+  return counter;
 }
 
 function addRefusals(registers: client.Registry[], getRefused: () => number) {

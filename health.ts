@@ -72,8 +72,10 @@ export interface HealthHandler {
   /** Answers one request. */
   (request: Request): Promise<Response>;
   /**
-   * Counts the restarts of a supervisor, and the stalls that the fleet did not see
-   * because the worker was back at once: pass it to `supervise()` as its `onEvent`.
+   * Counts the restarts and the stalls of a supervisor: pass it to `supervise()` as its
+   * `onEvent`. A worker that is restarted at once is back before the fleet has missed it,
+   * so `heartbeat_stalls_total` has one count of the fleet and one of the supervisors
+   * (`seen_by`). A stall that both have seen is in both, so do not add them up.
    */
   readonly onEvent: (event: { type: string }) => void;
 }

@@ -107,7 +107,7 @@ Deno.test("createHealthHandler counts a worker that has left as planned for no o
     const line of [
       'heartbeat_workers{state="left"} 1',
       'heartbeat_workers{state="down"} 0',
-      "heartbeat_stalls_total 0",
+      'heartbeat_stalls_total{seen_by="fleet"} 0',
       "heartbeat_failures_total 1",
       'heartbeat_worker_up{worker="gamma"} 1',
     ]
@@ -215,7 +215,7 @@ Deno.test("createHealthHandler counts for Prometheus, without the names of worke
       const line of [
         'heartbeat_workers{state="up"} 2',
         'heartbeat_workers{state="down"} 0',
-        "heartbeat_stalls_total 1",
+        'heartbeat_stalls_total{seen_by="fleet"} 1',
         "heartbeat_restarts_total 1",
         "heartbeat_silence_seconds_sum 5",
         'heartbeat_silence_seconds_bucket{le="10"} 1',
@@ -230,22 +230,29 @@ Deno.test("createHealthHandler counts for Prometheus, without the names of worke
   }
 });
 
-Deno.test("createHealthHandler counts a stall once, also if only the fleet or only a supervisor has seen it", async () => {
+Deno.test("createHealthHandler counts every stall that the fleet or a supervisor sees", async () => {
   using time = new FakeTime();
-  const { handler, ask, fallSilent, end } = createSilentFleet();
+  const { fleet, handler, ask, end } = createSilentFleet();
   const countStalls = async () => {
     const asked = ask("/metrics");
     await advance(time, 10, 10);
-    return (await asked).text.match(/^heartbeat_stalls_total .*$/m)![0];
+    const counts = (await asked).text.matchAll(
+      /^heartbeat_stalls_total\{seen_by="(.*)"\} (.*)$/gm,
+    );
+    return Object.fromEntries([...counts].map(([, by, count]) => [by, count]));
   };
-  handler.onEvent({ type: "stalled" }); // and back before the fleet missed it
-  assertEquals(await countStalls(), "heartbeat_stalls_total 1");
-  handler.onEvent({ type: "stalled" });
-  assertEquals(await countStalls(), "heartbeat_stalls_total 2");
-  await fallSilent(time);
-  assertEquals(await countStalls(), "heartbeat_stalls_total 2");
-  handler.onEvent({ type: "stalled" });
-  assertEquals(await countStalls(), "heartbeat_stalls_total 3");
+  assertEquals(await countStalls(), { fleet: "0", supervisor: "0" });
+  for (let i = 0; i < 3; i++) {
+    fleet.beat("beta"); // no supervisor runs it
+    await advance(time, 4_000, 100);
+  }
+  assertEquals(await countStalls(), { fleet: "3", supervisor: "0" });
+  for (let i = 0; i < 3; i++) {
+    handler.onEvent({ type: "stalled" }); // alpha, back before the fleet missed it
+    fleet.beat("alpha");
+    await advance(time, 1_000, 100);
+  }
+  assertEquals(await countStalls(), { fleet: "3", supervisor: "3" });
   await end();
 });
 
