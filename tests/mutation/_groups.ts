@@ -24,6 +24,7 @@ const ORDER = [
 const EXTRA: Record<string, RegExp> = {
   monitor: /\/(conformance\/|leak_test)|^tests\/watch_test/,
   worker: /\bleak/,
+  fetch: /\bleak/,
 };
 
 /** Tests of these take too long, or test something else than the code. */

@@ -3,8 +3,8 @@
 /**
  * Imported first by the tests and the instrumented modules of a sandbox. While
  * coverage is measured, it records which test executes which mutant, in this
- * isolate or in a thread that the test started; afterwards it leaves out the
- * tests that are not wanted.
+ * isolate or in a thread or a process that the test started; afterwards it leaves
+ * out the tests that are not wanted.
  *
  * @module
  */
@@ -40,8 +40,8 @@ function append(path: string, rows: unknown[]) {
   Deno.writeTextFileSync(path, text, { append: true });
 }
 
-/** In a thread: reports each mutant at its first execution in each test. */
-function recordInThread(folder: string) {
+/** In a thread or a process of a test: reports each mutant at its first execution in each test. */
+function recordInPart(folder: string) {
   const seen = new Set<string>();
   namespace.mutantCoverage = {
     perTest: {},
@@ -102,8 +102,17 @@ function wrapTests(wrap: (options: Options) => Options | undefined) {
   });
 }
 
+/** Whether a test runs: then what is loaded belongs to it. */
+function isInTest(folder: string) {
+  try {
+    return Deno.readTextFileSync(`${folder}/current`) !== "";
+  } catch {
+    return false; // the test file is being loaded
+  }
+}
+
 function measure(folder: string) {
-  if (isThread) return recordInThread(folder);
+  if (isThread || isInTest(folder)) return recordInPart(folder);
   const setTest = recordHere(folder);
   setTest("");
   wrapTests((options) => ({
