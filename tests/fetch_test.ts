@@ -16,7 +16,13 @@ import {
   type ServerSentEvent,
 } from "../fetch.ts";
 import { HeartbeatTimeoutError } from "../monitor.ts";
-import { advance, countListeners, createSource, readAll } from "./_help.ts";
+import {
+  advance,
+  countListeners,
+  createSource,
+  readAll,
+  replaceGlobal,
+} from "./_help.ts";
 
 const URL_WITH_SECRETS = "https://user:pw@api.example.com:8443/v1/chat?key=1#x";
 const REASON = new Error("that is enough");
@@ -333,6 +339,19 @@ Deno.test("guardFetch ends a request at totalTimeout exactly, wherever it stands
   }
 });
 
+Deno.test("guardFetch ends a request at a totalTimeout that is the shortest limit", async () => {
+  for (const totalTimeout of [200, 1_000]) {
+    using time = new FakeTime();
+    const { server, seen } = startRequest({ timeout: 1_000, totalTimeout });
+    await advance(time, totalTimeout - 1, 10);
+    assertEquals(seen.error, undefined);
+    await advance(time, 1);
+    assertEquals((seen.error as Error).name, "TimeoutError");
+    assertStrictEquals(server.signal.reason, seen.error);
+    assertEquals(time.next(), false);
+  }
+});
+
 Deno.test("guardFetch passes the caller's abort on with its own reason, in every phase", async () => {
   for (const phase of ["before", "connecting", "unread", "reading"]) {
     using time = new FakeTime();
@@ -422,14 +441,58 @@ Deno.test("guardFetch passes on what fetch itself throws", async () => {
 });
 
 Deno.test("guardFetch returns the response as it is when it has no body", async () => {
-  using time = new FakeTime();
-  const { server, seen } = startRequest({ timeout: 1_000 });
-  const response = new Response(null, { status: 204 });
-  await advance(time, 10);
-  server.respond(response);
-  await advance(time, 10);
-  assertStrictEquals(seen.response, response);
-  assertEquals(time.next(), false);
+  for (const totalTimeout of [Infinity, 9_000]) {
+    using time = new FakeTime();
+    const { signal, listeners } = countListeners();
+    const options = { timeout: 1_000, totalTimeout };
+    const { server, seen } = startRequest(options, {}, { signal });
+    const response = new Response(null, { status: 204 });
+    await advance(time, 10);
+    server.respond(response);
+    await advance(time, 10);
+    assertStrictEquals(seen.response, response);
+    assertEquals([listeners.size, time.next()], [0, false]);
+  }
+});
+
+Deno.test("guardFetch sets one timer until the headers come, if one is enough", async () => {
+  const rows: [GuardFetchOptions, timers: number][] = [
+    [{ timeout: 1_000 }, 1],
+    // that of the silence starts that of `totalTimeout` when it fires
+    [{ timeout: 1_000, totalTimeout: 9_000 }, 1],
+    [{ timeout: 1_000, firstTimeout: 2_000, totalTimeout: 9_000 }, 2],
+    [{ timeout: 1_000, totalTimeout: 500 }, 2],
+  ];
+  for (const [options, timers] of rows) {
+    using time = new FakeTime();
+    let count = 0;
+    using _ = replaceGlobal(
+      "setTimeout",
+      (set) =>
+        ((...args: Parameters<typeof set>) => {
+          count++;
+          return set(...args);
+        }) as typeof set,
+    );
+    const { server, seen } = startRequest(options);
+    await advance(time, 10);
+    server.respond();
+    await advance(time, 10);
+    assertInstanceOf(seen.response, Response);
+    assertEquals([options, count], [options, timers]);
+  }
+});
+
+Deno.test("guardFetch has no timer while nobody reads the body, if there is no totalTimeout", async () => {
+  for (const firstTimeout of [1_000, 2_000]) {
+    using time = new FakeTime();
+    const { server, seen } = startRequest({ timeout: 1_000, firstTimeout });
+    await advance(time, 10);
+    server.respond();
+    await advance(time, 10);
+    assertInstanceOf(seen.response, Response);
+    assertEquals(time.next(), false);
+  }
 });
 
 Deno.test("guardFetch returns the response as it is when it may have no body, as on Chromium", async () => {
@@ -851,4 +914,43 @@ Deno.test("guardFetch observes the silences of each limit", async () => {
   assertEquals([first.first, silence.first, progress.first], [700, 100, 100]);
   assertEquals(guardFetch(limits).gaps, undefined);
   assertEquals(time.next(), false);
+});
+
+Deno.test("guardFetch observes no progress where it has no limit", async () => {
+  using time = new FakeTime();
+  const server = createFetch(EVENTS);
+  const limits = { timeout: 1_000, observe: true, fetch: server.fetch };
+  const guarded = guardFetch(limits);
+  const asked = guarded(URL_WITH_SECRETS);
+  await advance(time, 10);
+  server.respond();
+  const body = readAll((await asked).body!);
+  for (let i = 0; i < 3; i++) {
+    server.send("data: token\n\n");
+    await advance(time, 100);
+  }
+  await body.cancel(REASON);
+  const { silence, progress } = guarded.gaps!;
+  assertEquals([silence.count, progress.count], [2, 0]);
+  assertEquals(progress.first, undefined);
+});
+
+Deno.test("guardFetch aborts no request that onSilence has ended", async () => {
+  using time = new FakeTime();
+  const { server, seen } = startRequest({
+    timeout: 1_000,
+    onSilence() {
+      void reader.cancel("enough");
+      throw REASON;
+    },
+  });
+  await advance(time, 10);
+  server.respond();
+  await advance(time, 10);
+  const reader = seen.response!.body!.getReader();
+  const read = reader.read();
+  await advance(time, 500);
+  assertEquals((await read).done, true);
+  assertEquals(server.source.cancelled, "enough");
+  assertEquals([server.signal.aborted, time.next()], [false, false]);
 });

@@ -438,21 +438,56 @@ for (const [what, use] of Object.entries(SIGNALLED)) {
   });
 }
 
-Deno.test("guardFetch() with a totalTimeout keeps no response that nobody reads", async () => {
+const LATE_TOTAL = { timeout: 40, totalTimeout: HOUR };
+const UNREAD = {
+  "from the beginning": { ...LATE_TOTAL, firstTimeout: HOUR / 2 },
+  "when the body waits": LATE_TOTAL,
+};
+
+for (const [when, limits] of Object.entries(UNREAD)) {
+  Deno.test(`guardFetch() keeps no response that nobody reads, with a totalTimeout that counts ${when}`, async () => {
+    using timers = countTimers();
+    const fetch = guardFetch({
+      ...limits,
+      fetch: answer as typeof globalThis.fetch,
+    });
+    const responses: WeakRef<Response>[] = [];
+    for (let i = 0; i < 10; i++) {
+      responses.push(new WeakRef(await fetch("https://example.com/")));
+    }
+    // what a WeakRef was made of lives until the turn ends
+    await timers.turn(100);
+    collectGarbage();
+    const kept = responses.filter((response) => response.deref()).length;
+    assert(kept <= 1, `${kept} responses were kept`);
+  });
+}
+
+Deno.test("guardFetch() leaves no listener on the signal of responses that nobody reads", async () => {
   using timers = countTimers();
+  const { aborter, signal, listeners } = countListeners();
   const fetch = guardFetch({
     timeout: HOUR,
-    firstTimeout: HOUR / 2,
-    totalTimeout: 2 * HOUR,
     fetch: answer as typeof globalThis.fetch,
   });
-  const responses: WeakRef<Response>[] = [];
-  for (let i = 0; i < 10; i++) {
-    responses.push(new WeakRef(await fetch("https://example.com/")));
+  const COUNT = 10;
+  const drop = async () => {
+    for (let i = 0; i < COUNT; i++) {
+      await fetch("https://example.com/", { signal });
+    }
+    await timers.turn();
+    collectGarbage();
+  };
+  await drop();
+  assertEquals(listeners.size, COUNT);
+  // what is collected is told only in a later turn
+  for (let i = 0; i < 20 && listeners.size > 1; i++) {
+    await timers.turn(10);
+    collectGarbage();
   }
-  // what a WeakRef was made of lives until the turn ends
-  await timers.turn();
-  collectGarbage();
-  const kept = responses.filter((response) => response.deref()).length;
-  assert(kept <= 1, `${kept} responses were kept`);
+  assert(listeners.size <= 1, `${listeners.size} listeners are left`);
+  // some of these are collected, and still listen
+  await drop();
+  assert(listeners.size >= COUNT, "they do not listen any more");
+  aborter.abort(failure);
 });

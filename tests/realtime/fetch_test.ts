@@ -142,19 +142,31 @@ Deno.test("guardFetch keeps a process alive while a body is read, and not while 
     `);
     assertEquals(status, "200");
   }
-  const silent = "fetch: async () => new Response(new ReadableStream())";
+  const fetches = {
+    "before the headers": "fetch: () => new Promise(() => {})",
+    "in the body": "fetch: async () => new Response(new ReadableStream())",
+  };
   const ends = {
     "timeout: Infinity, totalTimeout: 300": "TimeoutError",
     "timeout: 300, totalTimeout: 60_000": "HeartbeatTimeoutError",
   };
-  for (const [limits, name] of Object.entries(ends)) {
-    const end = await runProgram(`
-      const fetch = guardFetch({ ${limits}, ${silent} });
-      const response = await fetch("https://example.com");
-      console.log(await response.text().catch((error) => error.name));
-    `);
-    assertEquals(end, name, limits);
+  for (const [where, fetch] of Object.entries(fetches)) {
+    for (const [limits, name] of Object.entries(ends)) {
+      const end = await runProgram(`
+        const fetch = guardFetch({ ${limits}, ${fetch} });
+        const text = fetch("https://example.com").then((each) => each.text());
+        console.log(await text.catch((error) => error.name));
+      `);
+      assertEquals(end, name, `${where}: ${limits}`);
+    }
   }
+  // the timer of `totalTimeout` is started while nobody reads
+  const waited = await runProgram(`
+    const fetch = guardFetch({ timeout: 100, totalTimeout: ${9 * MINUTE} });
+    globalThis.response = await fetch("${server.url("healthy")}");
+    setTimeout(() => console.log(response.bodyUsed), 300);
+  `);
+  assertEquals(waited, "false");
 });
 
 Deno.test("guardFetch lets the platform's byte streams be read into buffers", async () => {
