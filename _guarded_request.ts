@@ -64,8 +64,8 @@ type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
  */
 const EMPTY_STATUSES = [101, 103, 204, 205, 304];
 
-/** Calls `release()` of a request whose response nobody holds any more. */
-const unread = new FinalizationRegistry<() => void>((release) => release());
+/** Removes the listener of a request whose response nobody holds any more. */
+const unread = new FinalizationRegistry<() => void>((unfollow) => unfollow());
 
 /** Throws unless it is a response that can be guarded: that of `node-fetch` has a stream of Node.js. */
 function checkResponse(response: Response) {
@@ -244,7 +244,7 @@ export class GuardedRequest {
     const guarded = new ResponseWithBody(response, { stream, throwIfFailed });
     this.#phase = "unread";
     this.#totalTimer?.letGo(this);
-    if (this.#unfollow) unread.register(stream, this.#unfollow, this);
+    if (this.#unfollow) unread.register(stream, this.#unfollow);
     return guarded;
   }
 
@@ -331,7 +331,8 @@ export class GuardedRequest {
     const phase = this.#phase;
     this.#release();
     if (phase === "ended") return;
-    if (phase === "connecting") this.#reject(reason);
+    // does nothing after the headers
+    this.#reject(reason);
     // first, so that the body errors with the reason itself
     this.#guard?.fail(reason);
     this.#aborter.abort(reason);
@@ -341,8 +342,6 @@ export class GuardedRequest {
     this.#phase = "ended";
     this.#clock.stop();
     this.#totalTimer?.cancel();
-    if (this.#unfollow === undefined) return;
-    this.#unfollow();
-    unread.unregister(this);
+    this.#unfollow?.();
   }
 }
