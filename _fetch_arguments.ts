@@ -47,13 +47,10 @@ function replaceSignal(
   signal: AbortSignal,
 ): RequestInit {
   const settings = { ...init, signal };
-  const prototype = Object.getPrototypeOf(init ?? {});
-  if (prototype === Object.prototype || prototype === null) return settings;
+  if (Object.getPrototypeOf(init ?? {}) === Object.prototype) return settings;
   // it inherits others, such as the getters of a `Request`
-  return new Proxy(settings, {
-    get: (settings, key) =>
-      Object.hasOwn(settings, key)
-        ? Reflect.get(settings, key)
-        : Reflect.get(init!, key),
+  const inherited = new Proxy(init!, {
+    get: (init, key) => Reflect.get(init, key),
   });
+  return Object.setPrototypeOf(settings, inherited);
 }

@@ -700,14 +700,19 @@ Deno.test("guardFetch takes settings that are getters, as fetch does", async () 
 Deno.test("guardFetch gives its signal to a fetch that copies the settings", async () => {
   class Settings implements RequestInit {
     method = "PUT";
+    get body() {
+      return "alive";
+    }
   }
   class OwnSignal extends Settings {
     signal = new AbortController().signal;
   }
   let copy: RequestInit | undefined;
+  let hasBody: boolean | undefined;
   const guarded = guardFetch({
     timeout: 1_000,
     fetch(_input, init) {
+      hasBody = "body" in init!;
       copy = { ...init };
       return Promise.reject(REASON);
     },
@@ -716,7 +721,11 @@ Deno.test("guardFetch gives its signal to a fetch that copies the settings", asy
   for (const settings of [...cases, ...cases.map(Object.freeze)]) {
     const request = () => guarded("https://a.example", settings as RequestInit);
     await assertRejects(request, Error, REASON.message);
-    assertEquals(copy!.method, "PUT");
+    assertEquals([copy!.method, hasBody], ["PUT", true]);
+    assertStrictEquals(copy!.signal!.reason, REASON);
+  }
+  for (const settings of [Object.create(null), null, undefined]) {
+    await assertRejects(() => guarded("https://a.example", settings));
     assertStrictEquals(copy!.signal!.reason, REASON);
   }
 });
