@@ -22,6 +22,8 @@ export interface HealthEvent {
   type: string;
   /** To which worker, if it is about one. */
   worker?: string | undefined;
+  /** When its last heartbeat came, if one did, in milliseconds since the epoch. */
+  lastSeen?: number;
   /** How long a worker that recovered was silent, in milliseconds. */
   outage?: number;
   /**
@@ -62,7 +64,7 @@ export interface HealthServerOptions {
 export class HealthServer {
   #fleet: HealthSource;
   #options: HealthServerOptions;
-  /** The names of essential workers that the fleet has not known yet. */
+  /** The names of essential workers of which no heartbeat has come yet. */
   readonly #unseen: Set<string>;
   /** Why nobody is reported as down now, if that is so. */
   #blindness: Blindness | undefined;
@@ -78,6 +80,9 @@ export class HealthServer {
     this.#fleet = fleet;
     this.#options = options;
     this.#unseen = new Set(options.essentialNames);
+    for (const { worker, state, lastSeen } of fleet) {
+      if (wasSeen(state, lastSeen)) this.#unseen.delete(worker);
+    }
     const getBlindness = () => this.#blindness;
     this.#metrics = new HealthMetrics({
       getWorkers: () => this.#blindness === "ended" ? [] : fleet,
@@ -153,11 +158,12 @@ export class HealthServer {
   /** The essential workers of the fleet, and those that it should have. */
   *#listEssential(): Generator<CheckedWorker> {
     const { isEssential } = this.#options;
+    const missing = new Set(this.#unseen);
     for (const worker of this.#fleet) {
-      this.#unseen.delete(worker.worker);
+      missing.delete(worker.worker);
       if (isEssential(worker.worker)) yield worker;
     }
-    for (const worker of this.#unseen) yield { worker, state: "expected" };
+    for (const worker of missing) yield { worker, state: "expected" };
   }
 
   #connectToLog(request: Request): ReadableStream<string> {
@@ -187,8 +193,9 @@ export class HealthServer {
   }
 
   #onEvent(event: HealthEvent) {
-    if (event.type !== "refused") this.#unseen.delete(event.worker ?? "");
-    switch (event.type) {
+    const { type, worker = "", lastSeen } = event;
+    if (wasSeen(type, lastSeen)) this.#unseen.delete(worker);
+    switch (type) {
       case "down":
         if (event.reason === "failed") this.#metrics.countFailure();
         else this.#metrics.countStall("fleet");
@@ -203,10 +210,7 @@ export class HealthServer {
         this.#blindness = undefined;
         break;
     }
-    this.#log.add({
-      type: event.type,
-      data: JSON.stringify(toJsonFields(event)),
-    });
+    this.#log.add({ type, data: JSON.stringify(toJsonFields(event)) });
   }
 
   /** Nobody is watched any more, so no check can say that all is well, and no client waits for more. */
@@ -216,6 +220,12 @@ export class HealthServer {
     this.#log.close();
     this.#feed.close();
   }
+}
+
+/** Whether a heartbeat came of a worker that is in this state, or had this event. */
+function wasSeen(what: string, lastSeen: number | undefined): boolean {
+  // one that never came is down, too, and perhaps forgotten
+  return lastSeen !== undefined || ["up", "recovered", "left"].includes(what);
 }
 
 function createTextResponse(

@@ -24,9 +24,9 @@ export type { CheckedWorker, HealthEvent, HealthSource };
 export interface HealthOptions {
   /**
    * The workers whose silence fails `/livez` and `/readyz`: their names, or a
-   * function that says so. `/readyz` fails until each of these names has been seen; give
-   * only names that this fleet watches. A worker that the fleet has forgotten fails
-   * neither.
+   * function that says so. `/readyz` fails until a heartbeat of each of these names
+   * has come, even if the fleet has forgotten the name meanwhile; give only names that
+   * this fleet watches. After that, a worker that the fleet has forgotten fails neither.
    *
    * @default {() => true}
    */

@@ -134,6 +134,55 @@ Deno.test("createHealthHandler checks the essential workers only", async () => {
   }
 });
 
+Deno.test("createHealthHandler is not ready without an essential worker that was never seen, whoever asked before", async () => {
+  for (const isAskedBefore of [true, false]) {
+    for (const isForgotten of [true, false]) {
+      using time = new FakeTime();
+      const fleet = new FleetMonitor({ timeout: 3_000, forgetAfter: 3_000 });
+      const handler = createHealthHandler(fleet, { essential: ["alpha"] });
+      const ask = async () => {
+        const response = await handler(new Request(`${HOST}/readyz`));
+        return `${response.status} ${await response.text()}`;
+      };
+      fleet.expect(["alpha"]);
+      if (isAskedBefore) await ask();
+      if (isForgotten) await advance(time, 7_000, 100);
+      else fleet.remove("alpha");
+      assertEquals([...fleet], []);
+      assertEquals(
+        await ask(),
+        "503 [-]alpha not seen yet\nreadyz check failed\n",
+      );
+      fleet.beat("alpha");
+      assertEquals(await ask(), "200 ok\n");
+      await advance(time, 7_000, 100);
+      assertEquals([...fleet], []);
+      assertEquals(await ask(), "200 ok\n");
+    }
+  }
+});
+
+Deno.test("createHealthHandler knows who was seen before it was made, and who said at once that it failed", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  fleet.expect(["beta"]);
+  fleet.beat("alpha");
+  const reader = fleet.readable.getReader();
+  assertEquals((await reader.read()).value?.type, "up");
+  reader.releaseLock();
+  const handler = createHealthHandler(fleet, { essential: ["alpha", "beta"] });
+  const ask = async () => {
+    await advance(time, 10, 10);
+    for (const name of ["alpha", "beta"]) fleet.remove(name);
+    const response = await handler(new Request(`${HOST}/readyz`));
+    return await response.text();
+  };
+  assertEquals(await ask(), "[-]beta not seen yet\nreadyz check failed\n");
+  const writer = fleet.writable.getWriter();
+  writer.write({ worker: "beta", seq: 1, time: 0, ended: "failed" });
+  assertEquals(await ask(), "ok\n");
+});
+
 Deno.test("createHealthHandler answers in JSON where that is accepted", async () => {
   using time = new FakeTime(0);
   const { ask, fallSilent, end } = createSilentFleet();
