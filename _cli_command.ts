@@ -202,6 +202,8 @@ function beatWhileEnding(
     }
   }
   stop.addEventListener("abort", onStop, { once: true });
+  // it may have aborted during the start, which takes a while in a terminal
+  if (stop.aborted) onStop();
   ended.then(() => {
     stop.removeEventListener("abort", onStop);
     over.abort();

@@ -13,6 +13,7 @@ import {
   testSideBySide,
 } from "../_cli_process.ts";
 import { withTempDir } from "../_command.ts";
+import { waitUntil } from "../_help.ts";
 
 const shell = (script: string) => ["--", "sh", "-c", script];
 
@@ -173,5 +174,30 @@ testSideBySide("signs of life", {
         await assertEnds(Number.parseInt(stdout));
       },
     );
+  },
+
+  async "--tty gives a command its time to end that was asked to while it started"() {
+    await withTempDir(async (folder) => {
+      const { PATH = "" } = Deno.env.toObject();
+      // it passes on what the terminal prints only once it may
+      const slow = `#!/bin/sh
+        PATH=$REAL_PATH script "$@" | {
+          read id; until [ -e ${folder}/go ]; do sleep 0.05; done; echo $id; cat
+        }`;
+      await Deno.writeTextFile(`${folder}/script`, slow, { mode: 0o755 });
+      const script =
+        `exec 2>/dev/null; trap 'sleep 3.5; echo bye; exit' TERM; echo > ${folder}/started; while :; do sleep 0.1; done`;
+      const cli = startCli(["--tty", "--timeout=2s", ...shell(script)], {
+        env: { PATH: `${folder}:${PATH}`, REAL_PATH: PATH },
+      });
+      const hasStarted = () =>
+        Deno.stat(`${folder}/started`).then(() => true, () => false);
+      await waitUntil(hasStarted, "a start");
+      cli.kill("SIGTERM");
+      await delay(100);
+      await Deno.writeTextFile(`${folder}/go`, "");
+      const { code, stdout, stderr } = await cli.ended;
+      assertEquals([code, stdout], [143, "bye\n"], stderr);
+    });
   },
 });
