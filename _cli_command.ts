@@ -71,7 +71,7 @@ export async function guardCommand(
         backoff: restart.backoff && { ...restart.backoff, jitter: 0 },
         // long enough for a command that has to be killed
         stopTimeout: 2 * KILL_AFTER_MS,
-        shouldRestart: (cause) => decideRestart(cause, settings, output),
+        shouldRestart: (cause) => decideRestart(cause, context),
         onEvent: (event) => observers.onEvent(event),
         onSilence,
         observe: gaps,
@@ -98,10 +98,11 @@ export async function guardCommand(
 /** Whether the command is started again; reports an end that is no stall. */
 function decideRestart(
   cause: unknown,
-  { restart, command: [command] }: Settings,
-  output: CliOutput,
+  { settings, output, shutdown }: GuardContext,
 ): boolean {
-  if (!isRestarted(cause, restart)) return false;
+  const { restart, command: [command] } = settings;
+  // without its terminal, what goes on would be out of reach
+  if (shutdown.isHungUp || !isRestarted(cause, restart)) return false;
   if (cause instanceof CommandError) {
     const { code, signal } = cause;
     const how = signal ? `by ${signal}` : `with exit code ${code}`;

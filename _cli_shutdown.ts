@@ -11,6 +11,9 @@ const ENDING = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 /** The signals that a running command gets: it decides what they mean. */
 const FORWARDED = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
+/** What ends within so many ms of a SIGHUP was ended by it. */
+const HANGUP_MS = 5_000;
+
 /** How long a killed command may take to end (ms) before it is left behind. */
 const KILLED_MS = 200;
 
@@ -66,6 +69,8 @@ export class Shutdown {
   #killer = new AbortController();
   #exitCode = 0;
   #command: CommandTree | undefined;
+  /** When a command got SIGHUP last. */
+  #hangupTime = -Infinity;
 
   constructor(options: ShutdownOptions) {
     this.#options = options;
@@ -76,6 +81,11 @@ export class Shutdown {
   /** `expired` if the deadline ended the run, `interrupted` if a signal did, `settled` once it is over. */
   get phase(): "running" | "expired" | "interrupted" | "settled" {
     return this.#phase;
+  }
+
+  /** Whether a command got SIGHUP lately: the terminal was closed, so its end is meant. */
+  get isHungUp(): boolean {
+    return Date.now() - this.#hangupTime < HANGUP_MS;
   }
 
   /** The exit code of this process, if what it ran has ended with `code`. */
@@ -133,7 +143,10 @@ export class Shutdown {
   /** A signal came. */
   onSignal(name: EndingSignal | ForwardedSignal) {
     const isForwarded = FORWARDED.some((forwarded) => forwarded === name);
-    if (isForwarded && this.#command) return this.#command.send(name);
+    if (isForwarded && this.#command) {
+      if (name === "SIGHUP") this.#hangupTime = Date.now();
+      return this.#command.send(name);
+    }
     if (name === "SIGUSR1" || name === "SIGUSR2") return;
     if (this.#phase === "interrupted" || this.#phase === "settled") {
       return this.#killer.abort(new Error(`ended at once by ${name}`));

@@ -141,6 +141,25 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a command that ends soon after SIGHUP was ended by it",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    using time = new FakeTime();
+    const { shutdown } = createShutdown({ hasCommand: true });
+    const command = { send: () => {} };
+    shutdown.onCommandStarted(command, Promise.withResolvers<void>().promise);
+    shutdown.onSignal("SIGUSR1");
+    assertEquals(shutdown.isHungUp, false);
+    shutdown.onSignal("SIGHUP");
+    time.tick(4_999);
+    assertEquals(shutdown.isHungUp, true);
+    // it was to read its configuration again, and goes on
+    time.tick(1);
+    assertEquals(shutdown.isHungUp, false);
+  },
+});
+
 Deno.test("without a command, SIGUSR1 and SIGUSR2 are the platform's", () => {
   using _time = new FakeTime();
   const { listened } = createShutdown();

@@ -82,7 +82,7 @@ testSideBySide("--restart", {
 
   async "never follows a signal, whether a command runs or not"() {
     const trap =
-      "trap 'exit 0' INT TERM; echo ready; while :; do sleep 0.05; done";
+      "trap 'exit 0' INT TERM; trap 'exit 3' HUP; echo ready; while :; do sleep 0.05; done";
     await forEachRow(
       [
         ["SIGINT", trap, 130],
@@ -90,6 +90,8 @@ testSideBySide("--restart", {
         // between two attempts
         ["SIGINT", "echo ready; exit 3", 130],
         ["SIGHUP", "echo ready; exec sleep 50", 129],
+        // it has an exit code of its own for that
+        ["SIGHUP", trap, 3],
       ] as const,
       async ([signal, script, expected]) => {
         const cli = startCli([
