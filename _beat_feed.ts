@@ -93,8 +93,10 @@ export class BeatFeed {
     return this.#clients.connect([this.#createFullFrame()]);
   }
 
-  /** Disconnects all clients. */
+  /** Disconnects all clients; the last frame has what has happened until now. */
   close() {
+    this.#framesToRest = 0;
+    if (this.#clients.size > 0) this.#sendChanges();
     this.#clients.close();
   }
 

@@ -61,18 +61,25 @@ function isNews(id) {
   return true;
 }
 
+/** Whether the server hears heartbeats; a fleet that has ended hears none. */
+function canHear() {
+  return blindness === null || blindness === "share";
+}
+
 function onFrame(frame) {
   const now = performance.now();
   const passed = now - newsAt;
-  const isDeaf = frame.blind === "connection";
-  if (frame.full || (blindness === "connection" && !isDeaf)) heardSince = now;
-  if (!isDeaf) heardUntil = now;
+  const couldHear = canHear();
   link = "live";
   frameAt = now;
   if (frame.full || frame.workers.length > 0) newsAt = now;
   frameTime = frame.time;
   total = frame.total;
   blindness = frame.blind;
+  if (canHear()) {
+    heardUntil = now;
+    if (frame.full || !couldHear) heardSince = now;
+  }
   if (frame.full) markMissing(frame.workers);
   for (const row of frame.workers) takeRow(row, frame.full, passed);
   for (const name of frame.gone) removeWorker(name);

@@ -105,8 +105,7 @@ const sightings = new IntersectionObserver((entries) => {
 
 /** What cannot be heard stays as it was. */
 function drawTraces(now, areAllSeen = false) {
-  const isDeaf = link !== "live" || blindness === "connection";
-  const at = isDeaf ? heardUntil : now;
+  const at = link === "live" && canHear() ? now : heardUntil;
   for (const worker of listed) {
     const { row } = worker;
     if (!row.canvas || row.drawnAt === at || !(row.isSeen || areAllSeen)) continue;

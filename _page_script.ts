@@ -68,19 +68,21 @@ function escapeText(text) {
 
 /** The status, the loop that draws, and what the user does. */
 const WHOLE = String.raw`
+/** What the status says. */
+const LINKS = { connecting: "connecting", lost: "connection lost", live: "live" };
+const BLINDNESS = {
+  share: "too many are silent at once: nobody is reported",
+  connection: "connection lost: no heartbeat can be heard",
+  ended: "the fleet has ended: nobody is watched any more",
+};
+
 function showStatus(now) {
   if (link === "paused") return;
   if (now - frameAt > LOST_AFTER) link = "lost";
-  const state = link === "live" && blindness ? "blind" : link;
-  const texts = {
-    connecting: "connecting",
-    lost: "connection lost",
-    blind: blindness === "share"
-      ? "too many are silent at once: nobody is reported"
-      : "connection lost: no heartbeat can be heard",
-    live: "live",
-  };
-  setText($("status"), texts[state]);
+  // the server ends each connection then
+  const isBlind = blindness === "ended" || (link === "live" && blindness);
+  const state = isBlind ? "blind" : link;
+  setText($("status"), isBlind ? BLINDNESS[blindness] : LINKS[link]);
   if ($("status").dataset.state !== state) {
     $("status").dataset.state = state;
     document.body.classList.toggle("blind", state !== "live");
@@ -90,7 +92,7 @@ function showStatus(now) {
   for (const { state } of workers.values()) counts[state]++;
   const more = total > workers.size ? ", " + (total - workers.size) + " not shown" : "";
   // what cannot be heard may be up or down
-  const known = state === "lost" || blindness === "connection" ? "last known: " : "";
+  const known = state === "lost" || !canHear() ? "last known: " : "";
   setText($("summary"), known + counts.up + " up, " + counts.down + " down, " +
     counts.expected + " expected" + (counts.left ? ", " + counts.left + " left" : "") + more);
   document.title = (counts.down ? counts.down + " down · " : "") + "heartbeat";

@@ -81,3 +81,22 @@ Deno.test("createHealthHandler is not silent on /events for as long as a server 
   assertEquals(value, ": keep-alive\n\n");
   await reader.cancel();
 });
+
+Deno.test("createHealthHandler sends the page what has happened until the end of the fleet", async () => {
+  using time = new FakeTime();
+  const fleet = new FleetMonitor({ timeout: 3_000 });
+  const handler = createHealthHandler(fleet);
+  fleet.beat("alpha", 1);
+  const { body } = await handler(new Request(`${HOST}/beats`));
+  const text = new Response(body).text();
+  const writer = fleet.writable.getWriter();
+  await writer.write({ worker: "alpha", seq: 2, time: 0, ended: "failed" });
+  await writer.close();
+  await advance(time, 10, 10);
+  const frames = (await text).split("\n\n").slice(0, -1)
+    .map((frame) => JSON.parse(frame.split("data: ")[1]!));
+  const { blind, workers, events } = frames.at(-1);
+  assertEquals([frames.length, blind], [2, "ended"]);
+  assertEquals(workers[0].slice(0, 2), ["alpha", "down"]);
+  assertEquals(events.at(-1).type, "down");
+});

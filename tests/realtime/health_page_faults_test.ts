@@ -1,15 +1,19 @@
 // Copyright 2026 the heartbeat authors. MIT license.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "npm:playwright-core@1.65.1";
 import { waitUntil } from "../_help.ts";
 import {
   BROWSER_TEST,
+  measureTrace,
   openPage,
   readRows,
   serveFleet,
   withBrowser,
 } from "./_live_page.ts";
+
+/** What the page says once nobody is watched any more. */
+const ENDED = "the fleet has ended: nobody is watched any more";
 
 /** A proxy that answers 502 while its server is away, or if it is told to. */
 function serveProxy(port: number) {
@@ -73,7 +77,7 @@ Deno.test(
       await waitForStatus(page, "live");
 
       await first.stop();
-      await waitForStatus(page, "connection lost");
+      await waitForStatus(page, ENDED);
       const second = serveFleet(["gamma"], { port: first.port });
       await waitForStatus(page, "live");
       await waitUntil(async () => {
@@ -172,6 +176,42 @@ Deno.test(
         await page.getByRole("log").getByText("alpha").waitFor();
       }
       await context.close();
+      await served.stop();
+    }),
+);
+
+Deno.test(
+  "the live page says that the fleet has ended, and keeps what was heard",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      let end!: () => void;
+      const events = new ReadableStream({
+        start: (controller) => void (end = () => controller.close()),
+      });
+      const served = serveFleet(["alpha"], { events });
+      const { page, errors } = await openPage(browser, served.url);
+      await waitForStatus(page, "live");
+      await waitUntil(async () =>
+        await page.evaluate(`workers.get("alpha")?.beats.length > 9`) === true
+      );
+      end();
+      await waitForStatus(page, ENDED);
+      const look = async () => [
+        await page.getByRole("status").innerText(),
+        await page.locator("#summary").innerText(),
+        await measureTrace(page, 0),
+      ];
+      const [, summary, height] = await look();
+      assertEquals(summary, "last known: 1 up, 0 down, 0 expected");
+      assert(Number(height) > 10);
+      // the browser asks again and again
+      for (let again = 0; again < 2; again++) {
+        await page.waitForResponse((answer) => answer.url().endsWith("/beats"));
+        await page.waitForTimeout(500);
+        assertEquals(await look(), [ENDED, summary, height]);
+      }
+      assertEquals(errors, []);
       await served.stop();
     }),
 );

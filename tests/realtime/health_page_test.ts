@@ -58,7 +58,7 @@ Deno.test(
       assertEquals(errors, []);
       await opened.stop();
       await waitUntil(async () =>
-        await page.getByRole("status").innerText() === "connection lost"
+        /^the fleet has ended/.test(await page.getByRole("status").innerText())
       );
     }),
 );
