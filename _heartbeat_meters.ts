@@ -28,6 +28,7 @@ export interface InstrumentedFleetEvent {
 
 /** Whether a worker is up. */
 const STATES = ["up", "down"] as const;
+type WorkerState = typeof STATES[number];
 /** Why nobody is reported. */
 const BLINDNESS = ["connection", "share"] as const;
 
@@ -73,7 +74,7 @@ export class HeartbeatMeters {
   #workersByState: TelemetryUpDownCounter;
   #blind: TelemetryUpDownCounter;
   /** The workers of the fleet, and whether each is up. */
-  #workers = new Map<string, typeof STATES[number]>();
+  #workers = new Map<string, WorkerState>();
   /** Why nobody of the fleet is reported now, if that is so. */
   #blindness: typeof BLINDNESS[number] | undefined;
   /** Why the last attempt was given up. */
@@ -170,7 +171,7 @@ export class HeartbeatMeters {
     { type, outage, reason }: InstrumentedFleetEvent,
   ) {
     if (type === "up" || type === "recovered") this.#setState(worker, "up");
-    if (type === "forgotten" || type === "left") this.#setState(worker);
+    if (type === "forgotten" || type === "left") this.#removeWorker(worker);
     if (type === "down") {
       this.#setState(worker, "down");
       if (reason === "failed") this.#failures.add(1, this.#attributes);
@@ -181,19 +182,32 @@ export class HeartbeatMeters {
     }
   }
 
-  /** A worker is in a state, or watched no longer. */
-  #setState(worker: string, state?: typeof STATES[number]) {
+  #setState(worker: string, state: WorkerState) {
     const before = this.#workers.get(worker);
-    if (state === undefined) this.#workers.delete(worker);
-    else this.#workers.set(worker, state);
+    this.#workers.set(worker, state);
+    this.#recordChange(before, state);
+  }
+
+  /** A worker is watched no longer. */
+  #removeWorker(worker: string) {
+    const before = this.#workers.get(worker);
+    this.#workers.delete(worker);
+    this.#recordChange(before, undefined);
+  }
+
+  /** A worker was in a state and is in another one; in none while it is not watched. */
+  #recordChange(
+    before: WorkerState | undefined,
+    after: WorkerState | undefined,
+  ) {
     for (const each of STATES) {
-      this.#addWorkers(each, Number(each === state) - Number(each === before));
+      this.#addWorkers(each, Number(each === after) - Number(each === before));
     }
     // it is 0 from the first worker on
     this.#setBlindness(this.#blindness);
   }
 
-  #addWorkers(state: typeof STATES[number], count: number) {
+  #addWorkers(state: WorkerState, count: number) {
     this.#workersByState.add(count, this.#with({ "heartbeat.state": state }));
   }
 
