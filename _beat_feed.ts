@@ -8,8 +8,8 @@ import type { Blindness, CheckedWorker } from "./_health_checks.ts";
 
 /** How often the clients are sent what has changed, in milliseconds. */
 const FRAME_MS = 250;
-/** After a look at the fleet, the pause is so many times what that has cost, or more. */
-const PAUSE_PER_COST = 10;
+/** From one snapshot to the next, it takes at least this many times as long as a snapshot. */
+const PERIOD_PER_COST = 10;
 /** How many workers a client can show. */
 const MAX_WORKERS = 10_000;
 /** How many of the last events a new client is sent. */
@@ -111,7 +111,7 @@ export class BeatFeed {
     const start = performance.now();
     this.#known = takeSnapshot(this.#options.getWorkers());
     const cost = performance.now() - start;
-    this.#framesToRest = Math.floor(cost * PAUSE_PER_COST / FRAME_MS);
+    this.#framesToRest = Math.floor(cost * PERIOD_PER_COST / FRAME_MS);
   }
 
   #sendChanges() {
