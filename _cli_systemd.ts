@@ -11,10 +11,13 @@
 
 import type { GuardObserver } from "./_cli_observers.ts";
 import { readVariable } from "./_cli_permissions.ts";
-import { startTimer } from "./_timers.ts";
+import { startTimer, waitAtMost } from "./_timers.ts";
 
 /** How long (ms) a message may take, and all that is unsent at the end. */
 const SEND_MS = 5_000;
+
+/** How long (ms) the reason of a failure is read for once systemd-notify has ended. */
+const DRAIN_MS = 500;
 
 const TOO_LATE = "systemd-notify takes too long";
 
@@ -143,7 +146,11 @@ async function send(
   command = "systemd-notify",
 ): Promise<string | undefined> {
   if (late.aborted) return TOO_LATE;
-  const signal = AbortSignal.any([late, AbortSignal.timeout(SEND_MS)]);
+  const over = new AbortController();
+  const { signal } = over;
+  const stop = () => over.abort();
+  late.addEventListener("abort", stop, { once: true });
+  const cancelTimer = startTimer(stop, SEND_MS);
   try {
     const child = new Deno.Command(command, {
       args: [message],
@@ -152,14 +159,22 @@ async function send(
       stderr: "piped",
       signal,
     }).spawn();
-    // what it has started may keep this open
-    const decoder = new TextDecoderStream();
-    const lines = child.stderr.pipeThrough(decoder, { signal });
-    const text = (await Array.fromAsync(lines)).join("").trim();
+    let text = "";
+    const write = (part: string) => void (text += part);
+    const read = child.stderr.pipeThrough(new TextDecoderStream())
+      .pipeTo(new WritableStream({ write }), { signal })
+      .catch(() => {});
     const { success, code } = await child.status;
     if (success) return undefined;
-    return text || `systemd-notify ended with exit code ${code}`;
+    if (signal.aborted) return TOO_LATE;
+    await waitAtMost(read, DRAIN_MS);
+    return text.trim() || `systemd-notify ended with exit code ${code}`;
   } catch (error) {
-    return signal.aborted ? TOO_LATE : (error as Error).message;
+    return (error as Error).message;
+  } finally {
+    late.removeEventListener("abort", stop);
+    cancelTimer();
+    // what systemd-notify has started may keep its pipe open
+    stop();
   }
 }

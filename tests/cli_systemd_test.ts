@@ -218,6 +218,41 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "SystemdNotifier takes a message as sent although systemd-notify leaves a process behind",
+  ignore: isWindows,
+  fn: () =>
+    // it has the pipe that the reason of a failure comes from
+    withCommand("sleep 60 & echo $! >> left", async (command) => {
+      const { folder, open, readMessages } = command;
+      const { notifier, failures } = open();
+      notifier.onStarted();
+      await notifier.end();
+      assertEquals(await readMessages(), ["READY=1", "STOPPING=1"]);
+      assertEquals(failures, []);
+      const left = (await Deno.readTextFile(`${folder}/left`)).trim();
+      for (const id of left.split("\n")) Deno.kill(Number(id), "SIGKILL");
+    }),
+});
+
+Deno.test({
+  name:
+    "SystemdNotifier says why a systemd-notify failed that leaves a process behind",
+  ignore: isWindows,
+  fn: () =>
+    withCommand(
+      "sleep 60 & echo $! > left; echo no socket >&2; exit 1",
+      async ({ folder, open }) => {
+        const { notifier, failures } = open();
+        await notifier.end();
+        assertEquals(failures, ["cannot notify systemd: no socket"]);
+        const id = Number(await Deno.readTextFile(`${folder}/left`));
+        Deno.kill(id, "SIGKILL");
+      },
+    ),
+});
+
+Deno.test({
   name: "SystemdNotifier reports that there is no systemd-notify",
   ignore: isWindows,
   async fn() {
