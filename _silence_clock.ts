@@ -13,7 +13,7 @@
  * | `ended` | | | | | | |
  *
  * `suspend()` is `detach()`, but leaves a timer that is set for the next `attach()`;
- * until then the process does not wait for it.
+ * until then the process does not wait for it, and it does not keep the clock.
  *
  * `attach()` while a chunk waits leads to `holding`. In all phases but `ended`,
  * `onProgress()` ends the first window: from then on `timeout` is the limit.
@@ -31,7 +31,7 @@
  */
 
 import { SilenceEvidence } from "./_evidence.ts";
-import { MAX_DELAY_MS, refTimer, type Timer, unrefTimer } from "./_timers.ts";
+import { MAX_DELAY_MS, OwnedTimer } from "./_timers.ts";
 
 /** A silence that was too long. All durations are in milliseconds. */
 export interface Stall {
@@ -99,7 +99,7 @@ export class SilenceClock {
   #hasWarned = false;
   /** Whether a heartbeat came from the producer that is attached. */
   #hasBeaten = false;
-  #timer: Timer | undefined;
+  #timer: OwnedTimer<SilenceClock> | undefined;
   /** When the timer is due. */
   #due = 0;
 
@@ -147,7 +147,7 @@ export class SilenceClock {
     this.#hasWarned = this.#hasBeaten = false;
     this.#phase = this.#waiting > 0 ? "holding" : "listening";
     if (this.#timer === undefined) this.#plan(Date.now());
-    else refTimer(this.#timer);
+    else this.#timer.keep(this);
   }
 
   /** The producer is gone; another one may follow. */
@@ -161,7 +161,7 @@ export class SilenceClock {
   suspend() {
     if (this.#phase === "ended") return;
     this.#phase = "detached";
-    unrefTimer(this.#timer);
+    this.#timer?.letGo(this);
   }
 
   /** A chunk arrived, and waits for the consumer: the producer need not send another one. */
@@ -214,7 +214,7 @@ export class SilenceClock {
   }
 
   #clearTimer() {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = undefined;
   }
 
@@ -262,7 +262,8 @@ export class SilenceClock {
     const mark = this.#hasWarned ? Infinity : this.#warnAfter;
     const delay = Math.min(this.#evidence.plan(mark), MAX_DELAY_MS);
     this.#due = now + delay;
-    this.#timer = setTimeout(() => this.#onTimer(delay), delay);
+    // without `this`, which would keep the clock
+    this.#timer = new OwnedTimer(this, (clock) => clock.#onTimer(delay), delay);
   }
 
   #onTimer(delay: number) {

@@ -16,7 +16,7 @@ export function unrefTimer(timer: Timer | undefined) {
 }
 
 /** Undoes {@linkcode unrefTimer}. */
-export function refTimer(timer: Timer | undefined) {
+function refTimer(timer: Timer | undefined) {
   (timer as { ref?(): void } | undefined)?.ref?.();
 }
 

@@ -442,6 +442,7 @@ const LATE_TOTAL = { timeout: 40, totalTimeout: HOUR };
 const UNREAD = {
   "from the beginning": { ...LATE_TOTAL, firstTimeout: HOUR / 2 },
   "when the body waits": LATE_TOTAL,
+  "later than that": { timeout: HOUR, totalTimeout: 2 * HOUR },
 };
 
 for (const [when, limits] of Object.entries(UNREAD)) {
