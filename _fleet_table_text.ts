@@ -106,10 +106,9 @@ export function renderFleet(
     status,
     ...hasTitle ? [paint(cut(escapeText(view.title), columns), DIM)] : [],
     ...renderRows(view, shown, columns, paint).slice(hasHeadings ? 0 : 1),
-    cut(
-      total > shown.length ? `… and ${total - shown.length} more` : "",
-      columns,
-    ),
+    ...total > shown.length
+      ? [cut(`… and ${total - shown.length} more`, columns)]
+      : [],
   ];
   if (height === Infinity) return lines;
   while (lines.length < height - 1) lines.push("");
@@ -198,7 +197,7 @@ function join(
       ? " ".repeat(Math.max(width - measure([cell]), 0)) + cut(cell, width)
       : fit(cell, width);
     return [paint(text, column)];
-  }).join(GAP);
+  }).join(GAP).trimEnd();
 }
 
 /** The last event, and the keys at the right. */

@@ -167,7 +167,7 @@ testWithBroker(
     assertEquals([code, stderr], [0, ""]);
     assertMatch(
       stdout,
-      /^live {2}2 up, 0 down, 0 expected\nheartbeats\.> on .*\nworker .*\nalpha {3}up .*[▂-█].*\nbeta .*\n\n$/,
+      /^live {2}2 up, 0 down, 0 expected\nheartbeats\.> on .*\nworker .*\nalpha {3}up .*[▂-█].*\nbeta .*\n$/,
     );
     assertEquals(json!.code, 0);
     assertEquals(
