@@ -130,7 +130,7 @@ export class Terminal {
 
   /** The signals that are listened to. */
   get #listeners(): [JobSignal, () => void][] {
-    if (!this.hasKeys || !CAN_SIGNAL) return [];
+    if (!CAN_SIGNAL) return [];
     return this.#keys.stopProcess
       ? [["SIGTSTP", this.#onStop], ["SIGCONT", this.#onContinue]]
       : [["SIGCONT", this.#onContinue]];

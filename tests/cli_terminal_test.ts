@@ -125,6 +125,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "Terminal gives the window back by Ctrl-Z without keys, too",
+  ignore: isWindows,
+  async fn() {
+    const { terminal, calls, listeners } = createTerminal({
+      isTerminal: false,
+    });
+    await terminal.open();
+    await listeners.get("SIGTSTP")?.();
+    assertEquals(calls, [ENTER, LEAVE, "stop"]);
+    await terminal.close();
+    assertEquals(listeners.size, 0);
+  },
+});
+
+Deno.test({
   name: "Terminal is not given back twice, and not taken after its end",
   ignore: isWindows,
   async fn() {

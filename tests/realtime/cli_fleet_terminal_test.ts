@@ -106,24 +106,27 @@ testInTerminal(
   async () => {
     await using broker = await Broker.start();
     await using _fleet = await publish(broker, "alpha");
-    const terminal = startInTerminal(
-      `stty cols 80 rows 24; set -m
+    const rows = [["", "q", 0], ["</dev/null", "\x03", 130]] as const;
+    for (const [input, key, code] of rows) {
+      const terminal = startInTerminal(
+        `stty cols 80 rows 24; set -m
       HEARTBEAT=$(echo "$HEARTBEAT" | sed 's/ run / run --allow-run /')
-      $HEARTBEAT fleet --nats ${broker.servers}; stty -a; echo "sto""pped"
+      $HEARTBEAT fleet --nats ${broker.servers} ${input}; stty -a; echo "sto""pped"
       fg >/dev/null; echo "code $?"`,
-    );
-    const drawn = () =>
-      terminal.waitFor((text) => /alpha/.test(readFrame(text)[3] ?? ""));
-    await drawn();
-    await terminal.press("\x1a");
-    await terminal.waitFor((text) => text.includes("stopped\r\n"));
-    const [, meanwhile = ""] = terminal.text.split(LEAVE);
-    assertMatch(meanwhile, /[; ]icanon.* echo .*stopped\r\n/s);
-    await terminal.waitFor((text) => text.split("?1049h").length === 3);
-    await drawn();
-    await terminal.press("q");
-    await terminal.end();
-    assert(terminal.text.endsWith(`${LEAVE}code 0\r\n`), terminal.text);
+      );
+      const drawn = () =>
+        terminal.waitFor((text) => /alpha/.test(readFrame(text)[3] ?? ""));
+      await drawn();
+      await terminal.press("\x1a");
+      await terminal.waitFor((text) => text.includes("stopped\r\n"));
+      const [, meanwhile = ""] = terminal.text.split(LEAVE);
+      assertMatch(meanwhile, /[; ]icanon.* echo .*stopped\r\n/s);
+      await terminal.waitFor((text) => text.split("?1049h").length === 3);
+      await drawn();
+      await terminal.press(key);
+      await terminal.end();
+      assert(terminal.text.endsWith(`${LEAVE}code ${code}\r\n`), terminal.text);
+    }
   },
 );
 
