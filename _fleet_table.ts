@@ -126,7 +126,8 @@ export class FleetTable {
 
   /** Why a new worker of this name cannot be added, if that is so. */
   refusalOf(worker: string): RefusalReason | undefined {
-    if (worker.length > this.#maxNameLength) return "name";
+    // nobody could see an empty one
+    if (worker === "" || worker.length > this.#maxNameLength) return "name";
     return this.#rows.size >= this.#maxWorkers ? "full" : undefined;
   }
 

@@ -146,7 +146,7 @@ function addRefusals(registers: client.Registry[], getRefused: () => number) {
   new client.Counter({
     name: "heartbeat_refused_total",
     help:
-      "Heartbeats of workers that are not watched, because the fleet is full or the name too long.",
+      "Heartbeats of workers that are not watched, because the fleet is full, or the name not valid.",
     registers,
     collect() {
       this.reset();

@@ -16,6 +16,7 @@ export function parseHeartbeat(data: Uint8Array): Heartbeat {
     value,
   ) as Partial<Heartbeat>;
   if (typeof worker !== "string") throw new TypeError("'worker' is no string");
+  if (worker === "") throw new TypeError("'worker' is empty");
   if (!Number.isSafeInteger(seq)) throw new TypeError("'seq' is no integer");
   // 1e999 is valid JSON and is parsed as Infinity
   if (!Number.isFinite(time)) throw new TypeError("'time' is no number");

@@ -98,7 +98,7 @@ export interface FleetMonitorOptions {
   /**
    * How long the name of a worker may be, in UTF-16 code units, as `length`
    * counts them: a positive integer, or `Infinity` for no limit. The heartbeats
-   * of a longer name are refused.
+   * of a longer name are refused, and those of an empty one, which nobody could see.
    *
    * @default {256}
    */
@@ -210,10 +210,10 @@ export type WorkerEvent =
     | { type: "forgotten" }
     /**
      * A new name was refused: the fleet has `maxWorkers` already (`"full"`), the
-     * name is longer than `maxNameLength` (`"name"`; `worker` is the first
-     * `maxNameLength` characters of it), or it has no valid timeout (`"timeout"`). `count` is how many heartbeats and
-     * expected names were refused for that reason so far. The first refusal is
-     * reported; the next report comes when `count` is ten times what it was at
+     * name is empty or longer than `maxNameLength` (`"name"`; `worker` is the first
+     * `maxNameLength` characters of it), or it has no valid timeout (`"timeout"`).
+     * `count` is how many heartbeats and expected names were refused for that reason
+     * so far. The first refusal is reported; the next report comes when `count` is ten times what it was at
      * the last one, or, for a fleet that was full, when a worker left since that
      * was read and it is full again.
      */
@@ -341,7 +341,7 @@ function checkSightOptions(
  *    taken over the name, the goodbye of the one before may come late. Any other
  *    goodbye decides what is reported if nothing more is heard for `timeout`.
  * 6. It is bounded, as names come from a network. Names beyond `maxWorkers` or
- *    `maxNameLength` are refused. No method and no chunk throws for that:
+ *    `maxNameLength` are refused, and so is an empty one. No method and no chunk throws for that:
  *    {@linkcode FleetMonitor.refused} counts it, and a `refused` event reports
  *    it. When a worker is forgotten, everything about it is dropped. Its last
  *    detail is dropped when it goes down, if it is longer than 4,096 characters or
@@ -458,7 +458,8 @@ export class FleetMonitor
 
   /**
    * How many heartbeats, and names given to `expect()`, were refused because the
-   * fleet was full or the name too long. A `refused` event reports it, too.
+   * fleet was full, or the name was not valid or had no valid timeout. A `refused`
+   * event reports it, too.
    */
   get refused(): number {
     return this.#watch.events.refused;

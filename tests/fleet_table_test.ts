@@ -197,8 +197,9 @@ Deno.test("FleetTable grows, and keeps every row", () => {
   assertEquals(table.silentRows([499]).length, 500);
 });
 
-Deno.test("FleetTable refuses a name that is too long or one too many", () => {
+Deno.test("FleetTable refuses a name that is empty, too long or one too many", () => {
   const table = createTable(2, 3);
+  assertEquals(table.refusalOf(""), "name");
   assertEquals(table.refusalOf("abcd"), "name");
   assertEquals(table.refusalOf("abc"), undefined);
   addAll(table, { a: 0, b: 0 });

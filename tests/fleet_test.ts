@@ -1080,6 +1080,20 @@ Deno.test("FleetMonitor reports that it is full again after a worker left", asyn
   await fleet.writable.close();
 });
 
+Deno.test("FleetMonitor refuses an empty name, which nobody could see", async () => {
+  const fleet = new FleetMonitor({ timeout: Infinity });
+  const seen = observe(fleet);
+  fleet.beat("");
+  fleet.expect(["", "a"]);
+  fleet.handle("").beat(1);
+  await settle();
+  assertEquals(stateOf(fleet), ["a expected"]);
+  assertEquals(fleet.refused, 3);
+  assertEquals(seen.events.map(({ type, worker }) => [type, worker]), [
+    ["refused", ""],
+  ]);
+});
+
 Deno.test("FleetMonitor refuses a name that is too long, and keeps its first characters only", async () => {
   const fleet = new FleetMonitor({ timeout: Infinity, maxNameLength: 5 });
   const seen = observe(fleet);

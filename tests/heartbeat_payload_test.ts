@@ -11,7 +11,7 @@ const encode = (value: unknown) =>
 Deno.test("parseHeartbeat keeps the fields of a heartbeat, and no other", () => {
   const rows: Heartbeat[] = [
     BEAT,
-    { ...BEAT, worker: "", seq: -1, time: 0.5 },
+    { ...BEAT, worker: " ", seq: -1, time: 0.5 },
     { ...BEAT, detail: null },
     { ...BEAT, detail: { deep: [1, "ü"] } },
     { ...BEAT, restarting: { attempt: 1 } },
@@ -33,6 +33,7 @@ Deno.test("parseHeartbeat says what is wrong with anything else", () => {
     [[], "'worker' is no string"],
     [{ ...BEAT, worker: 5 }, "'worker' is no string"],
     [{ ...BEAT, worker: undefined }, "'worker' is no string"],
+    [{ ...BEAT, worker: "" }, "'worker' is empty"],
     [{ ...BEAT, seq: "1" }, "'seq' is no integer"],
     [{ ...BEAT, seq: 2 ** 53 }, "'seq' is no integer"],
     [{ ...BEAT, time: undefined }, "'time' is no number"],

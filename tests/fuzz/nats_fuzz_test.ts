@@ -19,7 +19,7 @@ const LONG_MS = 60_000;
 
 /** What may be said of a message: by the library, or by the platform. */
 const PROBLEM =
-  /^'(worker' is no string|seq' is no integer|time' is no number)$|JSON|encoded data/;
+  /^'(worker' is (no string|empty)|seq' is no integer|time' is no number)$|JSON|encoded data/;
 
 /** What the bytes say, if they are JSON in UTF-8. */
 function readJson(data: Uint8Array): unknown {
@@ -36,8 +36,9 @@ function expect(data: Uint8Array): Heartbeat | undefined {
   if (typeof value !== "object" || value === null) return;
   const own = new Map(Object.entries(value));
   const [worker, seq, time, detail] = FIELDS.map((field) => own.get(field));
-  if (typeof worker !== "string" || typeof time !== "number") return;
-  if (!Number.isSafeInteger(seq) || Math.abs(time) === Infinity) return;
+  if (typeof worker !== "string" || worker === "") return;
+  if (typeof time !== "number" || Math.abs(time) === Infinity) return;
+  if (!Number.isSafeInteger(seq)) return;
   return {
     worker,
     seq,
