@@ -126,6 +126,7 @@ export class Terminal {
       this.#streams.removeSignalListener(signal, listener);
     }
     if (phase === "open") await this.#giveBack();
+    else await this.#written.catch(() => {});
   }
 
   /** The signals that are listened to. */
@@ -140,7 +141,8 @@ export class Terminal {
     if (this.#phase !== "open") return;
     this.#phase = "stopped";
     await this.#giveBack();
-    this.#keys.stopProcess!();
+    // it may go on or end meanwhile
+    if (this.#phase === "stopped") this.#keys.stopProcess!();
   };
 
   readonly #onContinue = () => {
@@ -155,8 +157,13 @@ export class Terminal {
     await this.#write(ENTER);
   }
 
+  /** Never rejects: a terminal that is gone cannot be given back. */
   async #giveBack() {
-    if (this.hasKeys) this.#streams.stdin.setRaw(false);
+    try {
+      if (this.hasKeys) this.#streams.stdin.setRaw(false);
+    } catch {
+      // the window may still be there
+    }
     await this.#write(LEAVE).catch(() => {});
   }
 

@@ -39,7 +39,7 @@ function createTerminal({ isTerminal = true, mayStop = true } = {}) {
     stopProcess: mayStop ? () => calls.push("stop") : undefined,
   }, streams);
   return {
-    ...{ terminal, calls, output, listeners },
+    ...{ terminal, calls, output, streams, listeners },
     press: (key: string) => writer.write(key),
   };
 }
@@ -152,6 +152,45 @@ Deno.test({
     goOn!();
     await stop!();
     assertEquals(calls, []);
+  },
+});
+
+Deno.test({
+  name: "Terminal does not stop a process that goes on or ends meanwhile",
+  ignore: isWindows,
+  async fn() {
+    const goOn = createTerminal();
+    await goOn.terminal.open();
+    const stopped = goOn.listeners.get("SIGTSTP")!();
+    goOn.listeners.get("SIGCONT")!();
+    await stopped;
+    await goOn.terminal.draw(["one"]);
+    const drawn = ["raw false", "raw true", LEAVE, ENTER, "\x1b[H\x1b[2Kone"];
+    assertEquals(goOn.calls.slice(2), drawn);
+
+    const end = createTerminal();
+    await end.terminal.open();
+    const stop = end.listeners.get("SIGTSTP")!();
+    await end.terminal.close();
+    assertEquals(end.calls.slice(2), ["raw false", LEAVE]);
+    await stop;
+    assertEquals(end.calls.slice(2), ["raw false", LEAVE]);
+  },
+});
+
+Deno.test({
+  name: "Terminal fails nothing when it is gone",
+  ignore: isWindows,
+  async fn() {
+    const { terminal, calls, streams, listeners } = createTerminal();
+    await terminal.open();
+    streams.stdin.setRaw = () => {
+      throw new Error("gone");
+    };
+    await listeners.get("SIGTSTP")!();
+    listeners.get("SIGCONT")!();
+    await terminal.close();
+    assertEquals(calls.slice(2), [LEAVE, "stop", LEAVE]);
   },
 });
 
