@@ -90,12 +90,12 @@ const onTotalTimeout = (request: GuardedRequest) => request.onTotalTimeout();
 /**
  * One request under guard.
  *
- * | phase | headers arrive | no body, or one that is locked or used, or it ends | it is read | a limit passes | the caller aborts |
- * | --- | --- | --- | --- | --- | --- |
- * | `connecting` | → `unread`: resolve with the guarded response | → `ended`: resolve | | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
- * | `unread` | | → `ended` | → `reading` | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
- * | `reading` | | → `ended` | | as `unread` | as `unread` |
- * | `ended` | cancel the body | | | | |
+ * | phase | headers arrive | no body, or one that is locked or used, or it ends | a read waits | a chunk arrives | a limit passes | the caller aborts |
+ * | --- | --- | --- | --- | --- | --- | --- |
+ * | `connecting` | → `unread`: resolve with the guarded response | → `ended`: resolve | | | → `ended`: reject, abort the request | → `ended`: reject with its reason, abort the request |
+ * | `unread` | | → `ended` | → `reading` | | → `ended`: error the body, abort the request | → `ended`: error the body with its reason, abort the request |
+ * | `reading` | | → `ended` | | → `unread` | as `unread` | as `unread` |
+ * | `ended` | cancel the body | | | | | |
  *
  * In `unread`, no timer keeps the process or the response.
  * The request has a signal of its own. The caller's signal is followed, and
@@ -221,10 +221,11 @@ export class GuardedRequest {
     if (this.#phase === "unread") this.#totalTimer.letGo(this);
   }
 
-  /** The consumer begins to read. */
-  #onRead() {
-    this.#phase = "reading";
-    this.#totalTimer?.keep(this);
+  /** The consumer waits for a chunk, or has it: it may never ask for another one. */
+  #onTurn(turn: "producer" | "consumer") {
+    this.#phase = turn === "producer" ? "reading" : "unread";
+    if (turn === "producer") this.#totalTimer?.keep(this);
+    else this.#totalTimer?.letGo(this);
   }
 
   #guardResponse(response: Response): Response {
@@ -257,7 +258,7 @@ export class GuardedRequest {
       source,
       limits,
       isBytes: isByteBody(response, source),
-      onStart: () => this.#onRead(),
+      onTurn: (turn) => this.#onTurn(turn),
       onEnd: () => this.#release(),
     });
     return this.#guard.readable;

@@ -20,8 +20,8 @@ export interface StreamGuardOptions<T> {
   isBytes?: boolean;
   /** What is measured. */
   limits: StreamLimit<T>[];
-  /** Called once: the consumer begins to read. */
-  onStart?: () => void;
+  /** Called for each chunk: the consumer waits for it, or has it. */
+  onTurn?: (turn: "producer" | "consumer") => void;
   /** Called once: the stream has closed, errored, or been cancelled. */
   onEnd?: () => void;
 }
@@ -48,7 +48,7 @@ export class StreamGuard<T> {
     | ReadableByteStreamController;
   /** The limits, and whether the last chunk was a sign of life to each. */
   #limits: (StreamLimit<T> & { isAlive: boolean })[];
-  #onStart: () => void;
+  #onTurn: ((turn: "producer" | "consumer") => void) | undefined;
   #onEnd: () => void;
   #isStarted = false;
   /** Whether a chunk is being waited for. */
@@ -58,10 +58,9 @@ export class StreamGuard<T> {
   #onReadError = (error: unknown) => this.#end("error", error);
 
   constructor(options: StreamGuardOptions<T>) {
-    const { source, limits, isBytes } = options;
-    const { onStart = () => {}, onEnd = () => {} } = options;
+    const { source, limits, isBytes, onTurn, onEnd = () => {} } = options;
     this.#limits = limits.map((limit) => ({ ...limit, isAlive: true }));
-    this.#onStart = onStart;
+    this.#onTurn = onTurn;
     this.#onEnd = onEnd;
     const type = isBytes ?? isByteStream(source) ? "bytes" : undefined;
     this.#reader = source.getReader();
@@ -84,6 +83,7 @@ export class StreamGuard<T> {
   #onPull() {
     if (this.#isReading) return;
     this.#isReading = true;
+    this.#onTurn?.("producer");
     if (this.#isStarted) this.#resumeClocks();
     else this.#startClocks();
     this.#reader.read().then(this.#onRead, this.#onReadError);
@@ -91,7 +91,6 @@ export class StreamGuard<T> {
 
   #startClocks() {
     this.#isStarted = true;
-    this.#onStart();
     for (const { clock } of this.#limits) clock.attach();
   }
 
@@ -120,6 +119,7 @@ export class StreamGuard<T> {
     }
     // what looked at the chunk may have aborted or cancelled
     if (this.#hasEnded()) return;
+    this.#onTurn?.("consumer");
     this.#controller.enqueue(value as T & ArrayBufferView<ArrayBuffer>);
   }
 
