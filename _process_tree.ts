@@ -63,10 +63,17 @@ const KILL_WAIT_MS = 300;
 
 /** A signal that aborts when the time is over, or `wait` aborts. */
 function limitWait(time: number, wait?: AbortSignal) {
-  const late = new AbortController();
-  const cancel = startTimer(() => late.abort(), time);
-  const signal = wait ? AbortSignal.any([late.signal, wait]) : late.signal;
-  return { signal, cancel };
+  const limit = new AbortController();
+  const end = () => limit.abort();
+  const cancelTimer = startTimer(end, time);
+  // Node.js 20.0 has no `AbortSignal.any()`
+  if (wait?.aborted) end();
+  else wait?.addEventListener("abort", end, { once: true });
+  const cancel = () => {
+    cancelTimer();
+    wait?.removeEventListener("abort", end);
+  };
+  return { signal: limit.signal, cancel };
 }
 
 /**
