@@ -30,8 +30,8 @@ export interface Interruption {
 export interface ShutdownOptions {
   /** The longest run (ms); `Infinity` for no limit. */
   runtime: number;
-  /** How long the end may take (ms); `Infinity` for ever. */
-  grace: number;
+  /** How long the end may take (ms), by what began it; `Infinity` for ever. */
+  grace: { expired: number; interrupted: number };
   /** Whether a command runs: it gets the signals that do not end the run. */
   hasCommand: boolean;
   /** Called when the deadline ends the run. */
@@ -162,9 +162,8 @@ export class Shutdown {
   }
 
   #end(phase: "expired" | "interrupted", reason: unknown) {
-    const isFirst = this.#phase === "running";
     this.#phase = phase;
     this.#asker.abort(reason);
-    if (isFirst) startTimer(() => this.#killer.abort(), this.#options.grace);
+    startTimer(() => this.#killer.abort(), this.#options.grace[phase]);
   }
 }

@@ -131,11 +131,16 @@ function startItems(
 
 async function run(settings: Settings, output: CliOutput): Promise<number> {
   const { mode, runtime } = settings;
+  // unread output is waited for only as long as it takes to kill a command
+  const grace = KILL_AFTER_MS + 1_000;
   const shutdown = new Shutdown({
     runtime,
     hasCommand: mode === "command",
-    // unread output is waited for only as long as it takes to kill a command
-    grace: mode === "demo" ? Infinity : KILL_AFTER_MS + 1_000,
+    grace: {
+      // the demo that hangs shows its alarm
+      expired: mode === "demo" ? Infinity : grace,
+      interrupted: grace,
+    },
     onDeadline() {
       if (mode === "demo") return;
       const text = `ended after its runtime of ${formatDuration(runtime)}`;

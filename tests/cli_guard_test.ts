@@ -56,7 +56,11 @@ Deno.test("forwardOutput() passes chunks on, and cancels its source whatever end
 function createContext() {
   const { output } = createOutput();
   const options = {
-    ...{ runtime: Infinity, grace: 1_000, hasCommand: false },
+    ...{
+      runtime: Infinity,
+      grace: { expired: 1_000, interrupted: 1_000 },
+      hasCommand: false,
+    },
     onDeadline() {},
   };
   const shutdown = new Shutdown(options);

@@ -5,13 +5,16 @@ import { FakeTime } from "@std/testing/time";
 import { Shutdown } from "../_cli_shutdown.ts";
 
 /** A shutdown that listens to no signals of this process. */
-function createShutdown({ runtime = Infinity, hasCommand = false } = {}) {
+function createShutdown(
+  { runtime = Infinity, hasCommand = false, expired = 1_000 } = {},
+) {
+  const grace = { expired, interrupted: 1_000 };
   const { addSignalListener } = Deno;
   const listened: string[] = [];
   Deno.addSignalListener = (name) => void listened.push(name);
   const deadlines: string[] = [];
   const shutdown = new Shutdown({
-    ...{ runtime, grace: 1_000, hasCommand },
+    ...{ runtime, grace, hasCommand },
     onDeadline: () => void deadlines.push(shutdown.phase),
   });
   try {
@@ -75,6 +78,20 @@ Deno.test("the end takes no longer than the grace, which the first event starts"
   ]);
   time.tick(1);
   assertEquals(show(), ["interrupted", 130, true, true]);
+});
+
+Deno.test("a signal begins a grace of its own where the deadline has none", () => {
+  using time = new FakeTime();
+  const { shutdown, show } = createShutdown({
+    ...{ runtime: 500, expired: Infinity },
+  });
+  time.tick(10_000);
+  assertEquals(show(), ["expired", 124, true, false]);
+  shutdown.onSignal("SIGTERM");
+  time.tick(999);
+  assertEquals(show(), ["interrupted", 143, true, false]);
+  time.tick(1);
+  assertEquals(show(), ["interrupted", 143, true, true]);
 });
 
 Deno.test("the exit code of a run that is over stays, and a signal ends the wait at once", () => {

@@ -199,6 +199,13 @@ testSideBySide("the command line, as time passes", {
     assertEquals((await demo.ended).code, 130);
   },
 
+  async "one signal ends a demo that hangs"() {
+    const demo = startCli(["--hang-after", "0", "--timeout", "none", "--json"]);
+    await demo.waitFor("stdout", '"item":1');
+    demo.kill("SIGTERM");
+    assertEquals((await demo.ended).code, 143);
+  },
+
   async "heartbeat gives notice of a silence once, and of its end"() {
     const script = "for i in 1 2 3; do echo $i; read _; done";
     await forEachRow([[], ["--json"]], async (more) => {
