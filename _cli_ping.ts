@@ -94,9 +94,10 @@ export class Pinger implements GuardObserver {
   #sent: Promise<void> = Promise.resolve();
   #unsent = 0;
   #isFailing = false;
-  /** How often the end was asked for: what came before is not tried again then. */
-  #ends = 0;
-  #stopper = new AbortController();
+  /** Aborts when the end is asked for: what came before is not tried again then. */
+  #ending = new AbortController();
+  /** Aborts when it is to end at once. */
+  readonly #stopper = new AbortController();
 
   constructor(options: PingerOptions) {
     this.#options = options;
@@ -121,10 +122,14 @@ export class Pinger implements GuardObserver {
 
   /** The command has ended; resolves when that was sent, or cannot be. */
   async end({ code, killNow }: Omit<RunEnd, "isPlanned">): Promise<void> {
-    const stop = () => this.#stopper.abort();
+    this.#ending.abort();
+    const ending = this.#ending = new AbortController();
+    const stop = () => {
+      this.#stopper.abort();
+      ending.abort();
+    };
     killNow.addEventListener("abort", stop, { once: true });
     if (killNow.aborted) stop();
-    this.#ends++;
     if (!this.#options.isPlain) this.#ping(`/${code}`);
     else if (code === 0) this.#ping("");
     await this.#sent;
@@ -132,10 +137,10 @@ export class Pinger implements GuardObserver {
   }
 
   #ping(path: string) {
-    const ends = this.#ends;
+    const { signal } = this.#ending;
     this.#unsent++;
     this.#sent = this.#sent.then(async () => {
-      await this.#send(this.#getUrl(path), () => ends === this.#ends);
+      await this.#send(this.#getUrl(path), signal);
       this.#unsent--;
     });
   }
@@ -148,24 +153,20 @@ export class Pinger implements GuardObserver {
     return url;
   }
 
-  /** Sends a request, again if it fails while it is the latest news. */
-  async #send(url: URL, isLatest: () => boolean) {
+  /** Sends a request, again if it fails, until `outdated` aborts. */
+  async #send(url: URL, outdated: AbortSignal) {
     const { pause = PAUSE_MS } = this.#options;
     const { signal } = this.#stopper;
-    let failure = "";
-    for (let tries = 0; tries <= (isLatest() ? RETRIES : 0); tries++) {
-      if (tries > 0) await sleep(pause, signal);
-      if (signal.aborted) return;
-      const result = await this.#request(url);
-      if (result === undefined) {
-        this.#isFailing = false;
-        return;
-      }
-      failure = result;
+    if (signal.aborted) return;
+    let failure = await this.#request(url);
+    for (let retries = 0; failure && retries < RETRIES; retries++) {
+      await sleep(pause, outdated);
+      if (outdated.aborted) break;
+      failure = await this.#request(url);
     }
-    if (this.#isFailing || signal.aborted) return;
-    this.#isFailing = true;
-    this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
+    if (failure && (this.#isFailing || signal.aborted)) return;
+    this.#isFailing = failure !== undefined;
+    if (failure) this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
   }
 
   /** Why a request failed, without its URL; `undefined` if it did not. */

@@ -225,6 +225,40 @@ Deno.test("Pinger tries no earlier ping again once the command has ended", async
   assertEquals(service.connections.length, 4);
 });
 
+Deno.test("Pinger does not wait to try an earlier ping again once the command has ended", async () => {
+  await using server = serve([500, 500]);
+  using time = new FakeTime();
+  const { pinger, failures } = createPinger(server.url, { pause: 2_000 });
+  pinger.start();
+  // the answer arrives
+  for (let turns = 0; turns < 500; turns++) await advance(time, 1);
+  let isOver = false;
+  const ended = pinger.end({ code: 0, killNow: NEVER })
+    .then(() => isOver = true);
+  // before that ping would be tried again
+  for (let ms = 0; ms < 1_000 && server.urls.length < 2; ms++) {
+    await advance(time, 1);
+  }
+  const paths = () => server.urls.map((url) => url.replace(/\?.*/, ""));
+  assertEquals(paths(), ["/ping/secret/start", "/ping/secret/0"]);
+  // the end is the latest news
+  while (!isOver) await advance(time, 10);
+  await ended;
+  assertEquals(paths().slice(2), ["/ping/secret/0"]);
+  assertEquals(failures.length, 1);
+});
+
+Deno.test("Pinger does not wait to try the end again once it is to end at once", async () => {
+  await using server = serve([500]);
+  const { pinger, failures } = createPinger(server.url, { pause: Infinity });
+  const killer = new AbortController();
+  const ended = pinger.end({ code: 0, killNow: killer.signal });
+  await waitUntil(() => server.urls.length > 0);
+  killer.abort();
+  await ended;
+  assertEquals([server.urls.length, failures], [1, []]);
+});
+
 Deno.test("Pinger says which permission it needs", async () => {
   const url = new URL("../_cli_ping.ts", import.meta.url);
   const code = `
