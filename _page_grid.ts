@@ -79,9 +79,12 @@ function describeChosen() {
 function onGridKey(event) {
   const index = shown.indexOf(chosen ?? shown[0]);
   const target = {
-    ...{ ArrowLeft: index - 1, ArrowRight: index + 1 },
-    ...{ ArrowUp: index - columns, ArrowDown: index + columns },
-    ...{ Home: 0, End: shown.length - 1 },
+    ArrowLeft: index - 1,
+    ArrowRight: index + 1,
+    ArrowUp: index - columns,
+    ArrowDown: index + columns,
+    Home: 0,
+    End: shown.length - 1,
   }[event.key];
   if (event.key === "Escape") chosen = null;
   if (target === undefined) return describeChosen();

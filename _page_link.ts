@@ -12,8 +12,11 @@ const RETRY_AFTER = 2000;
 
 /** What the log says of a reason; silence needs no words. */
 const REASONS = {
-  ...{ failed: " (failed)", full: ": the fleet is full", name: ": not a valid name" },
-  ...{ timeout: ": no valid timeout", connection: "no heartbeat can be heard" },
+  failed: " (failed)",
+  full: ": the fleet is full",
+  name: ": not a valid name",
+  timeout: ": no valid timeout",
+  connection: "no heartbeat can be heard",
   share: "too many are silent at once",
 };
 
