@@ -36,7 +36,7 @@ const ALARMS = ["down", "blind", "refused"];
 
 /** The pause (ms) between two looks at the fleet. */
 const FRAME_MS = 250;
-/** It is at least so many times what a look has cost: a large fleet takes a tenth of a core at most. */
+/** It is at least this many times as long as the look took: a large fleet takes a tenth of a core at most. */
 const PAUSE_PER_COST = 10;
 
 /** An event as a line: its time, its type, and what happened. */
