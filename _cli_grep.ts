@@ -10,10 +10,16 @@ import type { Heartbeat, WorkerStreams } from "./_worker_types.ts";
 /** How much of a line is looked at, in characters. */
 const MAX_LINE = 65_536;
 
-/** How long (ms) lines may take until the one that is looked at is tried by itself, and that one. */
+/**
+ * Time limit (ms) for all lines of a chunk. The line at which it passes is tried
+ * again alone, with the same limit.
+ */
 const MATCH_MS = 250;
 /** How many lines of a chunk are tried by themselves: the rest is not looked at. */
 const MAX_TRIES = 4;
+
+const LATE = "--grep takes too long for a line: it is no sign of life";
+const UNSEEN = "--grep takes too long: some lines were not looked at";
 
 /** A line ends with it. A progress bar goes back to the start of its line. */
 const LINE_END = /\r\n|\r|\n/;
@@ -42,11 +48,12 @@ export type LineTest = (lines: string[]) => boolean;
  * `(a+)+$`, would block this process: it is stopped in time, and does not match.
  *
  * @param pattern What a line contains.
- * @param onLate Called when a line has taken too long.
+ * @param report Called with a message when a line has taken too long, and when
+ * some lines were not looked at for lack of time.
  */
 export async function openLineTest(
   pattern: RegExp,
-  onLate: () => void,
+  report: (message: string) => void,
 ): Promise<LineTest> {
   // it costs a third of a start, so it is loaded only where it is wanted
   const { createContext, Script } = await import("node:vm");
@@ -71,7 +78,7 @@ export async function openLineTest(
   }
   return (lines) => {
     let rest = lines;
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
+    for (let tries = 0; tries < MAX_TRIES && rest.length > 0; tries++) {
       const isMatch = run(rest);
       if (isMatch !== undefined) return isMatch;
       // a busy machine may have taken the time of all these lines
@@ -79,9 +86,9 @@ export async function openLineTest(
       rest = rest.slice(at + 1);
       const isLateMatch = run([late]);
       if (isLateMatch) return true;
-      if (isLateMatch === undefined) onLate();
+      if (isLateMatch === undefined) report(LATE);
     }
-    onLate();
+    if (rest.length > 0) report(UNSEEN);
     return false;
   };
 }

@@ -54,11 +54,10 @@ export async function openGrep(
   output: CliOutput,
 ): Promise<LineTest | undefined> {
   if (!grep) return;
-  let isReported = false;
-  return await openLineTest(grep, () => {
-    if (isReported) return;
-    isReported = true;
-    output.warn("--grep takes too long for a line: it is no sign of life");
+  const reported = new Set<string>();
+  return await openLineTest(grep, (message) => {
+    if (!reported.has(message)) output.warn(message);
+    reported.add(message);
   });
 }
 
