@@ -80,9 +80,7 @@ export class HealthServer {
     this.#fleet = fleet;
     this.#options = options;
     this.#unseen = new Set(options.essentialNames);
-    for (const { worker, state, lastSeen } of fleet) {
-      if (wasSeen(state, lastSeen)) this.#unseen.delete(worker);
-    }
+    this.#noteSeen();
     const getBlindness = () => this.#blindness;
     this.#metrics = new HealthMetrics({
       getWorkers: () => this.#blindness === "ended" ? [] : fleet,
@@ -148,11 +146,20 @@ export class HealthServer {
   }
 
   #check(check: CheckName, request: Request): Response {
+    this.#noteSeen();
     const getWorkers = () => this.#listEssential();
     return createCheckResponse(
       { check, getWorkers, blindness: this.#blindness, failure: this.#failure },
       request,
     );
+  }
+
+  /** Events alone do not say who was seen: with a memory, a fleet does not repeat an `up`. */
+  #noteSeen() {
+    if (this.#unseen.size === 0) return;
+    for (const { worker, state, lastSeen } of this.#fleet) {
+      if (wasSeen(state, lastSeen)) this.#unseen.delete(worker);
+    }
   }
 
   /** The essential workers of the fleet, and those that it should have. */

@@ -8,7 +8,9 @@ import {
   type HealthEvent,
   type HealthOptions,
 } from "../health.ts";
+import { persistFleet } from "../store.ts";
 import { advance } from "./_help.ts";
+import { MemoryStore } from "./_memory_store.ts";
 
 const HOST = "http://localhost";
 
@@ -180,6 +182,32 @@ Deno.test("createHealthHandler knows who was seen before it was made, and who sa
   assertEquals(await ask(), "[-]beta not seen yet\nreadyz check failed\n");
   const writer = fleet.writable.getWriter();
   writer.write({ worker: "beta", seq: 1, time: 0, ended: "failed" });
+  assertEquals(await ask(), "ok\n");
+});
+
+Deno.test("createHealthHandler knows that a worker was seen of which a store knew already that it is up", async () => {
+  using time = new FakeTime();
+  const store = new MemoryStore();
+  const start = () => {
+    const fleet = new FleetMonitor({ timeout: 3_000 });
+    return { fleet, events: persistFleet(fleet, store) };
+  };
+  const first = start();
+  first.fleet.beat("alpha");
+  const reading = Array.fromAsync(first.events);
+  await advance(time, 10, 10);
+  await first.fleet.writable.close();
+  assertEquals((await reading).map(({ type }) => type), ["up"]);
+  const { fleet, events } = start();
+  const handler = createHealthHandler(fleet, { essential: ["alpha"], events });
+  const ask = async () => {
+    await advance(time, 10, 10);
+    return (await handler(new Request(`${HOST}/readyz`))).text();
+  };
+  assertEquals(await ask(), "[-]alpha not seen yet\nreadyz check failed\n");
+  fleet.beat("alpha");
+  assertEquals(await ask(), "ok\n");
+  fleet.remove("alpha");
   assertEquals(await ask(), "ok\n");
 });
 
