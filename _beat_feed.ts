@@ -38,6 +38,8 @@ interface Frame {
   blind: Blindness | null;
   /** Whether `workers` are all, and the client forgets the others. */
   full: boolean;
+  /** Whether the fleet was looked at for it, so that any heartbeat would be seen. */
+  fresh: boolean;
   /** The workers that have changed. */
   workers: Row[];
   /** The names of those that are no longer watched. */
@@ -116,9 +118,10 @@ export class BeatFeed {
 
   #sendChanges() {
     const { rows: before } = this.#known;
+    const fresh = this.#framesToRest === 0;
     // each frame shows that the connection lives
-    if (this.#framesToRest > 0) this.#framesToRest--;
-    else this.#look();
+    if (fresh) this.#look();
+    else this.#framesToRest--;
     const { rows } = this.#known;
     const workers = [...rows.values()]
       .filter((row) => hasChanged(before.get(row[0]), row));
@@ -127,7 +130,7 @@ export class BeatFeed {
     const events = log.getAfter(this.#eventCount);
     this.#eventCount = log.count;
     this.#clients.send(
-      this.#createFrame(workers, { gone, events, full: false }),
+      this.#createFrame(workers, { gone, events, full: false, fresh }),
     );
   }
 
@@ -135,12 +138,17 @@ export class BeatFeed {
     const workers = [...this.#known.rows.values()];
     const { log } = this.#options;
     const events = log.getAfter(log.count - MAX_EVENTS);
-    return this.#createFrame(workers, { gone: [], events, full: true });
+    return this.#createFrame(workers, {
+      gone: [],
+      events,
+      full: true,
+      fresh: true,
+    });
   }
 
   #createFrame(
     workers: Row[],
-    rest: Pick<Frame, "gone" | "events" | "full">,
+    rest: Pick<Frame, "gone" | "events" | "full" | "fresh">,
   ): string {
     const { total } = this.#known;
     const blind = this.#options.getBlindness() ?? null;

@@ -22,8 +22,8 @@ const REASONS = {
 
 /** "connecting", "live" or "lost"; "paused" while nobody looks at the page. */
 let link = "paused";
-/** When the last frame came, and the last one with news of workers; what time it was for the server. */
-let frameAt = 0, newsAt = 0, frameTime = 0;
+/** When the last frame came, and the last one that the fleet was looked at for; what time it was for the server. */
+let frameAt = 0, lookedAt = 0, frameTime = 0;
 /** Since when, and until when, heartbeats could be heard. */
 let heardSince = 0, heardUntil = 0;
 /** Where the frames come from; it is closed while nobody looks. */
@@ -71,11 +71,11 @@ function canHear() {
 
 function onFrame(frame) {
   const now = performance.now();
-  const passed = now - newsAt;
+  const passed = now - lookedAt;
   const couldHear = canHear();
   link = "live";
   frameAt = now;
-  if (frame.full || frame.workers.length > 0) newsAt = now;
+  if (frame.fresh) lookedAt = now;
   frameTime = frame.time;
   total = frame.total;
   blindness = frame.blind;
@@ -101,7 +101,7 @@ function removeWorker(name) {
   isLayoutStale = isOrderStale = true;
 }
 
-/** The last heartbeat is as old as the server says, but not older than the news before; others come evenly before it. */
+/** The last heartbeat is as old as the server says, but not older than the look before; others come evenly before it. */
 function addBeats({ beats, seq: before }, { seq, lastSeen, passed }) {
   const count = Math.min(Math.max(before && seq ? seq - before : 1, 1), MAX_BEATS_A_FRAME);
   const last = frameAt - Math.min(Math.max(frameTime - lastSeen, 0), passed);

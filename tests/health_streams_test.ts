@@ -59,13 +59,17 @@ Deno.test("createHealthHandler looks at a fleet for the page in a tenth of the t
   const { body } = await handler(new Request(`${HOST}/beats`));
   const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
   looks = 0;
+  let fresh = 0;
   for (let frame = 0; frame < 9; frame++) {
     // one comes all the same: the page would take the connection for lost
     const { value } = await reader.read();
     assertMatch(value!, /^event: frame\n/);
+    if (value!.includes('"fresh":true')) fresh++;
     await advance(time, 250, 250);
   }
   assert(looks >= 1 && looks <= 3, `${looks}`);
+  // the first frame is that of the connection, the last one was not read
+  assert(fresh === looks || fresh === looks + 1, `${fresh} of ${looks}`);
   await reader.cancel();
 });
 

@@ -64,6 +64,29 @@ Deno.test(
 );
 
 Deno.test(
+  "the live page draws no beat in a silence, although some were lost",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      const { page, fleet, silenced, stop } = await openFleet(
+        ["alpha"],
+        browser,
+      );
+      const readBeats = () =>
+        page.evaluate(`workers.get("alpha")?.beats ?? []`) as Promise<number[]>;
+      await waitUntil(async () => (await readBeats()).length > 3);
+      silenced.add("alpha");
+      await page.waitForTimeout(1_500);
+      const { length } = await readBeats();
+      fleet.beat("alpha", 1_000);
+      await waitUntil(async () => (await readBeats()).length > length);
+      const beats = await readBeats();
+      assert(beats[length]! - beats[length - 1]! > 900, beats.join());
+      await stop();
+    }),
+);
+
+Deno.test(
   "the live page shows many workers as cells, the silent ones first",
   BROWSER_TEST,
   () =>
