@@ -33,8 +33,9 @@ function startFleet(count: number) {
   const timer = setInterval(() => {
     tick++;
     for (let index = 0; index < count; index++) {
-      const isDue = (tick + 3 * index) % 10 === 0 && !silent.has(index);
-      if (isDue) fleet.beat(`worker-${index + 1}`, tick, STEPS[index % 3]);
+      const seq = (tick + 3 * index) / 10;
+      if (!Number.isInteger(seq) || silent.has(index)) continue;
+      fleet.beat(`worker-${index + 1}`, seq, STEPS[index % 3]);
     }
   }, 100);
   return {
