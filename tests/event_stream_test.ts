@@ -96,3 +96,15 @@ Deno.test("createProgressReader takes a ping after an event that is too long for
   const one = `data: ${LONG}\ndata: y`;
   assertEquals(findProgress([`${one}\n\n${one}`, "y\n\n", PING]), [0, 1]);
 });
+
+Deno.test("createProgressReader shows no part of an event that is too long", () => {
+  const events: ServerSentEvent[] = [];
+  const takeChunk = createProgressReader((event) => !!events.push(event));
+  const long = "x".repeat(1024 * 1024);
+  const encoder = new TextEncoder();
+  for (const line of ["\n", "\r\n", "\r"]) {
+    const text = `data: ${long}${line}data${line}${line}`;
+    assertEquals(takeChunk(encoder.encode(text)), true);
+    assertEquals([line, events], [line, []]);
+  }
+});
