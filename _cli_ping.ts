@@ -159,14 +159,16 @@ export class Pinger implements GuardObserver {
     const { signal } = this.#stopper;
     if (signal.aborted) return;
     let failure = await this.#request(url);
-    for (let retries = 0; failure && retries < RETRIES; retries++) {
+    for (let n = 0; failure !== undefined && n < RETRIES; n++) {
       await sleep(pause, outdated);
       if (outdated.aborted) break;
       failure = await this.#request(url);
     }
-    if (failure && (this.#isFailing || signal.aborted)) return;
-    this.#isFailing = failure !== undefined;
-    if (failure) this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
+    if (failure === undefined) this.#isFailing = false;
+    else if (!this.#isFailing && !signal.aborted) {
+      this.#isFailing = true;
+      this.#options.onFailure(`cannot ping ${url.host}: ${failure}`);
+    }
   }
 
   /** Why a request failed, without its URL; `undefined` if it did not. */
