@@ -31,9 +31,10 @@ export function parseAliveSource(text: string): AliveSource {
 }
 
 /**
- * Checks that it may be looked at: a command that works would be ended otherwise.
+ * Checks the permissions for `source`. Without them no sign of life is seen, and a
+ * healthy command is ended.
  *
- * @throws {Error} If it may not.
+ * @throws {Error} If they are missing.
  */
 export async function checkAliveSource(source: AliveSource) {
   try {
