@@ -61,8 +61,8 @@ export interface TableStyle {
 const MAX_TRACE = 24;
 const MIN_TRACE = 4;
 const MIN_DETAIL = 8;
-/** Lines around the rows: status, what follows, the last event. */
-const FRAME_LINES = 3;
+/** Lines below the rows: what follows, the last event. */
+const FOOT_LINES = 2;
 /** The least height of a window that has headings, and of one that has a title. */
 const MIN_WITH_HEADINGS = 5;
 const MIN_WITH_TITLE = 8;
@@ -94,17 +94,19 @@ export function renderFleet(
   const paint = (text: string, style: number | string) =>
     isColored ? `\x1b[${style}m${text}\x1b[0m` : text;
   const total = Object.values(view.counts).reduce((a, b) => a + b);
-  const hasTitle = height >= MIN_WITH_TITLE;
-  const hasHeadings = height >= MIN_WITH_HEADINGS;
-  const room = Math.max(height - FRAME_LINES - +hasTitle - +hasHeadings, 0);
-  const shown = view.workers.slice(0, room);
   const status = paint(
     cut(describeStatus(view), columns),
     view.blind === undefined ? BOLD : ALARM,
   );
+  const head = [status];
+  if (height >= MIN_WITH_TITLE) {
+    head.push(paint(cut(escapeText(view.title), columns), DIM));
+  }
+  const hasHeadings = height >= MIN_WITH_HEADINGS;
+  const room = Math.max(height - head.length - FOOT_LINES, 0);
+  const shown = view.workers.slice(0, hasHeadings ? room - 1 : room);
   const lines = [
-    status,
-    ...hasTitle ? [paint(cut(escapeText(view.title), columns), DIM)] : [],
+    ...head,
     ...renderRows(view, shown, columns, paint).slice(hasHeadings ? 0 : 1),
     ...total > shown.length
       ? [cut(`… and ${total - shown.length} more`, columns)]
