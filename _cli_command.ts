@@ -58,12 +58,10 @@ export async function guardCommand(
     observers.onChunk(bytes);
     return output.forward(from, bytes);
   };
-  const startContext = {
-    ...{ settings, shutdown, observers, probe, isMatch, forward },
-  };
+  const parts = { settings, shutdown, observers, probe, isMatch, forward };
   const run = async () => {
     const { results, heartbeats, finished } = supervise(
-      (attempt) => start(startCommand, startContext, attempt.signal),
+      (attempt) => start(startCommand, parts, attempt.signal),
       {
         timeout,
         maxRestarts: restart.maxRestarts,

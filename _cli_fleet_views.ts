@@ -97,7 +97,9 @@ class LiveView implements FleetView {
     this.#board = new FleetBoard(context);
     const { stop: onQuit, interrupt: onInterrupt, output } = context;
     this.#terminal = new Terminal(output, {
-      ...{ onQuit, onInterrupt, stopProcess: findStopper() },
+      onQuit,
+      onInterrupt,
+      stopProcess: findStopper(),
     });
     this.#terminal.open().catch((error) => this.#onFailure(error));
     this.#stopLooking = lookRegularly(this.#board, (view) => this.#draw(view));

@@ -51,10 +51,14 @@ export async function guardPipe(
     } catch (error) {
       if (!(error instanceof HeartbeatTimeoutError)) throw error;
       const { limit, elapsed, count } = error;
-      const stall = { limit, elapsed, timeout, count };
       observers.onEvent({
-        ...{ type: "stalled", time: Date.now(), attempt: 1 },
-        ...stall,
+        type: "stalled",
+        time: Date.now(),
+        attempt: 1,
+        limit,
+        elapsed,
+        timeout,
+        count,
       });
       return 124;
     }

@@ -42,8 +42,10 @@ function parseStat(line: string): Entry[] {
   const ticks = [14, 15, 16, 17].map(getField).reduce((a, b) => a + b);
   const isZombie = /^[ZX]/.test(fields[0]!) && !(getField(20) > 1);
   return [{
-    ...{ pgid: getField(5), sid: getField(6) },
-    ...{ isZombie, cpuTime: ticks * TICK_MS },
+    pgid: getField(5),
+    sid: getField(6),
+    isZombie,
+    cpuTime: ticks * TICK_MS,
   }];
 }
 
