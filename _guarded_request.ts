@@ -295,6 +295,7 @@ export class GuardedRequest {
       timeout,
       firstTimeout: isProgress ? timeout : firstTimeout,
       isSelective: isProgress,
+      letsGo: true,
       warnAfter,
       onGap: gaps && ((gap) => gaps[name].record(gap)),
       onFirstGap: gaps &&

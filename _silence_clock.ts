@@ -57,6 +57,11 @@ export interface SilenceClockOptions {
   firstTimeout: number;
   /** Whether some chunks are not heartbeats: a silence goes on after them. */
   isSelective?: boolean;
+  /**
+   * Whether the timer keeps neither the process nor the clock while a chunk waits
+   * for the consumer, who may be gone.
+   */
+  letsGo?: boolean;
   /** Asked at each check whether there is still a producer; by default there always is. */
   isAttached?: () => boolean;
   /** Called whenever the timer fires, first of all, with its delay in milliseconds. */
@@ -168,6 +173,7 @@ export class SilenceClock {
   onChunkArrived() {
     if (this.#waiting++ > 0 || this.#phase !== "listening") return;
     this.#phase = "holding";
+    if (this.#options.letsGo) this.#timer?.letGo(this);
     this.#hasHeartbeat = false;
     if (this.#isMeasured || this.#hasWarned) this.#pause();
   }
@@ -177,6 +183,7 @@ export class SilenceClock {
     if (isHeartbeat) this.#hasHeartbeat = true;
     if (--this.#waiting > 0 || this.#phase !== "holding") return;
     this.#phase = "listening";
+    if (this.#options.letsGo) this.#timer?.keep(this);
     const now = Date.now();
     if (this.#isMeasured || this.#hasWarned) {
       if (this.#hasHeartbeat) this.#endSilence();

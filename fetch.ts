@@ -130,8 +130,8 @@ export type GuardedFetch = typeof fetch & {
  *    `headers`, `clone()` and `instanceof Response`. The body's bytes pass
  *    unchanged and with backpressure. A slow consumer is not silence, and for a
  *    body that nobody reads only `totalTimeout` counts. Such a body keeps neither
- *    the process alive nor, once it was dropped, memory; one that was read in part
- *    does for a quarter of `timeout` or `progressTimeout` at most.
+ *    the process alive nor, once it was dropped, memory, whether or not some
+ *    of it was read.
  * 4. A response without a body, an HTTP error, a redirect, an aborted signal,
  *    `data:` and `blob:` URLs behave as with plain `fetch`.
  * 5. Each limit gets a fresh window after an absence of this process (a blocked

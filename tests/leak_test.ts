@@ -7,7 +7,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { deadline } from "@std/async/deadline";
-import { guardFetch } from "../fetch.ts";
+import { guardFetch, type GuardFetchOptions } from "../fetch.ts";
 import { HeartbeatMonitor, HeartbeatTimeoutError, watch } from "../monitor.ts";
 import { Watchdog, withHeartbeat } from "../watchdog.ts";
 import { startWorker, type Work, type WorkerStreams } from "../worker.ts";
@@ -438,32 +438,54 @@ for (const [what, use] of Object.entries(SIGNALLED)) {
   });
 }
 
+/** Makes requests, drops the responses, and resolves to how many of 10 are kept. */
+async function countKept(
+  limits: GuardFetchOptions,
+  use: (response: Response) => unknown,
+) {
+  using timers = countTimers();
+  const fetch = guardFetch({
+    ...limits,
+    fetch: answer as typeof globalThis.fetch,
+  });
+  const responses: WeakRef<Response>[] = [];
+  for (let i = 0; i < 10; i++) {
+    const response = await fetch("https://example.com/");
+    await use(response);
+    responses.push(new WeakRef(response));
+  }
+  // what a WeakRef was made of lives until the turn ends
+  await timers.turn(100);
+  collectGarbage();
+  return responses.filter((response) => response.deref()).length;
+}
+
 const LATE_TOTAL = { timeout: 40, totalTimeout: HOUR };
 const UNREAD = {
   "from the beginning": { ...LATE_TOTAL, firstTimeout: HOUR / 2 },
   "when the body waits": LATE_TOTAL,
   "later than that": { timeout: HOUR, totalTimeout: 2 * HOUR },
-  "when it was read in part": { ...LATE_TOTAL, timeout: Infinity },
 };
 
 for (const [when, limits] of Object.entries(UNREAD)) {
-  const isRead = limits.timeout === Infinity;
   Deno.test(`guardFetch() keeps no response that nobody reads, with a totalTimeout that counts ${when}`, async () => {
-    using timers = countTimers();
-    const fetch = guardFetch({
-      ...limits,
-      fetch: answer as typeof globalThis.fetch,
-    });
-    const responses: WeakRef<Response>[] = [];
-    for (let i = 0; i < 10; i++) {
-      const response = await fetch("https://example.com/");
-      if (isRead) await response.body!.getReader().read();
-      responses.push(new WeakRef(response));
-    }
-    // what a WeakRef was made of lives until the turn ends
-    await timers.turn(100);
-    collectGarbage();
-    const kept = responses.filter((response) => response.deref()).length;
+    const kept = await countKept(limits, () => {});
+    assert(kept <= 1, `${kept} responses were kept`);
+  });
+}
+
+const READ_IN_PART = {
+  timeout: { timeout: HOUR },
+  progressTimeout: { timeout: Infinity, progressTimeout: HOUR },
+  totalTimeout: { timeout: Infinity, totalTimeout: HOUR },
+};
+
+for (const [limit, limits] of Object.entries(READ_IN_PART)) {
+  Deno.test(`guardFetch() with a ${limit} keeps no response that was read in part`, async () => {
+    const kept = await countKept(
+      limits,
+      (response) => response.body!.getReader().read(),
+    );
     assert(kept <= 1, `${kept} responses were kept`);
   });
 }
