@@ -58,6 +58,8 @@ function getRow(worker, hasTrace) {
   if (worker.row && !worker.row.canvas === hasTrace) removeRow(worker);
   worker.row ??= createRow(worker, hasTrace);
   worker.row.isListed = true;
+  // its size or its colours may be others
+  worker.row.drawnAt = undefined;
   return worker.row.element;
 }
 

@@ -51,6 +51,17 @@ function serveProxy(port: number) {
   };
 }
 
+/** The colour of a trace. */
+function readColour(page: Page): Promise<string> {
+  return page.evaluate(`(() => {
+    const canvas = document.querySelector("#workers canvas");
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const opaque = data.findIndex((value, i) => i % 4 === 3 && value === 255);
+    return data.slice(opaque - 3, opaque).join();
+  })()`);
+}
+
 function waitForStatus(page: Page, text: string) {
   return waitUntil(async () =>
     await page.getByRole("status").innerText() === text
@@ -212,6 +223,10 @@ Deno.test(
         assertEquals(await look(), [ENDED, summary, height]);
       }
       assertEquals(errors, []);
+      // what stands still is drawn again, too
+      const colour = await readColour(page);
+      await page.getByRole("button").click();
+      await waitUntil(async () => await readColour(page) !== colour);
       await served.stop();
     }),
 );
