@@ -28,8 +28,8 @@ let frameAt = 0, lookedAt = 0, frameTime = 0;
 let heardSince = 0, heardUntil = 0;
 /** Where the frames come from; it is closed while nobody looks. */
 let stream;
-/** The last event of the log: the start of its server, and its number. */
-let logged = { epoch: "", number: 0 };
+/** The number of the last event in the log, by the start of its server. */
+const logged = new Map();
 
 /** A browser has six connections to a server, for all its tabs: only those that are seen use some. */
 function onVisibility() {
@@ -59,8 +59,8 @@ function pause() {
 /** The first frame has events that may be in the log already. */
 function isNews(id) {
   const [epoch, number] = id.split("-");
-  if (epoch === logged.epoch && Number(number) <= logged.number) return false;
-  logged = { epoch, number: Number(number) };
+  if (Number(number) <= logged.get(epoch)) return false;
+  logged.set(epoch, Number(number));
   return true;
 }
 

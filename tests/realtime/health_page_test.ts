@@ -32,6 +32,13 @@ Deno.test(
       await waitUntil(async () => await measureTrace(page, 0) <= 4);
       assert(await measureTrace(page, 1) > 10);
       // of three beats between two frames, only the last one has a time
+      // by turns from two servers, behind one address
+      assertEquals(
+        await page.evaluate(
+          `["x-1", "y-1", "x-1", "y-2", "x-2"].map((id) => isNews(id))`,
+        ),
+        [true, true, false, true, true],
+      );
       assertEquals(
         await page.evaluate(`(() => {
           const worker = { seq: 3, beats: [700] };
