@@ -64,11 +64,18 @@ function parsePs(line: string): Entry[] {
   return [{ pgid: Number(pgid), sid: 0, isZombie, cpuTime: parseTime(time!) }];
 }
 
+/**
+ * Prints the state of all processes, unless `/proc` is that of another namespace, as
+ * in a sandbox that has not mounted its own: there these ids are of other processes.
+ */
+const PRINT_STATES =
+  'read -r pid _ </proc/self/stat && [ "$pid" = $$ ] && cat /proc/[0-9]*/stat';
+
 /** Reads all processes. Not by files: Deno permits to read `/proc` only with all permissions. */
 async function readTable(os: string, run: RunCommand): Promise<Entry[]> {
   if (os === "linux" || os === "android") {
     // a small image may lack ps
-    const text = await run("sh", ["-c", "cat /proc/[0-9]*/stat"]);
+    const text = await run("sh", ["-c", PRINT_STATES]);
     return text.split("\n").flatMap(parseStat);
   }
   const text = await run("ps", [

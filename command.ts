@@ -206,8 +206,9 @@ async function startRun(
  *
  * Zombies count as ended: in a container whose first process reaps no orphans,
  * a stop takes no longer than elsewhere. They are found by `sh` and `cat` on
- * Linux, by `ps` elsewhere. Without these, or with the permission for some
- * commands only, they look alive until `killAfter` has passed.
+ * Linux, by `ps` elsewhere. Without these, with the permission for some commands
+ * only, or in a PID namespace that has not mounted its own `/proc`, they look alive
+ * until `killAfter` has passed, and other groups of the session are not found.
  *
  * A process that left the session (`setsid`) is not ended, and may keep the output
  * open. After an abort, once the tree has ended, its output is read for half a

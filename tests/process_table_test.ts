@@ -102,7 +102,9 @@ Deno.test("readGroup lists the processes as the system does it", async () => {
   for (const os of ["linux", "android", "darwin"]) {
     await readGroup(PID, os, run);
   }
-  const cat = ["sh", ["-c", "cat /proc/[0-9]*/stat"]];
+  const print =
+    'read -r pid _ </proc/self/stat && [ "$pid" = $$ ] && cat /proc/[0-9]*/stat';
+  const cat = ["sh", ["-c", print]];
   const ps = ["-A", "-o", "pgid=", "-o", "stat=", "-o", "time="];
   assertEquals(commands, [cat, cat, ["ps", ps]]);
 });

@@ -429,3 +429,42 @@ Deno.test({
     assertEquals(await runScenario("stranger", "-A"), "spared\n");
   },
 });
+
+Deno.test({
+  name: "listOtherGroups takes no group of another PID namespace for its own",
+  ignore: !hasPidNamespaces,
+  async fn() {
+    const list = `import { listOtherGroups } from "./_process_table.ts";
+      const run = async (command, args) => {
+        const { stdout } = await new Deno.Command(command, { args }).output();
+        return new TextDecoder().decode(stdout);
+      };
+      const groups = await listOtherGroups(Number(Deno.args[0]), "linux", run);
+      console.log(groups.length);`;
+    const child = new Deno.Command("sh", {
+      args: ["-c", "timeout 60 sleep 60; true"],
+      ...{ stdin: "null", stdout: "null", stderr: "null" } as const,
+      detached: true,
+    }).spawn();
+    // `/proc` stays that of this namespace
+    const count = async (...wrapper: string[]) => {
+      const [command, ...args] = [...wrapper, Deno.execPath()];
+      const { stdout } = await new Deno.Command(command!, {
+        args: [...args, "eval", ...NPM_FLAGS, list, `${child.pid}`],
+        cwd: new URL("../../", import.meta.url),
+      }).output();
+      return new TextDecoder().decode(stdout);
+    };
+    try {
+      await waitUntil(async () => await count() === "1\n");
+      assertEquals(await count("unshare", "--pid", "--fork"), "0\n");
+    } finally {
+      // `timeout` ends what it has started, and then the shell ends
+      const found = await new Deno.Command("pgrep", {
+        args: ["-P", `${child.pid}`],
+      }).output();
+      Deno.kill(Number(new TextDecoder().decode(found.stdout)), "SIGTERM");
+      await child.status;
+    }
+  },
+});
