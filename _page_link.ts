@@ -72,7 +72,7 @@ function canHear() {
 function onFrame(frame) {
   const now = performance.now();
   const passed = now - lookedAt;
-  const couldHear = canHear();
+  const couldHear = link !== "lost" && canHear();
   link = "live";
   frameAt = now;
   if (frame.fresh) lookedAt = now;

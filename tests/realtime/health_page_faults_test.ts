@@ -149,6 +149,25 @@ Deno.test(
 );
 
 Deno.test(
+  "the live page draws no line for the time in which its server was blocked",
+  BROWSER_TEST,
+  () =>
+    withBrowser(async (browser) => {
+      const served = serveFleet(["alpha"]);
+      const { page } = await openPage(browser, served.url);
+      await waitForStatus(page, "live");
+      const readSince = async () => Number(await page.evaluate("heardSince"));
+      const before = await readSince();
+      // as a request that takes long to answer
+      const end = performance.now() + 4_000;
+      while (performance.now() < end);
+      await waitUntil(async () => await readSince() > before + 3_000);
+      await waitForStatus(page, "live");
+      await served.stop();
+    }),
+);
+
+Deno.test(
   "the live page counts the seconds since a beat by one clock, that of the server",
   BROWSER_TEST,
   () =>
