@@ -31,10 +31,10 @@ export function parseAliveSource(text: string): AliveSource {
 }
 
 /**
- * Checks the permissions for `source`. Without them no sign of life is seen, and a
- * healthy command is ended.
+ * Checks that `source` can be looked at. If not, no sign of life is seen, and a
+ * healthy command is ended. A file need not be there yet.
  *
- * @throws {Error} If they are missing.
+ * @throws {Error} If it cannot.
  */
 export async function checkAliveSource(source: AliveSource) {
   try {
@@ -43,11 +43,26 @@ export async function checkAliveSource(source: AliveSource) {
     } else {
       const { path } = source;
       await requirePermission({ name: "read", path }, "--allow-read");
+      await readFileState(path);
     }
   } catch (error) {
     const text = source.type === "cpu" ? "cpu" : source.path;
     const { message } = error as Error;
     throw new Error(`cannot use --alive-if '${text}': ${message}`);
+  }
+}
+
+/**
+ * What changes when a file is written; `undefined` if there is none.
+ *
+ * @throws {Error} If it cannot be looked at.
+ */
+async function readFileState(path: string) {
+  try {
+    const { mtime, size, ino } = await Deno.stat(path);
+    return `${mtime?.getTime()} ${size} ${ino}`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
@@ -109,15 +124,11 @@ export class AliveProbe {
     return await tree.readCpuTime();
   }
 
-  /** What changes when a file is written; `undefined` if there is none. */
   async #readFile(path: string) {
     try {
-      const { mtime, size, ino } = await Deno.stat(path);
-      return `${mtime?.getTime()} ${size} ${ino}`;
+      return await readFileState(path);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) {
-        this.#fail((error as Error).message);
-      }
+      this.#fail((error as Error).message);
     }
   }
 
