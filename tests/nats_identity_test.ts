@@ -58,7 +58,6 @@ Deno.test("subscribeHeartbeats takes the name from the subject: what the wildcar
 Deno.test("subscribeHeartbeats calls a payload malformed that speaks for another worker", async () => {
   const rows = [
     ["heartbeats.*", "heartbeats.alpha", "beta"],
-    ["heartbeats.*", "heartbeats.alpha", ""],
     ["heartbeats.*", "heartbeats.alpha", "Alpha"],
     ["heartbeats.*", "heartbeats.alpha", "heartbeats.alpha"],
     ["heartbeats.>", "heartbeats.build.alpha", "beta"],
@@ -74,6 +73,8 @@ Deno.test("subscribeHeartbeats calls a payload malformed that speaks for another
       `${worker} on ${subject}`,
     );
   }
+  const noName = await receiveOne("heartbeats.*", "heartbeats.alpha", "");
+  assertEquals(noName, "'worker' is empty");
 });
 
 Deno.test("subscribeHeartbeats takes the name from workerOf, if it is given", async () => {
