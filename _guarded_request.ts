@@ -64,8 +64,8 @@ type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
  */
 const EMPTY_STATUSES = [101, 103, 204, 205, 304];
 
-/** Removes the listener of a request whose response nobody holds any more. */
-const unread = new FinalizationRegistry<() => void>((unfollow) => unfollow());
+/** Closes the connection of a request whose response nobody holds any more. */
+const dropped = new FinalizationRegistry<() => void>((close) => close());
 
 /** Throws unless it is a response that can be guarded: that of `node-fetch` has a stream of Node.js. */
 function checkResponse(response: Response) {
@@ -245,8 +245,20 @@ export class GuardedRequest {
     const guarded = new ResponseWithBody(response, { stream, throwIfFailed });
     this.#phase = "unread";
     this.#totalTimer?.letGo(this);
-    if (this.#unfollow) unread.register(stream, this.#unfollow);
+    this.#closeOnceDropped();
     return guarded;
+  }
+
+  /** The platform does not close a connection whose body has a reader, as this one has. */
+  #closeOnceDropped() {
+    const aborter = this.#aborter;
+    const unfollow = this.#unfollow;
+    // it must not keep this request
+    const close = () => {
+      unfollow?.();
+      aborter.abort();
+    };
+    dropped.register(this, close, this);
   }
 
   #guardBody(response: Response, source: Body): Body {
@@ -345,5 +357,6 @@ export class GuardedRequest {
     this.#clock.stop();
     this.#totalTimer?.cancel();
     this.#unfollow?.();
+    dropped.unregister(this);
   }
 }

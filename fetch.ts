@@ -129,9 +129,9 @@ export type GuardedFetch = typeof fetch & {
  * 3. The response is the response: `url`, `redirected`, `type`, `status`,
  *    `headers`, `clone()` and `instanceof Response`. The body's bytes pass
  *    unchanged and with backpressure. A slow consumer is not silence, and for a
- *    body that nobody reads only `totalTimeout` counts. Such a body keeps neither
- *    the process alive nor, once it was dropped, memory, whether or not some
- *    of it was read.
+ *    body that nobody reads only `totalTimeout` counts. Such a body does not
+ *    keep the process alive. Once it was dropped, its memory is freed and its
+ *    connection closed, whether or not some of it was read.
  * 4. A response without a body, an HTTP error, a redirect, an aborted signal,
  *    `data:` and `blob:` URLs behave as with plain `fetch`.
  * 5. Each limit gets a fresh window after an absence of this process (a blocked

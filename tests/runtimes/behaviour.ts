@@ -29,7 +29,12 @@ import { type FleetStore, persistFleet, type StoredRow } from "../../store.ts";
 import { startThread, type StartThreadOptions } from "../../thread.ts";
 import { canRunCommands, commandBehaviours } from "./command.ts";
 import type { Task } from "./thread.ts";
-import { fetchWith, findAgent, startSilentServer } from "./undici.ts";
+import {
+  fetchWith,
+  findAgent,
+  findGarbageCollector,
+  startSilentServer,
+} from "./undici.ts";
 
 /** The longest that one behaviour may take (ms). */
 const DEADLINE = 12_000;
@@ -741,6 +746,18 @@ const together: Behaviours = {
     // an unhandled rejection would end Node.js
     await until(() => server.closed === 2, "open");
     await sleep(0);
+    server.close();
+  },
+
+  async "a guarded response that nobody holds leaves no connection of undici"() {
+    if (!await findAgent()) throw new Skip("there is no undici");
+    const collectGarbage = await findGarbageCollector();
+    const server = await startSilentServer();
+    await guardFetch({ timeout: PATIENT })(server.url);
+    await until(() => {
+      collectGarbage();
+      return server.closed === 1;
+    }, "open");
     server.close();
   },
 
