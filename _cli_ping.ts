@@ -5,7 +5,7 @@
 import type { GuardObserver, RunEnd } from "./_cli_observers.ts";
 import { parseDuration, UsageError } from "./_cli_values.ts";
 import { describeRequestFailure } from "./_request_failure.ts";
-import { sleep, startTimer } from "./_timers.ts";
+import { limitTime, sleep } from "./_timers.ts";
 
 /** How long (ms) a request may take. */
 const REQUEST_MS = 5_000;
@@ -173,9 +173,7 @@ export class Pinger implements GuardObserver {
 
   /** Why a request failed, without its URL; `undefined` if it did not. */
   async #request(url: URL): Promise<string | undefined> {
-    const late = new AbortController();
-    const cancelTimer = startTimer(() => late.abort(), REQUEST_MS);
-    const signal = AbortSignal.any([late.signal, this.#stopper.signal]);
+    const { signal, end } = limitTime(REQUEST_MS, this.#stopper.signal);
     try {
       const response = await fetch(url, { signal });
       await response.body?.cancel();
@@ -184,11 +182,12 @@ export class Pinger implements GuardObserver {
       if (error instanceof Deno.errors.NotCapable) {
         return "it needs --allow-net";
       }
-      return late.signal.aborted
+      // when the requests were stopped, nobody reports this
+      return signal.aborted
         ? `no answer for ${REQUEST_MS / 1_000} s`
         : describeRequestFailure(error);
     } finally {
-      cancelTimer();
+      end();
     }
   }
 }

@@ -11,7 +11,7 @@
 
 import type { GuardObserver } from "./_cli_observers.ts";
 import { readVariable } from "./_cli_permissions.ts";
-import { startTimer, waitAtMost } from "./_timers.ts";
+import { limitTime, startTimer, waitAtMost } from "./_timers.ts";
 
 /** How long (ms) a message may take, and all that is unsent at the end. */
 const SEND_MS = 5_000;
@@ -146,11 +146,7 @@ async function send(
   command = "systemd-notify",
 ): Promise<string | undefined> {
   if (late.aborted) return TOO_LATE;
-  const over = new AbortController();
-  const { signal } = over;
-  const stop = () => over.abort();
-  late.addEventListener("abort", stop, { once: true });
-  const cancelTimer = startTimer(stop, SEND_MS);
+  const { signal, end } = limitTime(SEND_MS, late);
   try {
     const child = new Deno.Command(command, {
       args: [message],
@@ -172,9 +168,7 @@ async function send(
   } catch (error) {
     return (error as Error).message;
   } finally {
-    late.removeEventListener("abort", stop);
-    cancelTimer();
     // what systemd-notify has started may keep its pipe open
-    stop();
+    end();
   }
 }

@@ -2,7 +2,7 @@
 // This module is browser compatible.
 
 import type { GroupState } from "./_process_table.ts";
-import { sleep, startTimer } from "./_timers.ts";
+import { limitTime, sleep } from "./_timers.ts";
 
 /** The name of a signal; the runtime decides which it knows. */
 export type SignalName = `SIG${string}`;
@@ -60,21 +60,6 @@ const POLL_MS = 50;
 const MAX_LOOKS_WITHOUT_SCAN = 8;
 /** How long (ms) a tree may take to end after SIGKILL. What the system cannot end by then is left. */
 const KILL_WAIT_MS = 300;
-
-/** A signal that aborts when the time is over, or `wait` aborts. */
-function limitWait(time: number, wait?: AbortSignal) {
-  const limit = new AbortController();
-  const end = () => limit.abort();
-  const cancelTimer = startTimer(end, time);
-  // Node.js 20.0 has no `AbortSignal.any()`
-  if (wait?.aborted) end();
-  else wait?.addEventListener("abort", end, { once: true });
-  const cancel = () => {
-    cancelTimer();
-    wait?.removeEventListener("abort", end);
-  };
-  return { signal: limit.signal, cancel };
-}
 
 /**
  * A process and its descendants: the process group that it leads. When it is to
@@ -197,7 +182,7 @@ export class ProcessTree {
 
   /** Looks at the other groups until they have ended, the time is over, or `wait` aborts; returns the rest. */
   async #lookUntilAlone(time: number, wait?: AbortSignal): Promise<number[]> {
-    const { signal, cancel } = limitWait(time, wait);
+    const { signal, end } = limitTime(time, wait);
     let groups: number[];
     let pause = POLL_MS;
     do {
@@ -205,13 +190,13 @@ export class ProcessTree {
       pause = Math.min(2 * pause, MAX_LOOKS_WITHOUT_SCAN * POLL_MS);
       groups = await this.#findOthers();
     } while (groups.length > 0 && !signal.aborted);
-    cancel();
+    end();
     return groups;
   }
 
   /** Looks at the tree until it has ended, the time is over, or `wait` aborts. */
   async #lookUntilEnded(time: number, wait?: AbortSignal) {
-    const { signal, cancel } = limitWait(time, wait);
+    const { signal, end } = limitTime(time, wait);
     let looks = 0;
     let nextScan = 1;
     while (this.#phase !== "ended" && !signal.aborted) {
@@ -221,7 +206,7 @@ export class ProcessTree {
       nextScan = looks + Math.min(looks, MAX_LOOKS_WITHOUT_SCAN);
       await this.#lookForZombies();
     }
-    cancel();
+    end();
   }
 
   #kill() {

@@ -142,3 +142,29 @@ export function sleep(delay: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", end, { once: true });
   });
 }
+
+/**
+ * A signal for what may take so long, and no longer than until `signal` aborts.
+ * `AbortSignal.any()` is missing in Node.js 20.0, and each use of it leaves something
+ * behind with a signal that lives long.
+ *
+ * @param delay In milliseconds, of any length.
+ * @param signal Aborts it early.
+ * @returns The signal, and what has to be called at the end: it aborts it, and leaves
+ * no timer and no listener.
+ */
+export function limitTime(
+  delay: number,
+  signal?: AbortSignal,
+): { signal: AbortSignal; end: () => void } {
+  const limit = new AbortController();
+  function end() {
+    cancelTimer();
+    signal?.removeEventListener("abort", end);
+    limit.abort();
+  }
+  const cancelTimer = startTimer(end, delay);
+  if (signal?.aborted) end();
+  else signal?.addEventListener("abort", end, { once: true });
+  return { signal: limit.signal, end };
+}

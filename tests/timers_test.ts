@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import {
+  limitTime,
   LongTimer,
   MAX_DELAY_MS,
   OwnedTimer,
@@ -123,4 +124,33 @@ Deno.test("waitAtMost() waits for a promise, however it ends, and not longer tha
     assertEquals(end, expected);
     assertEquals(time.next(), false);
   }
+});
+
+Deno.test("limitTime() aborts after the time, with the other signal, or at its end, and leaves nothing", () => {
+  const ways: [
+    string,
+    (tick: () => void, abort: () => void, end: () => void) => void,
+  ][] = [
+    ["the time", (tick) => tick()],
+    ["the signal", (_, abort) => abort()],
+    ["the end", (_tick, _abort, end) => end()],
+  ];
+  for (const [what, happens] of ways) {
+    using time = new FakeTime();
+    const other = countListeners();
+    const { listeners } = other;
+    const { signal, end } = limitTime(100, other.signal);
+    time.tick(99);
+    assertEquals([signal.aborted, listeners.size], [false, 1], what);
+    happens(() => time.tick(1), () => other.aborter.abort(), end);
+    end();
+    assertEquals([signal.aborted, listeners.size], [true, 0], what);
+    assertEquals(time.next(), false, what);
+  }
+});
+
+Deno.test("limitTime() has no time with a signal that has aborted", () => {
+  using time = new FakeTime();
+  assertEquals(limitTime(100, AbortSignal.abort()).signal.aborted, true);
+  assertEquals(time.next(), false);
 });
