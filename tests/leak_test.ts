@@ -507,7 +507,7 @@ Deno.test("guardFetch() leaves no listener on the signal of responses that nobod
   };
   await drop();
   assertEquals(listeners.size, COUNT);
-  // what is collected is told only in a later turn
+  // a finalizer runs only in a later turn
   for (let i = 0; i < 20 && listeners.size > 1; i++) {
     await timers.turn(10);
     collectGarbage();

@@ -11,7 +11,7 @@
 import { type Browser, chromium } from "npm:playwright-core@1.65.1";
 import { FleetMonitor } from "../../fleet.ts";
 import { createHealthHandler, type HealthEvent } from "../../health.ts";
-import { find } from "../../tests/runtimes/run.ts";
+import { CHROMIUM_ARGS, find } from "../../tests/runtimes/run.ts";
 
 const TIMEOUT = 3_000;
 const COUNTS = [5, 50, 10_000];
@@ -97,11 +97,7 @@ const executablePath = await find("chromium");
 if (!executablePath) throw new Error("There is no Chromium");
 const browser = await chromium.launch({
   executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-  ],
+  args: CHROMIUM_ARGS,
 });
 for (const count of COUNTS) {
   for (const state of STATES) await take(browser, count, state);

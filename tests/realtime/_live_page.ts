@@ -8,19 +8,10 @@ import {
 } from "npm:playwright-core@1.65.1";
 import { FleetMonitor } from "../../fleet.ts";
 import { createHealthHandler, type HealthOptions } from "../../health.ts";
-import { find } from "../runtimes/run.ts";
+import { CHROMIUM_ARGS, find } from "../runtimes/run.ts";
 
 const executablePath = await find("chromium");
 const TIMEOUT = 2_000;
-const ARGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** How a test of the page is run: the browser's processes outlive it by some turns. */
 export const BROWSER_TEST = {
@@ -33,7 +24,7 @@ export const BROWSER_TEST = {
 export async function withBrowser(run: (browser: Browser) => Promise<void>) {
   const browser = await chromium.launch({
     executablePath: executablePath!,
-    args: ARGS,
+    args: CHROMIUM_ARGS,
   });
   try {
     await run(browser);

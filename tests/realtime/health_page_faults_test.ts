@@ -15,7 +15,7 @@ import {
 /** What the page says once nobody is watched any more. */
 const ENDED = "the fleet has ended: nobody is watched any more";
 
-/** A proxy that answers 502 while its server is away, or if it is told to. */
+/** A proxy that answers 502 while its server is away, or after `refuse()`. */
 function serveProxy(port: number) {
   let cut: AbortController | undefined = new AbortController();
   const proxy = Deno.serve(

@@ -4,6 +4,7 @@
 // deno-lint-ignore-file no-console
 
 import { chromium } from "npm:playwright-core@1.65.1";
+import { CHROMIUM_ARGS } from "./run.ts";
 
 const [folder = ".", executablePath = "chromium"] = Deno.args;
 
@@ -32,15 +33,7 @@ const server = Deno.serve(
 );
 const browser = await chromium.launch({
   executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
+  args: CHROMIUM_ARGS,
 });
 let failed = true;
 try {

@@ -21,6 +21,17 @@ const COMMANDS: Record<string, string[]> = {
   chromium: ["chromium", "chromium-browser", "google-chrome"],
 };
 
+/** How Chromium is started: headless, and asking no other host for anything. */
+export const CHROMIUM_ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** The runtimes that must be there, if they are named. */
 export const WANTED: string[] | undefined = Deno.env.get("HEARTBEAT_RUNTIMES")
   ?.split(",");
